@@ -1,0 +1,65 @@
+// Where a machine goes: a pure choice over what the hosts and pools have left.
+import type { HostId, StoragePoolId } from './ids.ts'
+
+export interface HostRoom {
+  readonly id: HostId
+  readonly name: string
+  readonly up: boolean
+  readonly cpuFree: number
+  readonly memoryFreeMib: number
+  readonly pools: readonly StoragePoolId[]
+}
+
+export interface PoolRoom {
+  readonly id: StoragePoolId
+  readonly name: string
+  readonly up: boolean
+  readonly freeBytes: number
+}
+
+export interface Demand {
+  readonly cpus: number
+  readonly memoryMib: number
+  /** Bytes that the new disks take at once, by pool: where clones are full, or the template is not there yet, more. */
+  readonly diskBytes: ReadonlyMap<StoragePoolId, number>
+  readonly host?: HostId | undefined
+  readonly pool?: StoragePoolId | undefined
+}
+
+export type Placement = { readonly host: HostRoom; readonly pool: PoolRoom } | { readonly refusal: string }
+
+/** The host with the most free memory that fits, and its pool with the most free space; or why nothing fits. */
+export function place(hosts: readonly HostRoom[], pools: readonly PoolRoom[], demand: Demand): Placement {
+  const refusals: string[] = []
+  const byMemory = [...hosts].sort((a, b) => b.memoryFreeMib - a.memoryFreeMib)
+  for (const host of byMemory) {
+    const refusal = hostRefusal(host, demand)
+    if (refusal) refusals.push(refusal)
+    else {
+      const pool = roomiestPool(host, pools, demand)
+      if (pool) return { host, pool }
+      refusals.push(`${host.name} reaches no storage pool with ${mib(Math.min(...demand.diskBytes.values()))} MiB free`)
+    }
+  }
+  return { refusal: refusals.length > 0 ? refusals.join('; ') : 'there is no host' }
+}
+
+function hostRefusal(host: HostRoom, demand: Demand): string | null {
+  if (demand.host && host.id !== demand.host) return `${host.name} is not the host asked for`
+  if (!host.up) return `${host.name} is not Up and Enabled`
+  if (host.cpuFree < demand.cpus) return `${host.name} has ${host.cpuFree} of ${demand.cpus} vCPUs free`
+  if (host.memoryFreeMib < demand.memoryMib)
+    return `${host.name} has ${host.memoryFreeMib} of ${demand.memoryMib} MiB memory free`
+  return null
+}
+
+function roomiestPool(host: HostRoom, pools: readonly PoolRoom[], demand: Demand): PoolRoom | undefined {
+  return pools
+    .filter(pool => pool.up && host.pools.includes(pool.id) && (!demand.pool || pool.id === demand.pool))
+    .filter(pool => pool.freeBytes >= (demand.diskBytes.get(pool.id) ?? 0))
+    .sort((a, b) => b.freeBytes - a.freeBytes)[0]
+}
+
+function mib(bytes: number): number {
+  return Math.ceil(bytes / 2 ** 20)
+}

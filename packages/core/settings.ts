@@ -1,0 +1,82 @@
+// Every setting of the product: its name, default, scope and meaning. The database keeps only what was changed.
+// Names and defaults are CloudStack's where it has them.
+
+export type SettingType = 'Boolean' | 'Integer' | 'String'
+export type SettingScope = 'Global' | 'StoragePool'
+
+export interface Setting {
+  readonly name: string
+  readonly type: SettingType
+  readonly value: string
+  readonly scope: SettingScope
+  readonly category: string
+  readonly description: string
+}
+
+const fullClone = (prefix: string, hypervisor: string) =>
+  ({
+    name: `${prefix}.create.full.clone`,
+    type: 'Boolean',
+    value: 'false',
+    scope: 'StoragePool',
+    category: 'Storage',
+    description: `Make full clones instead of linked clones on ${hypervisor}, where neither the call nor the offering says otherwise`,
+  }) as const satisfies Setting
+
+export const settings = [
+  fullClone('kvm', 'KVM'),
+  fullClone('vmware', 'VMware'),
+  fullClone('hyperv', 'Hyper-V'),
+  setting('default.page.size', 'Integer', '500', 'Advanced', 'The most entries one page of a list holds'),
+  setting('job.expire.minutes', 'Integer', '1440', 'Advanced', 'Minutes that the result of a finished job is kept'),
+  setting('instance.name', 'String', 'VM', 'Advanced', 'Suffix of internal machine names, as in i-2-5-VM'),
+  setting(
+    'vm.stop.wait',
+    'Integer',
+    '60',
+    'Advanced',
+    'Seconds a guest may take to shut down before it is powered off',
+  ),
+  setting('cpu.overprovisioning.factor', 'Integer', '8', 'Advanced', 'Virtual CPUs offered per CPU of a host'),
+  setting(
+    'pool.storage.reserve.percent',
+    'Integer',
+    '5',
+    'Storage',
+    'Share of a primary storage that no new disk may use',
+  ),
+  setting('max.template.iso.size', 'Integer', '50', 'Storage', 'Largest virtual size of a template, in GiB'),
+  setting(
+    'allow.register.local.path',
+    'Boolean',
+    'false',
+    'Secure',
+    'Let administrators register templates from files of this machine (file:// URLs)',
+  ),
+  setting(
+    'allow.register.private.address',
+    'Boolean',
+    'false',
+    'Secure',
+    'Let templates be fetched from addresses of this machine and of private networks',
+  ),
+  setting('session.timeout', 'Integer', '1800', 'Secure', 'Seconds without a call after which a login session ends'),
+] as const satisfies readonly Setting[]
+
+export type SettingName = (typeof settings)[number]['name']
+
+function setting<N extends string>(name: N, type: SettingType, value: string, category: string, description: string) {
+  return { name, type, value, scope: 'Global', category, description } as const
+}
+
+export function settingNamed(name: string): Setting | undefined {
+  return settings.find(each => each.name === name)
+}
+
+/** Why `value` does not suit the setting, or null. */
+export function settingRefusal({ name, type }: Setting, value: string): string | null {
+  if (type === 'Boolean' && value !== 'true' && value !== 'false') return `${name} is true or false, not "${value}"`
+  if (type === 'Integer' && !/^\d{1,9}$/.test(value))
+    return `${name} is a whole number from 0 to 999999999, not "${value}"`
+  return null
+}

@@ -1,0 +1,28 @@
+import { listCommand } from '../command.ts'
+import { flag, id, list, text } from '../parameters.ts'
+import { containing } from '../paging.ts'
+import { pageOf } from '../query.ts'
+import { zoneView } from '../views/zone.ts'
+
+export const listZones = listCommand({
+  name: 'listZones',
+  description: 'Lists zones',
+  permission: 'user',
+  params: {
+    id: id<'zone'>('the zone'),
+    ids: list('the zones', id<'zone'>('a zone')),
+    name: text('exact name'),
+    networktype: text('Basic or Advanced'),
+    available: flag('zones without machines of the caller too'),
+  },
+  view: zoneView,
+  run: ({ app, params, page }) => {
+    let zones = app.db.selectFrom('zone').selectAll().orderBy('name').orderBy('id')
+    if (params.id) zones = zones.where('id', '=', params.id)
+    if (params.ids) zones = zones.where('id', 'in', params.ids)
+    if (params.name) zones = zones.where('name', '=', params.name)
+    if (params.networktype) zones = zones.where('network_type', '=', params.networktype)
+    if (page.keyword) zones = zones.where('name', 'ilike', containing(page.keyword))
+    return pageOf(zones, page)
+  },
+})

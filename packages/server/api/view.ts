@@ -1,0 +1,61 @@
+// What an object looks like on the wire. A view names its fields once: their type, their meaning, and where they come
+// from; listApis, the API page and every answer follow from it. Fields without a value are left out, never sent as null.
+
+export type FieldType = 'string' | 'boolean' | 'integer' | 'long' | 'date' | 'list' | 'map' | 'object'
+
+export interface Field<Source> {
+  readonly type: FieldType
+  readonly description: string
+  readonly from: (source: Source) => unknown
+  /** Fields of nested objects, for listApis. */
+  readonly nested?: View<never>
+}
+
+export interface View<Source> {
+  /** The name of the object inside an answer. */
+  readonly object: string
+  readonly fields: Readonly<Record<string, Field<Source>>>
+}
+
+export function view<Source>(object: string, fields: Record<string, Field<Source>>): View<Source> {
+  return { object, fields }
+}
+
+/** A field of one type, for use in a view: `name: string('its name', vm => vm.name)`. */
+function field(type: FieldType) {
+  return <Source>(description: string, from: (source: Source) => unknown): Field<Source> => ({
+    type,
+    description,
+    from,
+  })
+}
+
+export const string = field('string')
+export const boolean = field('boolean')
+export const integer = field('integer')
+export const long = field('long')
+export const date = field('date')
+export const map = field('map')
+export const list = field('list')
+
+export function nested<Source, Inner>(
+  description: string,
+  inner: View<Inner>,
+  from: (source: Source) => readonly Inner[] | undefined,
+): Field<Source> {
+  return { type: 'list', description, nested: inner, from: source => from(source)?.map(each => render(inner, each)) }
+}
+
+export function render<Source>({ fields }: View<Source>, source: Source): Record<string, unknown> {
+  const entries = Object.entries(fields).map(([name, { from }]) => [name, wireValue(from(source))] as const)
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined && value !== null))
+}
+
+function wireValue(value: unknown): unknown {
+  return value instanceof Date ? wireDate(value) : value
+}
+
+/** 2025-01-31T12:00:00+0000: no milliseconds, offset without colon. */
+export function wireDate(date: Date): string {
+  return `${date.toISOString().slice(0, 19)}+0000`
+}

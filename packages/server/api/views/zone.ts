@@ -1,0 +1,14 @@
+// A zone on the wire.
+import type { Row } from '../../store/tables.ts'
+import { boolean, string, view } from '../view.ts'
+
+export const zoneView = view<Row<'zone'>>('zone', {
+  id: string('the id of the zone', zone => zone.id),
+  name: string('the name of the zone', zone => zone.name),
+  networktype: string('Basic or Advanced', zone => zone.network_type),
+  allocationstate: string('Enabled or Disabled', zone => zone.allocation_state),
+  dns1: string('first DNS server', zone => zone.dns1),
+  internaldns1: string('first internal DNS server', zone => zone.internal_dns1),
+  securitygroupsenabled: boolean('whether security groups work here', () => false),
+  localstorageenabled: boolean('whether machines may use storage of their host', () => true),
+})

@@ -1,0 +1,23 @@
+// The server's parts as the API door sees them. Built and joined in build.ts.
+import type { VmId } from '@ramet/core/ids.ts'
+import type { Config } from './config.ts'
+import type { Runner } from './jobs/runner.ts'
+import type { Log } from './log.ts'
+import type { Passwords } from './passwords.ts'
+import type { Secrets } from './secrets.ts'
+import type { Settings } from './settings.ts'
+import type { Database } from './store/database.ts'
+import type { Changes } from './watch/changes.ts'
+
+export interface App {
+  readonly config: Config
+  readonly db: Database
+  readonly settings: Settings
+  readonly secrets: Secrets
+  readonly passwords: Passwords
+  readonly jobs: Runner
+  readonly changes: Changes
+  readonly log: Log
+  /** The end of a machine's console output. */
+  consoleLog(vm: VmId, maxBytes: number): Promise<Uint8Array>
+}

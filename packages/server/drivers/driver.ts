@@ -1,0 +1,194 @@
+// Everything the server asks of a hypervisor, in the server's words. Formats, processes and protocols stay inside a
+// driver; differences are capabilities, and nobody outside branches on the kind.
+// Every call may be repeated: same arguments, same end state. A call that makes something accepts that it is there
+// already, whole or half; a call that removes something accepts that it never was.
+import type { Hypervisor } from '@ramet/core/clone-type.ts'
+import type { LayerId, NicId, StoragePoolId, VmId } from '@ramet/core/ids.ts'
+
+export interface PoolRef {
+  readonly id: StoragePoolId
+  /** Absolute folder of the pool on the host. */
+  readonly path: string
+}
+
+export interface LayerRef {
+  readonly pool: PoolRef
+  readonly id: LayerId
+}
+
+/** A layer with everything it stands on, base first, the layer itself last. */
+export type LayerChain = readonly [LayerRef, ...LayerRef[]]
+
+export interface LayerFacts {
+  /** What a guest sees. */
+  readonly virtualBytes: number
+  /** What the file occupies. */
+  readonly allocatedBytes: number
+}
+
+/** Who a machine's process and files belong to: one unprivileged user per account, where the server may choose. */
+export interface Owner {
+  readonly accountNumber: number
+}
+
+export interface DiskSpec {
+  /** 0 is the root disk. */
+  readonly deviceId: number
+  readonly chain: LayerChain
+}
+
+export interface NicSpec {
+  readonly id: NicId
+  readonly deviceId: number
+  readonly mac: string
+  /** Outward NAT inside the machine's process, with SSH forwarded to a port of 127.0.0.1. */
+  readonly kind: 'user-nat'
+  /** Port to forward SSH from, when one was used before; another is taken if it is busy. */
+  readonly sshPort: number | null
+}
+
+/** What the guest is told at first boot, by cloud-init's NoCloud. */
+export interface FirstBoot {
+  /** Changes when the guest shall customise itself anew. */
+  readonly instanceId: string
+  readonly hostname: string
+  readonly sshKeys: readonly string[]
+  /** crypt(3) hash of the administrator's password. */
+  readonly passwordHash: string | null
+  readonly userData: Uint8Array | null
+}
+
+export interface MachineSpec {
+  readonly vm: VmId
+  /** Shown by the host's process list. */
+  readonly name: string
+  readonly owner: Owner
+  readonly cpus: number
+  readonly memoryMib: number
+  /** VM generation id: a guest that sees it change reseeds its random numbers. */
+  readonly generationId: string
+  readonly disks: readonly [DiskSpec, ...DiskSpec[]]
+  readonly nics: readonly NicSpec[]
+  readonly firstBoot: FirstBoot
+}
+
+export type Power = 'on' | 'off'
+
+export interface MachineFacts {
+  readonly vm: VmId
+  readonly power: Power
+  /** Ports of 127.0.0.1 that reach the guest's SSH, by NIC. */
+  readonly sshPorts: Readonly<Record<NicId, number>>
+}
+
+export interface PowerChange {
+  readonly vm: VmId
+  readonly power: Power
+  /** What was seen, for the event log: "the guest shut down", "the process 4711 ended by signal 9". */
+  readonly reason: string
+}
+
+export interface HostFacts {
+  readonly hypervisorVersion: string
+  /** How guests run: 'kvm' or 'tcg' on QEMU. */
+  readonly acceleration: string
+  readonly cpus: number
+  readonly cpuMhz: number
+  readonly memoryMib: number
+  readonly arch: string
+}
+
+export interface Space {
+  readonly totalBytes: number
+  readonly freeBytes: number
+}
+
+export interface ImageFacts {
+  readonly format: 'qcow2' | 'raw' | 'vmdk' | 'vhdx'
+  readonly virtualBytes: number
+  readonly allocatedBytes: number
+}
+
+/** Tells how far a copy has come, from 0 to 100. */
+export type Progress = (percent: number) => void
+
+export interface Capabilities {
+  /** Copies of a whole disk may share blocks with their source where the file system can. */
+  readonly reflink: boolean
+  readonly linkedClone: boolean
+  readonly fullClone: boolean
+  readonly consoleLog: boolean
+  readonly gracefulStop: boolean
+}
+
+export interface Driver {
+  readonly hypervisor: Hypervisor
+  readonly capabilities: Capabilities
+
+  readonly host: {
+    facts(): Promise<HostFacts>
+    /** Folder and rights that the pool needs are made if they are missing. */
+    preparePool(pool: PoolRef): Promise<void>
+    space(pool: PoolRef): Promise<Space>
+  }
+
+  readonly images: {
+    /**
+     * What the image file from a stranger is, or a Problem ('invalid') that says why it cannot be a template: a backing
+     * or data file, an unknown or wrong format, a virtual size over `maxVirtualBytes`, damage, encryption. Reads it with
+     * least privilege and bounded memory and time, and never opens another file that it names.
+     */
+    inspect(file: string, expected: ImageFacts['format'], maxVirtualBytes: number): Promise<ImageFacts>
+  }
+
+  readonly layers: {
+    /** A first layer, from an inspected image file: readable by every machine, written by none. */
+    seed(
+      layer: LayerRef,
+      image: string,
+      format: ImageFacts['format'],
+      progress: Progress,
+      signal: AbortSignal,
+    ): Promise<LayerFacts>
+    /** An empty layer of `owner` on top of `base`; `virtualBytes` may be larger than the base's. */
+    fork(layer: LayerRef, base: LayerChain, virtualBytes: number, owner: Owner): Promise<LayerFacts>
+    /** A flat copy of what `source` shows, standing on nothing. */
+    copy(
+      layer: LayerRef,
+      source: LayerChain,
+      virtualBytes: number,
+      owner: Owner,
+      progress: Progress,
+      signal: AbortSignal,
+    ): Promise<LayerFacts>
+    /** An empty disk. */
+    blank(layer: LayerRef, virtualBytes: number, owner: Owner): Promise<LayerFacts>
+    /** Null when there is no such layer, or only a half-made one. */
+    facts(layer: LayerRef): Promise<LayerFacts | null>
+    /** Removes exactly the files of this layer: all companions, whatever type was recorded. */
+    discard(layer: LayerRef): Promise<void>
+    /** Ids of all layers of which the pool holds any file, half-made ones too. */
+    list(pool: PoolRef): Promise<LayerId[]>
+  }
+
+  readonly machines: {
+    /** Makes the machine run as described; one that already runs is left alone. Fulfils when its CPUs run. */
+    start(spec: MachineSpec): Promise<MachineFacts>
+    /** Asks the guest to shut down and waits `graceMs`, then cuts the power; 0 cuts at once. Fulfils when it is off. */
+    stop(vm: VmId, graceMs: number, signal: AbortSignal): Promise<void>
+    /** Removes what belongs to the machine besides its layers: seed, sockets, logs. The machine must be off. */
+    discard(vm: VmId): Promise<void>
+    facts(vm: VmId): Promise<MachineFacts>
+    /** Every machine of which the host holds a process or a file. */
+    list(): Promise<MachineFacts[]>
+    /** The end of the serial console's output, at most `maxBytes`. */
+    consoleLog(vm: VmId, maxBytes: number): Promise<Uint8Array>
+    /** Finds the machines that outlived the last server and watches them again. */
+    adopt(): Promise<MachineFacts[]>
+  }
+
+  /** Calls `listener` within a second of a machine's power changing by itself. Returns how to stop listening. */
+  onPowerChange(listener: (change: PowerChange) => void): () => void
+  /** Lets go of everything without touching a machine. */
+  close(): Promise<void>
+}

@@ -1,0 +1,129 @@
+// QEMU's command line for a machine: a pure function of what is asked, so that the same machine always gets the same devices
+// at the same places. A guest names its network cards and keeps its drivers by these places, and a memory image fits no other.
+//
+// pcie.0:  01 VGA   03 virtio-serial   04 root disk   05 random numbers   10.n root port of NIC n   12.n of disk n+1   1d seed
+// The root ports up to the highest device in use plus two of each kind exist from the start: hot-plug needs an empty one.
+import type { DiskSpec, MachineSpec, NicSpec } from '../driver.ts'
+import { machineNodes, nodeName } from './blockdev.ts'
+import type { MachineFolder } from './machine-folder.ts'
+import type { Accelerator } from './options.ts'
+import type { SshPorts } from './ports.ts'
+
+export interface MachinePlan {
+  readonly spec: MachineSpec
+  readonly folder: MachineFolder
+  readonly ports: SshPorts
+  readonly accelerator: Accelerator
+  /** Versioned, such as pc-q35-7.2: a guest must not see another board after an upgrade of QEMU. */
+  readonly machineType: string
+}
+
+/** Open files that the process inherits, by number. */
+export const inheritedFds = { qmp: 3, agent: 4 } as const
+
+const sparePorts = 2
+
+export function machineArguments({ spec, folder, ports, accelerator, machineType }: MachinePlan): string[] {
+  return [
+    ...['-name', `guest=${spec.vm},process=ramet-${spec.name.replaceAll(/[^\w.-]/g, '-').slice(0, 8)}`],
+    ...['-uuid', spec.vm],
+    ...['-nodefaults', '-no-user-config', '-display', 'none', '-pidfile', folder.lock],
+    ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
+    ...['-machine', `${machineType},memory-backend=ram,dump-guest-core=off,vmport=off`],
+    ...processor(accelerator, spec.cpus),
+    ...['-m', `${spec.memoryMib}M`],
+    ...['-object', `memory-backend-file,id=ram,size=${spec.memoryMib}M,mem-path=${folder.ram},share=on`],
+    ...['-boot', 'strict=on', '-global', 'ICH9-LPC.disable_s3=1', '-global', 'ICH9-LPC.disable_s4=1'],
+    ...monitor(),
+    ...basicDevices(spec, folder),
+    ...rootPorts(spec),
+    ...spec.disks.flatMap(disk),
+    ...seed(folder),
+    ...spec.nics.flatMap(nic => networkCard(nic, ports)),
+  ]
+}
+
+function processor(accelerator: Accelerator, cpus: number): string[] {
+  // A guest of TCG gets the most that QEMU can emulate; tb-size bounds the translated code that each machine may keep.
+  const [accel, cpu] = accelerator === 'kvm' ? ['kvm', 'host'] : ['tcg,tb-size=256', 'max']
+  return ['-accel', accel, '-cpu', cpu, '-smp', `${cpus},sockets=1,cores=${cpus},threads=1`]
+}
+
+function monitor(): string[] {
+  const socket = (id: string, fd: number) => `socket,id=${id},fd=${fd},server=on,wait=off`
+  return [
+    '-chardev',
+    socket('qmp', inheritedFds.qmp),
+    '-mon',
+    'chardev=qmp,mode=control',
+    '-chardev',
+    socket('agent', inheritedFds.agent),
+  ]
+}
+
+function basicDevices({ generationId }: MachineSpec, folder: MachineFolder): string[] {
+  return [
+    ...['-device', `vmgenid,id=vmgenid,guid=${generationId}`],
+    ...['-device', 'VGA,id=video,bus=pcie.0,addr=0x1', '-vnc', `unix:${folder.vnc}`],
+    // Appended to, so that the server can cut the file while QEMU writes it (console.ts).
+    ...[
+      '-chardev',
+      `file,id=console,path=${folder.console},append=on`,
+      '-device',
+      'isa-serial,id=serial0,chardev=console',
+    ],
+    ...['-device', 'virtio-serial-pci,id=serial-bus,bus=pcie.0,addr=0x3'],
+    ...['-device', 'virtserialport,id=agent-port,bus=serial-bus.0,nr=1,chardev=agent,name=org.qemu.guest_agent.0'],
+    ...['-object', 'rng-builtin,id=random', '-device', 'virtio-rng-pci,id=rng,rng=random,bus=pcie.0,addr=0x5'],
+  ]
+}
+
+function rootPorts({ nics, disks }: MachineSpec): string[] {
+  const highestNic = Math.max(-1, ...nics.map(nic => nic.deviceId))
+  const highestDisk = Math.max(...disks.map(each => each.deviceId))
+  return [
+    ...slots('nic', 0x10, 0x10, highestNic + 1 + sparePorts),
+    ...slots('disk', 0x12, 0x40, highestDisk + sparePorts),
+    ...port('seed-port', 0x1d, 0, 0x80),
+  ]
+}
+
+/** Eight ports to a slot, as functions of it. Numbers of their own tell the guest's hot-plug driver them apart. */
+function slots(kind: string, firstSlot: number, firstChassis: number, count: number): string[] {
+  const indexes = Array.from({ length: count }, (_, index) => index)
+  return indexes.flatMap(index =>
+    port(`${kind}-port-${index}`, firstSlot + Math.floor(index / 8), index % 8, firstChassis + index),
+  )
+}
+
+function port(id: string, slot: number, fn: number, chassis: number): string[] {
+  const place = `bus=pcie.0,addr=0x${slot.toString(16)}.0x${fn}${fn === 0 ? ',multifunction=on' : ''}`
+  return ['-device', `pcie-root-port,id=${id},${place},chassis=${chassis},slot=${chassis}`]
+}
+
+function disk({ deviceId, chain }: DiskSpec): string[] {
+  const nodes = machineNodes(deviceId, chain).flatMap(node => ['-blockdev', JSON.stringify(node)])
+  const tip = nodeName(deviceId, chain.at(-1) ?? chain[0])
+  const place = deviceId === 0 ? 'bus=pcie.0,addr=0x4,bootindex=1' : `bus=disk-port-${deviceId - 1},addr=0x0`
+  return [...nodes, '-device', `virtio-blk-pci,id=disk${deviceId},drive=${tip},${place}`]
+}
+
+/** A disk and no CD drive: every guest that reads its root disk has the driver. Behind the others, to be vda to none. */
+function seed(folder: MachineFolder): string[] {
+  const file = { driver: 'file', filename: folder.seed, 'read-only': true }
+  const node = { 'node-name': 'seed', driver: 'raw', file, 'read-only': true }
+  return ['-blockdev', JSON.stringify(node), '-device', 'virtio-blk-pci,id=seed-disk,drive=seed,bus=seed-port,addr=0x0']
+}
+
+function networkCard({ id, deviceId, mac }: NicSpec, ports: SshPorts): string[] {
+  const netdev = `user,id=nic-${id},restrict=off,hostfwd=tcp:127.0.0.1:${ports[id]}-:22`
+  const device = `virtio-net-pci,id=nic${deviceId},netdev=nic-${id},mac=${mac},bus=nic-port-${deviceId},addr=0x0`
+  return ['-netdev', netdev, '-device', device]
+}
+
+/** The machine that a command line of ours is for; null for any other command line. */
+export function machineOfArguments(args: readonly string[], runDirectory: string): string | null {
+  const vm = args[args.indexOf('-uuid') + 1]
+  const lock = args[args.indexOf('-pidfile') + 1]
+  return vm && lock === `${runDirectory}/${vm}/run/lock` ? vm : null
+}

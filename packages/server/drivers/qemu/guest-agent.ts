@@ -1,0 +1,73 @@
+// The guest agent's client. It stays connected for the machine's life: an agent whose port nobody holds on the host polls
+// ten times a second (1.9 % of a core per machine instead of 0.5 %). The agent may be absent, booting, or gone, so nothing here
+// waits for long, and replies to questions asked before are told apart by guest-sync-delimited
+// (https://qemu.readthedocs.io/en/v7.2.0/interop/qemu-ga-ref.html).
+import { openJsonSocket } from './json-socket.ts'
+import type { JsonSocket } from './json-socket.ts'
+
+/** After this a question counts as lost: a reset guest forgets what its port held. */
+const lostAfterMs = 5000
+
+export class GuestAgent {
+  readonly #socket: JsonSocket
+  #asked: { id: number; at: number; answered: Promise<void>; answer(): void } | null = null
+  #lastId = Math.floor(Math.random() * 2 ** 30)
+
+  private constructor(open: (onMessage: (message: object) => void) => JsonSocket) {
+    this.#socket = open(message => this.#receive(message))
+  }
+
+  static async connect(path: string): Promise<GuestAgent> {
+    let receive: (message: object) => void = () => {}
+    const socket = await openJsonSocket(path, message => receive(message))
+    const agent = new GuestAgent(onMessage => {
+      receive = onMessage
+      return socket
+    })
+    agent.#sync()
+    return agent
+  }
+
+  /** True when the agent answers within `limitMs`. */
+  async ping(limitMs: number): Promise<boolean> {
+    const late = Promise.withResolvers<boolean>()
+    const timer = setTimeout(() => late.resolve(false), limitMs)
+    try {
+      return await Promise.race([this.#sync().then(() => true), this.#socket.closed.then(() => false), late.promise])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** Asks the guest's system to shut down, if its agent answers. There is no reply: the machine ends. */
+  async shutdown(limitMs: number): Promise<boolean> {
+    if (!(await this.ping(limitMs))) return false
+    this.#send('guest-shutdown', { mode: 'powerdown' })
+    return true
+  }
+
+  close(): void {
+    this.#socket.close()
+  }
+
+  /** One question at a time: a guest without an agent must not collect a heap of them. */
+  #sync(): Promise<void> {
+    if (!this.#asked || Date.now() - this.#asked.at > lostAfterMs) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      this.#asked = { id: (this.#lastId += 1), at: Date.now(), answered: promise, answer: resolve }
+      this.#send('guest-sync-delimited', { id: this.#asked.id })
+    }
+    return this.#asked.answered
+  }
+
+  #receive(message: object): void {
+    if (!this.#asked || !('return' in message) || message.return !== this.#asked.id) return
+    this.#asked.answer()
+    this.#asked = null
+  }
+
+  #send(command: string, args: object): void {
+    // 0xFF makes the agent forget half a command that came before.
+    this.#socket.send(`\xff${JSON.stringify({ execute: command, arguments: args })}\n`)
+  }
+}

@@ -1,0 +1,49 @@
+// What the host is and has.
+import { cpus, totalmem } from 'node:os'
+import { statfs } from 'node:fs/promises'
+import type { Driver } from '../driver.ts'
+import { makePoolFolders } from './layer-files.ts'
+import type { Accelerator } from './options.ts'
+import { problems } from './problems.ts'
+import { runTool } from './tools.ts'
+
+export const qemuProgram = 'qemu-system-x86_64'
+
+export interface Installed {
+  readonly version: string
+  /** The newest q35 with a version in its name. */
+  readonly machineType: string
+}
+
+export async function findInstalled(): Promise<Installed> {
+  const [version, types] = await Promise.all([ask('--version'), ask('-machine', 'help')])
+  const newest = [...types.matchAll(/^(pc-q35-(\d+)\.(\d+)) /gm)]
+    .map(([, name = '', major, minor]) => ({ name, order: Number(major) * 1000 + Number(minor) }))
+    .sort((a, b) => b.order - a.order)[0]
+  if (!newest) throw problems.toolFailed(qemuProgram, 'it knows no machine of type q35')
+  return { version: /version (\S+)/.exec(version)?.[1] ?? 'unknown', machineType: newest.name }
+}
+
+async function ask(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await runTool(qemuProgram, args, { identity: null, timeoutMs: 20_000 })
+  if (code !== 0) throw problems.qemuMissing(qemuProgram, new Error(stderr))
+  return stdout
+}
+
+export function qemuHost({ version }: Installed, accelerator: Accelerator): Driver['host'] {
+  return {
+    facts: async () => ({
+      hypervisorVersion: version,
+      acceleration: accelerator,
+      cpus: cpus().length,
+      cpuMhz: cpus()[0]?.speed ?? 0,
+      memoryMib: Math.floor(totalmem() / 2 ** 20),
+      arch: 'x86_64',
+    }),
+    preparePool: makePoolFolders,
+    async space({ path }) {
+      const { blocks, bavail, bsize } = await statfs(path)
+      return { totalBytes: blocks * bsize, freeBytes: bavail * bsize }
+    },
+  }
+}

@@ -1,0 +1,60 @@
+// A unix socket on which JSON objects come one per line: what QMP and the guest agent have in common. The other side is
+// a process that a hostile guest may have taken over, so lines are bounded and what is no JSON is dropped.
+import { connect } from 'node:net'
+import type { Socket } from 'node:net'
+
+export type Message = Readonly<Record<string, unknown>>
+
+const longestLine = 8 * 2 ** 20
+
+export interface JsonSocket {
+  send(text: string): void
+  close(): void
+  /** Fulfils when the connection has ended, whoever ended it. */
+  readonly closed: Promise<void>
+}
+
+export async function openJsonSocket(path: string, onMessage: (message: Message) => void): Promise<JsonSocket> {
+  const socket = await connected(path)
+  let rest = ''
+  socket.setEncoding('latin1') // decoded by line, so that a character is never cut in two
+  socket.on('data', (text: string) => {
+    const lines = (rest + text).split('\n')
+    rest = lines.pop() ?? ''
+    if (rest.length > longestLine) socket.destroy()
+    for (const line of lines) {
+      const message = parse(line)
+      if (message) onMessage(message)
+    }
+  })
+  const closed = new Promise<void>(resolve => socket.once('close', () => resolve()))
+  socket.on('error', () => socket.destroy()) // 'close' follows and tells everybody
+  return {
+    closed,
+    send: text => void (socket.writable && socket.write(text, 'latin1')),
+    close: () => void socket.destroy(),
+  }
+}
+
+function connected(path: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path)
+    socket.once('error', reject)
+    socket.once('connect', () => {
+      socket.off('error', reject)
+      resolve(socket)
+    })
+  })
+}
+
+/** The guest agent marks the reply to a delimited sync with a byte 0xFF before it. */
+function parse(line: string): Message | null {
+  const text = line.slice(line.lastIndexOf('\xff') + 1).trim()
+  if (!text.startsWith('{')) return null
+  try {
+    const value: unknown = JSON.parse(Buffer.from(text, 'latin1').toString('utf8'))
+    return value !== null && typeof value === 'object' ? (value as Message) : null
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,155 @@
+// Layers as files of a pool: `<pool>/layers/<layer id>.qcow2`. One that is being made has `.part` at the end and gets its name
+// when all of it is on the disk, so a file with the final name is always whole.
+// The folder belongs to the server; a machine's own user may write the file but can never put another in its place.
+import { constants } from 'node:fs'
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { parseId } from '@ramet/core/ids.ts'
+import type { LayerId } from '@ramet/core/ids.ts'
+import type { LayerFacts, LayerRef, PoolRef } from '../driver.ts'
+import type { Identity } from './privileges.ts'
+import { give, server } from './privileges.ts'
+import { isErrno, problems } from './problems.ts'
+import { emptyImage, readHeader } from './qcow2.ts'
+
+export function layersFolder(pool: PoolRef): string {
+  return join(pool.path, 'layers')
+}
+
+export function layerFile({ pool, id }: LayerRef): string {
+  return join(layersFolder(pool), `${id}.qcow2`)
+}
+
+/** Machines of all accounts pass through these folders, and see nothing of what is in them but what they can name. */
+export async function makePoolFolders(pool: PoolRef): Promise<void> {
+  for (const folder of [pool.path, layersFolder(pool)]) {
+    await mkdir(folder, { recursive: true, mode: 0o711 })
+    const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY)
+    await handle.chmod(0o711).finally(() => handle.close())
+  }
+}
+
+export async function readFacts(layer: LayerRef): Promise<LayerFacts | null> {
+  const file = await openExisting(layerFile(layer))
+  if (!file) return null
+  try {
+    return { virtualBytes: await readVirtualBytes(layer, file), allocatedBytes: (await file.stat()).blocks * 512 }
+  } finally {
+    await file.close()
+  }
+}
+
+async function readVirtualBytes(layer: LayerRef, file: FileHandle): Promise<number> {
+  const { buffer } = await file.read(Buffer.alloc(104), 0, 104, 0)
+  const header = readHeader(buffer)
+  if (!header) throw problems.layerDamaged(layer.id)
+  return header.virtualBytes
+}
+
+async function openExisting(file: string): Promise<FileHandle | null> {
+  try {
+    return await open(file, constants.O_RDONLY | constants.O_NOFOLLOW)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return null
+    throw error
+  }
+}
+
+/** What is being made. `publish` names it for good; whatever happens, `close` leaves nothing half-made. */
+export interface PartFile {
+  readonly path: string
+  /** `owner` null: the server itself. */
+  publish(mode: number, owner: Identity | null): Promise<LayerFacts>
+  close(): Promise<void>
+}
+
+/** A file that `make` makes under the temporary name, for `writer` to fill. What an earlier attempt left is dropped first. */
+export async function startPart(
+  layer: LayerRef,
+  make: (path: string) => Promise<void>,
+  writer: Identity | null,
+): Promise<PartFile> {
+  const path = `${layerFile(layer)}.part`
+  await rm(path, { force: true })
+  const file = await makeAndOpen(path, make, writer)
+  let published = false
+  return {
+    path,
+    async publish(mode, owner) {
+      await file.chmod(mode)
+      await give(file, owner ?? server)
+      await file.sync()
+      await rename(path, layerFile(layer))
+      published = true
+      await syncFolder(dirname(path))
+      return { virtualBytes: await readVirtualBytes(layer, file), allocatedBytes: (await file.stat()).blocks * 512 }
+    },
+    async close() {
+      await file.close()
+      if (!published) await rm(path, { force: true })
+    },
+  }
+}
+
+async function makeAndOpen(
+  path: string,
+  make: (path: string) => Promise<void>,
+  writer: Identity | null,
+): Promise<FileHandle> {
+  try {
+    await make(path)
+    const file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW)
+    await file.chmod(0o600)
+    await give(file, writer)
+    return file
+  } catch (error) {
+    await rm(path, { force: true })
+    throw error
+  }
+}
+
+/** An empty disk as a new file. */
+export async function writeEmpty(path: string, virtualBytes: number, backing: string | null): Promise<void> {
+  const { pieces, fileBytes } = emptyImage(virtualBytes, backing)
+  const file = await open(path, 'wx', 0o600)
+  try {
+    await file.truncate(fileBytes)
+    for (const { offset, bytes } of pieces) await file.write(bytes, 0, bytes.length, offset)
+  } finally {
+    await file.close()
+  }
+}
+
+/** `error` in the user's words where it says that the pool is full. */
+export function onFull(layer: LayerRef, error: unknown): unknown {
+  return isErrno(error, 'ENOSPC', 'EDQUOT') ? problems.poolFull(layer.pool.path, error) : error
+}
+
+/** A new or removed name is only on the disk once its folder is. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY)
+  await handle.sync().finally(() => handle.close())
+}
+
+export async function removeFiles({ pool, id }: LayerRef): Promise<void> {
+  const folder = layersFolder(pool)
+  const companions = (await namesIn(folder)).filter(name => name.startsWith(`${id}.`))
+  if (companions.length === 0) return
+  for (const name of companions) await rm(join(folder, name), { force: true, recursive: true })
+  await syncFolder(folder)
+}
+
+export async function listLayers(pool: PoolRef): Promise<LayerId[]> {
+  const ids = (await namesIn(layersFolder(pool))).map(name => parseId<'layer'>(name.split('.')[0] ?? ''))
+  return [...new Set(ids.filter(id => id !== null))]
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return []
+    throw error
+  }
+}

@@ -1,0 +1,140 @@
+// A machine's folder: `<runDirectory>/<vm id>/`. It belongs to the server, so that a machine that was taken over can put no
+// link in place of a file that a root server will open. Only `run/` inside is the machine's own.
+//
+//   qmp.sock agent.sock   where QEMU listens, made by the server (listening.ts)       machine.json   the process, for the next server
+//   seed.iso              first-boot data        console.log   serial console      qemu.log   what QEMU wrote on stderr
+//   run/                  vnc.sock, and `lock`: QEMU's pid file, which it keeps locked and so runs once
+import { constants } from 'node:fs'
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { parseId } from '@ramet/core/ids.ts'
+import type { NicId, VmId } from '@ramet/core/ids.ts'
+import { syncFolder } from './layer-files.ts'
+import { give } from './privileges.ts'
+import type { Identity } from './privileges.ts'
+import type { ProcessId } from './process.ts'
+import { isErrno, problems } from './problems.ts'
+
+export interface MachineFolder {
+  readonly vm: VmId
+  readonly path: string
+  readonly qmp: string
+  readonly agent: string
+  readonly record: string
+  readonly seed: string
+  readonly console: string
+  readonly log: string
+  readonly run: string
+  readonly vnc: string
+  readonly lock: string
+  /** The guest's memory: in a file, because an instant clone maps the same file. */
+  readonly ram: string
+}
+
+const longestName = '/run/vnc.sock'
+const longestSocket = 107 // sun_path has 108 bytes, the last one zero: unix(7)
+
+export function checkRunDirectory(runDirectory: string): void {
+  if (!runDirectory.startsWith('/')) throw problems.pathNotAbsolute(runDirectory)
+  const limit = longestSocket - longestName.length - '/'.length - 36
+  if (Buffer.byteLength(runDirectory) > limit) throw problems.pathTooLong(runDirectory, limit)
+}
+
+export function machineFolder(runDirectory: string, vm: VmId): MachineFolder {
+  const path = join(runDirectory, vm)
+  const at = (name: string) => join(path, name)
+  return {
+    vm,
+    path,
+    qmp: at('qmp.sock'),
+    agent: at('agent.sock'),
+    record: at('machine.json'),
+    seed: at('seed.iso'),
+    console: at('console.log'),
+    log: at('qemu.log'),
+    run: at('run'),
+    vnc: at('run/vnc.sock'),
+    lock: at('run/lock'),
+    ram: join(ramDirectory(runDirectory), `${vm}.ram`),
+  }
+}
+
+/** On tmpfs, where a guest's memory must be; the hash keeps servers apart, and a later server finds its own files again. */
+export function ramDirectory(runDirectory: string): string {
+  return `/dev/shm/ramet-${createHash('sha256').update(runDirectory).digest('hex').slice(0, 16)}`
+}
+
+export async function makeFolder(folder: MachineFolder, identity: Identity | null): Promise<void> {
+  await mkdir(folder.path, { recursive: true, mode: 0o711 })
+  await mkdir(folder.run, { recursive: true, mode: 0o700 })
+  await give(folder.run, identity)
+}
+
+/** A new file for the machine, in place of an old one. */
+export async function writeOwned(
+  path: string,
+  bytes: Uint8Array,
+  mode: number,
+  identity: Identity | null,
+): Promise<void> {
+  await rm(path, { force: true })
+  const file = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode)
+  try {
+    await file.write(bytes)
+    await give(file, identity)
+  } finally {
+    await file.close()
+  }
+}
+
+/** What the next server must know of a machine that outlives this one. */
+export interface MachineRecord extends ProcessId {
+  readonly sshPorts: Readonly<Record<NicId, number>>
+}
+
+export async function writeRecord(folder: MachineFolder, record: MachineRecord): Promise<void> {
+  const part = `${folder.record}.part`
+  const file = await open(part, 'w', 0o600)
+  try {
+    await file.writeFile(JSON.stringify(record))
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(part, folder.record)
+  await syncFolder(folder.path)
+}
+
+/** Null when there is none, or only half of one. */
+export async function readRecord(folder: MachineFolder): Promise<MachineRecord | null> {
+  try {
+    const record = JSON.parse(await readFile(folder.record, 'utf8')) as Partial<MachineRecord>
+    const { pid, startTime, boot, sshPorts } = record
+    return pid && startTime && boot && sshPorts ? { pid, startTime, boot, sshPorts } : null
+  } catch {
+    return null
+  }
+}
+
+/** Removes what only a running machine needs. */
+export async function removeRunning(folder: MachineFolder): Promise<void> {
+  const names = [folder.record, folder.qmp, folder.agent, folder.vnc, folder.lock, folder.ram]
+  await Promise.all(names.map(name => rm(name, { force: true })))
+}
+
+export async function removeFolder(folder: MachineFolder): Promise<void> {
+  await rm(folder.ram, { force: true })
+  await rm(folder.path, { recursive: true, force: true })
+}
+
+/** Ids of all machines that have a folder. */
+export async function listFolders(runDirectory: string): Promise<VmId[]> {
+  try {
+    const names = await readdir(runDirectory)
+    return names.map(name => parseId<'vm'>(name)).filter(id => id !== null)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return []
+    throw error
+  }
+}

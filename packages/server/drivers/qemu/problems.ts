@@ -1,0 +1,73 @@
+// The driver's errors: a kind that says what the caller may do, a stable code, and a sentence that helps.
+import { Problem } from '@ramet/core/problem.ts'
+
+export const problems = {
+  pathTooLong: (path: string, limit: number) =>
+    new Problem(
+      'invalid',
+      'data-directory-too-long',
+      `The folder ${path} is too long: machines have sockets in it, and a socket's path has at most 107 bytes. Choose a data directory that makes it ${limit} bytes or shorter`,
+    ),
+  pathNotAbsolute: (path: string) =>
+    new Problem('invalid', 'data-directory-relative', `The folder for machines must be an absolute path, not ${path}`),
+  qemuMissing: (tool: string, cause: unknown) =>
+    new Problem(
+      'unavailable',
+      'qemu-missing',
+      `${tool} cannot be run; install the packages qemu-system-x86 and qemu-utils`,
+      { cause },
+    ),
+  startFailed: (said: string, cause?: unknown) =>
+    new Problem('unavailable', 'qemu-start-failed', `QEMU could not start the machine${said ? `: ${said}` : ''}`, {
+      cause,
+    }),
+  memoryFull: (path: string, mib: number, freeMib: number) =>
+    new Problem(
+      'no-capacity',
+      'memory-full',
+      `The machine needs ${mib} MiB of memory, and ${path} has ${freeMib} MiB left`,
+    ),
+  stillRunning: (vm: string) =>
+    new Problem('refused', 'machine-running', `The machine ${vm} runs; its files can be removed once it is stopped`),
+  cannotStop: (vm: string) =>
+    new Problem('unavailable', 'machine-not-stopping', `The process of machine ${vm} does not end, not even by force`),
+  monitorSilent: (what: string, cause?: unknown) =>
+    new Problem('unavailable', 'qemu-silent', `QEMU does not answer ${what}`, { cause }),
+  monitorRefused: (command: string, why: string) =>
+    new Problem('internal', 'qemu-refused', `QEMU refused ${command}: ${why}`),
+  agentSilent: () => new Problem('unavailable', 'guest-agent-silent', 'The guest agent does not answer'),
+  layerMissing: (id: string) =>
+    new Problem('unavailable', 'layer-missing', `The disk layer ${id} is not in its storage pool`),
+  layerDamaged: (id: string) =>
+    new Problem(
+      'unavailable',
+      'layer-damaged',
+      `The disk layer ${id} is not a disk that Ramet wrote; restore it or destroy its machine`,
+    ),
+  layerSmaller: (id: string, bytes: number) =>
+    new Problem(
+      'invalid',
+      'layer-smaller',
+      `The disk layer ${id} cannot be smaller than the ${bytes} bytes of the disk that it starts from`,
+    ),
+  layerInUse: (cause: unknown) =>
+    new Problem('in-use', 'layer-in-use', 'The disk is being written by a running machine; stop the machine first', {
+      cause,
+    }),
+  poolFull: (path: string, cause?: unknown) =>
+    new Problem('no-capacity', 'pool-full', `The storage pool at ${path} is full; free space in it or add another`, {
+      cause,
+    }),
+  toolFailed: (tool: string, said: string, cause?: unknown) =>
+    new Problem('internal', 'tool-failed', `${tool} failed${said ? `: ${said}` : ''}`, { cause }),
+  toolTooSlow: (tool: string, seconds: number) =>
+    new Problem('unavailable', 'tool-timeout', `${tool} did not finish in ${seconds} s`),
+  cancelled: (cause?: unknown) => new Problem('cancelled', 'cancelled', 'The operation was cancelled', { cause }),
+  image: (code: `image-${string}`, message: string, cause?: unknown) =>
+    new Problem('invalid', code, message, { cause }),
+}
+
+/** True when `error` is a system error with one of these codes. */
+export function isErrno(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code))
+}

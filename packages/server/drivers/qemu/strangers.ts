@@ -1,0 +1,37 @@
+// Image files from strangers, as qemu-img gets to see them: an open file instead of a path, read by a user that owns nothing, with
+// bounded memory and processor time, in the format that we say, and with no other file behind it.
+import { open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import type { ImageFacts } from '../driver.ts'
+import type { Identity } from './privileges.ts'
+import { problems } from './problems.ts'
+
+/** `qemu-img check` holds one counter per cluster: 32 MiB for a TiB. Threads and their arenas take address space only. */
+export const inspectionLimits = { memoryBytes: 2 * 2 ** 30, cpuSeconds: 30 }
+/** A conversion takes as long as the disk is large; its caller can abort it. */
+export const conversionLimits = { memoryBytes: 4 * 2 ** 30, cpuSeconds: 24 * 3600 }
+
+/** The tool opens /proc/self/fd/3 anew, so the folders above need not let it pass but the file itself must let it read. */
+export async function openForStranger(path: string, stranger: Identity | null): Promise<FileHandle> {
+  const file = await open(path, 'r')
+  try {
+    const facts = await file.stat()
+    if (!facts.isFile()) throw problems.image('image-not-a-file', 'The image is not an ordinary file')
+    const readable = (facts.mode & 0o004) !== 0 || (facts.gid === stranger?.gid && (facts.mode & 0o040) !== 0)
+    if (stranger && !readable) {
+      // Its owner keeps it; the group is the stranger's, which nobody else is in.
+      await file.chown(facts.uid, stranger.gid)
+      await file.chmod((facts.mode & 0o700) | 0o040)
+    }
+    return file
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+export function imageAsFilename(format: ImageFacts['format']): string {
+  const file = { driver: 'file', filename: '/proc/self/fd/3', 'read-only': true }
+  const alone = format === 'qcow2' || format === 'vmdk' ? { backing: null } : {}
+  return `json:${JSON.stringify({ driver: format, file, 'read-only': true, ...alone })}`
+}

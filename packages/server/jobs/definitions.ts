@@ -1,0 +1,25 @@
+// Every kind of job that this server can run, and so can take over from another.
+import { deleteTemplate } from './delete-template.ts'
+import { deployVm } from './deploy-vm.ts'
+import { destroyVm } from './destroy-vm.ts'
+import { expungeVm } from './expunge-vm.ts'
+import { prepareTemplate } from './prepare-template.ts'
+import { rebootVm } from './reboot-vm.ts'
+import { registerTemplate } from './register-template.ts'
+import { removeLayer } from './remove-layer.ts'
+import { startVm } from './start-vm.ts'
+import { stopVm } from './stop-vm.ts'
+import type { JobDefinition } from './define-job.ts'
+
+export const definitions: readonly JobDefinition[] = [
+  deleteTemplate,
+  deployVm,
+  destroyVm,
+  expungeVm,
+  prepareTemplate,
+  rebootVm,
+  registerTemplate,
+  removeLayer,
+  startVm,
+  stopVm,
+]

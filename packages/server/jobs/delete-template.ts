@@ -1,0 +1,43 @@
+// Deletes a template by name. Its file on secondary storage goes; its copies on primary storage lose their name, and each
+// goes as soon as the last linked clone that stands on it is gone. Full clones never hold it.
+import type { TemplateId } from '@ramet/core/ids.ts'
+import { discardImage } from '../images/fetch.ts'
+import { imageFile, setSpoolRef, setTemplate, spoolRefsOf } from '../store/templates.ts'
+import { defineJob, nothing } from './define-job.ts'
+import { removeIfUnneeded } from './remove-layer.ts'
+import { templateLock } from './register-template.ts'
+import { originOf } from './tools.ts'
+
+export interface DeleteTemplate {
+  readonly template: TemplateId
+}
+
+const noWayBack = nothing('a deleted template does not come back; asking again finishes it')
+
+export const deleteTemplate = defineJob<DeleteTemplate>({
+  kind: 'delete-template',
+  event: 'TEMPLATE.DELETE',
+  doing: 'deleting template',
+  instanceType: 'Template',
+  cancellable: false,
+  lock: input => templateLock(input.template),
+  instance: input => input.template,
+})
+  .record('retire', {
+    do: async ({ tx, input, jobs, job }) => {
+      await setTemplate(tx, input.template, { state: 'Inactive' })
+      for (const ref of await spoolRefsOf(tx, input.template)) {
+        await setSpoolRef(tx, ref.id, { marked_for_gc: true, state: 'Destroying' })
+        if (ref.layer_id) await removeIfUnneeded(tx, ref.layer_id, jobs, originOf(job))
+      }
+    },
+    undo: noWayBack,
+  })
+  .act('discard-image', {
+    do: async ({ db, input }) => discardImage((await imageFile(db, input.template)).file),
+    undo: noWayBack,
+  })
+  .record('forget', {
+    do: async ({ tx, input }) => setTemplate(tx, input.template, { removed: new Date() }),
+    undo: noWayBack,
+  })

@@ -1,0 +1,58 @@
+// Destroys a machine: it is stopped and set aside, its root volume with it. Until it is expunged nothing is lost.
+import type { VmId } from '@ramet/core/ids.ts'
+import { Problem } from '@ramet/core/problem.ts'
+import { demandAction, holdVm, moveVm, vmLock } from '../store/vms.ts'
+import { setVolume, volumesOf } from '../store/volumes.ts'
+import { defineJob, nothing } from './define-job.ts'
+import { expungeVm } from './expunge-vm.ts'
+import { originOf } from './tools.ts'
+import { beginStop, noteStopped, stopMachine } from './vm-steps.ts'
+
+export interface DestroyVm {
+  readonly vm: VmId
+  readonly forced: boolean
+}
+
+export const destroyVm = defineJob<DestroyVm>({
+  kind: 'destroy-vm',
+  event: 'VM.DESTROY',
+  doing: 'destroying virtual machine',
+  instanceType: 'VirtualMachine',
+  cancellable: false,
+  lock: input => vmLock(input.vm),
+  instance: input => input.vm,
+})
+  .record('begin-stop', {
+    do: async context => {
+      const vm = await holdVm(context.tx, context.input.vm)
+      demandAction(vm, 'destroy')
+      if (vm.delete_protection)
+        throw new Problem(
+          'refused',
+          'delete-protected',
+          `Virtual machine ${vm.name} is protected from deletion; lift that with updateVirtualMachine deleteprotection=false`,
+        )
+      if (vm.state === 'Running') await beginStop.do(context)
+    },
+    undo: beginStop.undo,
+  })
+  .act('stop', stopMachine)
+  .record('note-stopped', {
+    do: async context => {
+      const vm = await holdVm(context.tx, context.input.vm)
+      if (vm.state === 'Stopping') await noteStopped.do(context)
+    },
+    undo: noteStopped.undo,
+  })
+  .record('set-aside', {
+    do: async ({ tx, input, jobs, job }) => {
+      const vm = await moveVm(tx, input.vm, 'DestroyRequested')
+      // A machine in Error holds nothing worth keeping: it goes at once, as upstream's state machine says.
+      if (vm.state === 'Expunging') return void (await jobs.start(tx, expungeVm, input, originOf(job)))
+      for (const volume of await volumesOf(tx, input.vm)) {
+        if (volume.type === 'ROOT') await setVolume(tx, volume.id, { state: 'Destroy' })
+        else await setVolume(tx, volume.id, { vm_id: null, device_id: null, attached: null })
+      }
+    },
+    undo: nothing('nothing follows it'),
+  })

@@ -1,0 +1,101 @@
+// Removes a machine for good: its process, its files, its root volume's layer, its record. Data volumes stay with the
+// account. There is no way back from the first step on; what is interrupted is done again by asking again.
+import type { LayerId, VmId } from '@ramet/core/ids.ts'
+import { Problem } from '@ramet/core/problem.ts'
+import { recordEvent } from '../store/events.ts'
+import { layerRefIfAny, markRemoving } from '../store/layers.ts'
+import { holdVm, moveVm, setVm, vmLock } from '../store/vms.ts'
+import { setVolume, volumesOf } from '../store/volumes.ts'
+import { defineJob, nothing } from './define-job.ts'
+import { forgetLayerAndAncestors } from './remove-layer.ts'
+import { originOf } from './tools.ts'
+
+export interface ExpungeVm {
+  readonly vm: VmId
+}
+
+const noWayBack = nothing('the machine is to go; asking again finishes it')
+
+export const expungeVm = defineJob<ExpungeVm>({
+  kind: 'expunge-vm',
+  event: 'VM.EXPUNGE',
+  doing: 'expunging virtual machine',
+  instanceType: 'VirtualMachine',
+  cancellable: false,
+  lock: input => vmLock(input.vm),
+  instance: input => input.vm,
+})
+  .record('begin', {
+    do: async ({ tx, input }) => {
+      const vm = await holdVm(tx, input.vm)
+      if (vm.delete_protection)
+        throw new Problem(
+          'refused',
+          'delete-protected',
+          `Virtual machine ${vm.name} is protected from deletion; lift that with updateVirtualMachine deleteprotection=false`,
+        )
+      if (vm.state === 'Running') await moveVm(tx, vm.id, 'StopRequested')
+      else await moveVm(tx, vm.id, 'ExpungeOperation')
+    },
+    undo: noWayBack,
+  })
+  .act('stop', {
+    do: async ({ driver, input, signal }) => driver.machines.stop(input.vm, 0, signal),
+    undo: noWayBack,
+  })
+  .record('note-stopped', {
+    do: async ({ tx, input }) => {
+      const { state } = await holdVm(tx, input.vm)
+      if (state !== 'Stopping') return
+      await moveVm(tx, input.vm, 'OperationSucceeded', { host_id: null })
+      await moveVm(tx, input.vm, 'ExpungeOperation')
+    },
+    undo: noWayBack,
+  })
+  .act('discard-machine', {
+    do: async ({ driver, input }) => driver.machines.discard(input.vm),
+    undo: noWayBack,
+  })
+  .record('let-go-of-disks', {
+    do: async ({ tx, input }): Promise<LayerId[]> => {
+      const layers: LayerId[] = []
+      for (const volume of await volumesOf(tx, input.vm)) {
+        if (volume.type === 'DATADISK' && volume.layer_id)
+          await setVolume(tx, volume.id, { vm_id: null, device_id: null, attached: null })
+        else if (volume.layer_id) layers.push(volume.layer_id)
+      }
+      for (const layer of layers) await markRemoving(tx, layer)
+      return layers
+    },
+    undo: noWayBack,
+  })
+  .act('discard-disks', {
+    do: async ({ db, driver, made }) => {
+      for (const id of made['let-go-of-disks']) {
+        const layer = await layerRefIfAny(db, id)
+        if (layer) await driver.layers.discard(layer)
+      }
+    },
+    undo: noWayBack,
+  })
+  .record('forget', {
+    do: async ({ tx, input, made, jobs, job }) => {
+      const gone = new Date()
+      for (const volume of await volumesOf(tx, input.vm)) {
+        await setVolume(tx, volume.id, { state: 'Expunged', removed: gone, layer_id: null })
+        await recordEvent(tx, {
+          type: 'VOLUME.DELETE',
+          description: `deleted volume ${volume.name}`,
+          account: volume.account_id,
+          user: job.user_id,
+          resourceType: 'Volume',
+          resource: volume.id,
+          startEvent: job.start_event_id,
+        })
+      }
+      for (const layer of made['let-go-of-disks']) await forgetLayerAndAncestors(tx, layer, jobs, originOf(job))
+      await tx.deleteFrom('nic').where('vm_id', '=', input.vm).execute()
+      await setVm(tx, input.vm, { removed: gone, host_id: null, password_hash: null, user_data: null })
+    },
+    undo: noWayBack,
+  })

@@ -1,0 +1,33 @@
+// The driver as a job sees it: before each call the lease is looked at once more. A fence protects the database, not the
+// hypervisor, and a server that slept through its lease must not act on a machine that another server now looks after.
+import type { Driver } from '../drivers/driver.ts'
+
+export interface CallGuard {
+  before(call: string): Promise<void>
+  after(call: string): void
+}
+
+export function guardDriver(driver: Driver, guard: CallGuard): Driver {
+  return {
+    ...driver,
+    host: guardCalls('host', driver.host, guard),
+    images: guardCalls('images', driver.images, guard),
+    layers: guardCalls('layers', driver.layers, guard),
+    machines: guardCalls('machines', driver.machines, guard),
+  }
+}
+
+type Calls = Record<string, (...args: never[]) => Promise<unknown>>
+
+function guardCalls<T extends object>(group: string, calls: T, guard: CallGuard): T {
+  const guarded = Object.entries(calls as Calls).map(([name, call]) => [
+    name,
+    async (...args: never[]) => {
+      await guard.before(`${group}.${name}`)
+      const result = await call(...args)
+      guard.after(`${group}.${name}`)
+      return result
+    },
+  ])
+  return Object.fromEntries(guarded) as T
+}

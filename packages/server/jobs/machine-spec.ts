@@ -1,0 +1,59 @@
+// A machine as the driver wants it described, gathered from the database.
+import type { VmId } from '@ramet/core/ids.ts'
+import { Problem } from '@ramet/core/problem.ts'
+import type { DiskSpec, MachineSpec, NicSpec } from '../drivers/driver.ts'
+import type { Db } from '../store/database.ts'
+import { layerChain } from '../store/layers.ts'
+import { accountById, nicsOf, vmById } from '../store/vms.ts'
+import { volumesOf } from '../store/volumes.ts'
+
+export async function machineSpec(db: Db, id: VmId): Promise<MachineSpec> {
+  const vm = await vmById(db, id)
+  if (!vm) throw new Problem('invalid', 'unknown-vm', `There is no virtual machine ${id}`)
+  const [account, disks, nics, keys] = await Promise.all([
+    accountById(db, vm.account_id),
+    diskSpecs(db, id),
+    nicSpecs(db, id),
+    db.selectFrom('vm_ssh_key_pair').select('public_key').where('vm_id', '=', id).orderBy('name').execute(),
+  ])
+  return {
+    vm: id,
+    name: vm.instance_name,
+    owner: { accountNumber: account.number },
+    cpus: vm.cpus,
+    memoryMib: vm.memory_mib,
+    generationId: vm.generation_id,
+    disks,
+    nics,
+    firstBoot: {
+      instanceId: vm.id,
+      hostname: vm.name,
+      sshKeys: keys.map(key => key.public_key),
+      passwordHash: vm.password_hash,
+      userData: vm.user_data ? Buffer.from(vm.user_data, 'base64') : null,
+    },
+  }
+}
+
+async function diskSpecs(db: Db, vm: VmId): Promise<[DiskSpec, ...DiskSpec[]]> {
+  const volumes = await volumesOf(db, vm)
+  const [root, ...data] = await Promise.all(
+    volumes.map(async ({ layer_id, device_id, name }) => {
+      if (!layer_id) throw new Problem('refused', 'volume-without-disk', `Volume ${name} has no disk yet`)
+      return { deviceId: device_id ?? 0, chain: await layerChain(db, layer_id) }
+    }),
+  )
+  if (!root) throw new Problem('refused', 'vm-without-disk', `Virtual machine ${vm} has no disk`)
+  return [root, ...data]
+}
+
+async function nicSpecs(db: Db, vm: VmId): Promise<NicSpec[]> {
+  const nics = await nicsOf(db, vm)
+  return nics.map(nic => ({
+    id: nic.id,
+    deviceId: nic.device_id,
+    mac: nic.mac,
+    kind: 'user-nat',
+    sshPort: nic.ssh_port,
+  }))
+}

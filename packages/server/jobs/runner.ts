@@ -1,0 +1,172 @@
+// Runs jobs: claims one, walks its steps, undoes them when one fails. All it knows is on disk, so that another server, or
+// this one after a crash, goes on where it stopped. One claim is worked on by one `JobRun` (run.ts).
+import { newId, type JobId } from '@ramet/core/ids.ts'
+import type { Db } from '../store/database.ts'
+import { claimJob, expireJobs, releaseLeases, renewLeases } from '../store/jobs.ts'
+import { recordEvent } from '../store/events.ts'
+import type { Row } from '../store/tables.ts'
+import type { CrashPoints } from './crash-points.ts'
+import type { JobDefinition } from './define-job.ts'
+import { runJob } from './run.ts'
+import type { JobOrigin, Tools } from './tools.ts'
+
+export interface RunnerOptions {
+  readonly tools: Omit<Tools, 'jobs'>
+  readonly definitions: readonly JobDefinition[]
+  readonly crashPoints: CrashPoints
+  /** Called after a job has ended or got stuck. */
+  readonly onEnd: (job: Row<'job'>) => void
+  /** How long a silent server keeps its jobs. */
+  readonly leaseMs?: number
+  readonly pollMs?: number
+}
+
+export interface Runner {
+  readonly serverId: string
+  start<Input>(db: Db, definition: JobDefinition<Input>, input: Input, origin: JobOrigin): Promise<JobId>
+  /** Looks for work now; called after every commit that may have made some. */
+  kick(): void
+  /** Tells the runner that a person wants `job` to end. */
+  cancel(job: JobId): void
+  /** Lets running steps end or abort, starts no new ones, and gives the leases back. */
+  close(): Promise<void>
+}
+
+interface Running {
+  readonly abort: AbortController
+  readonly end: Promise<void>
+}
+
+const most = 256 // jobs at once; what is scarce (starts, copies) is limited where it is done
+
+export function createRunner(options: RunnerOptions): Runner {
+  const { tools, definitions, leaseMs = 10_000, pollMs = 1_000 } = options
+  const serverId = newId<'server'>()
+  const running = new Map<JobId, Running>()
+  let looking: Promise<void> | null = null
+  let again = false
+  let closed = false
+
+  const runner: Runner = {
+    serverId,
+    async start(db, definition, input, origin) {
+      const id = await insertJob(db, definition, input, origin)
+      setImmediate(runner.kick)
+      return id
+    },
+    kick() {
+      if (closed) return
+      again = true
+      looking ??= look().finally(() => {
+        looking = null
+      })
+    },
+    cancel: job => running.get(job)?.abort.abort(),
+    async close() {
+      closed = true
+      clearInterval(poll)
+      clearInterval(renewal)
+      clearInterval(expiry)
+      for (const { abort } of running.values()) abort.abort()
+      await looking
+      await Promise.allSettled([...running.values()].map(({ end }) => end))
+      await releaseLeases(tools.db, serverId)
+    },
+  }
+
+  async function look(): Promise<void> {
+    while (again && !closed) {
+      again = false
+      try {
+        while (running.size < most && !closed && (await claimOne()));
+      } catch (error) {
+        tools.log.error({ err: error }, 'cannot look for jobs')
+      }
+    }
+  }
+
+  async function claimOne(): Promise<boolean> {
+    const job = await claimJob(tools.db, serverId, leaseMs)
+    if (!job) return false
+    const abort = new AbortController()
+    const end = work(job, abort).finally(() => {
+      running.delete(job.id)
+      runner.kick()
+    })
+    running.set(job.id, { abort, end })
+    return true
+  }
+
+  async function work(job: Row<'job'>, abort: AbortController): Promise<void> {
+    const definition = definitions.find(each => each.traits.kind === job.kind)
+    if (!definition) return tools.log.error({ job: job.id, kind: job.kind }, 'no such kind of job')
+    try {
+      const end = await runJob(
+        { ...options, tools: { ...tools, jobs: runner }, closing: () => closed },
+        definition,
+        job,
+        abort,
+      )
+      if (end) options.onEnd(end)
+    } catch (error) {
+      tools.log.error({ err: error, job: job.id }, 'job interrupted; whoever claims it next goes on')
+    }
+  }
+
+  async function renew(): Promise<void> {
+    if (running.size === 0) return
+    const held = await renewLeases(tools.db, serverId, [...running.keys()], leaseMs)
+    for (const [id, { abort }] of running) if (!held.has(id)) abort.abort()
+  }
+
+  const poll = setInterval(runner.kick, pollMs)
+  const renewal = setInterval(() => {
+    renew().catch(error => tools.log.error({ err: error }, 'cannot renew leases'))
+  }, leaseMs / 4)
+  const expiry = setInterval(() => {
+    expire().catch(error => tools.log.error({ err: error }, 'cannot expire jobs'))
+  }, 60_000)
+  for (const timer of [poll, renewal, expiry]) timer.unref()
+
+  async function expire(): Promise<void> {
+    await expireJobs(tools.db, tools.settings.number('job.expire.minutes'))
+  }
+
+  return runner
+}
+
+async function insertJob<Input>(
+  db: Db,
+  { traits }: JobDefinition<Input>,
+  input: Input,
+  origin: JobOrigin,
+): Promise<JobId> {
+  const id = newId<'job'>()
+  const instance = traits.instance(input)
+  const startEvent = await recordEvent(db, {
+    type: traits.event,
+    state: 'Scheduled',
+    description: `${traits.doing}: ${instance}`,
+    account: origin.account,
+    user: origin.user,
+    resourceType: traits.instanceType,
+    resource: instance,
+  })
+  await db
+    .insertInto('job')
+    .values({
+      id,
+      kind: traits.kind,
+      command: origin.command,
+      account_id: origin.account,
+      user_id: origin.user,
+      lock_key: traits.lock(input),
+      instance_type: traits.instanceType,
+      instance_id: instance,
+      input: JSON.stringify(input),
+      state: 'queued',
+      start_event_id: startEvent,
+    })
+    .execute()
+  return id
+}

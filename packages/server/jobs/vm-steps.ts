@@ -1,0 +1,117 @@
+// Steps that several machine jobs share: taking a host, running, stopping. Each is one step object, used by name in the
+// recipes beside this file.
+import type { HostId, StoragePoolId, VmId } from '@ramet/core/ids.ts'
+import { type Demand, place, type Placement } from '@ramet/core/placement.ts'
+import { Problem } from '@ramet/core/problem.ts'
+import type { MachineFacts } from '../drivers/driver.ts'
+import { holdCapacity, hostRooms, poolRooms } from '../store/capacity.ts'
+import type { Tx } from '../store/database.ts'
+import { demandAction, holdVm, moveVm, setVm } from '../store/vms.ts'
+import { volumesOf } from '../store/volumes.ts'
+import type { Settings } from '../settings.ts'
+import { nothing, type RecordContext, type StepContext } from './define-job.ts'
+import { machineSpec } from './machine-spec.ts'
+
+interface OnVm {
+  readonly vm: VmId
+}
+
+/** Chooses a host and a pool under the lock that makes the choice hold, or throws `no-capacity` with every reason. */
+export async function choosePlace(
+  tx: Tx,
+  settings: Settings,
+  demand: Demand,
+): Promise<Exclude<Placement, { refusal: string }>> {
+  await holdCapacity(tx)
+  const factors = {
+    cpu: settings.number('cpu.overprovisioning.factor'),
+    reservePercent: settings.number('pool.storage.reserve.percent'),
+  }
+  const placement = place(await hostRooms(tx, factors), await poolRooms(tx, factors), demand)
+  if ('refusal' in placement)
+    throw new Problem(
+      'no-capacity',
+      'no-capacity',
+      `No room for the machine: ${placement.refusal}. Stop or remove machines, or add capacity`,
+    )
+  return placement
+}
+
+/** Stopped → Starting on a host that has room and reaches the machine's disks. */
+export const takeHost = {
+  do: async ({
+    tx,
+    input,
+    settings,
+  }: RecordContext<OnVm & { host?: HostId | undefined }, object>): Promise<{ host: HostId }> => {
+    const vm = await holdVm(tx, input.vm)
+    demandAction(vm, 'start')
+    const [root] = await volumesOf(tx, vm.id)
+    const pool = root?.pool_id as StoragePoolId | undefined
+    const { host } = await choosePlace(tx, settings, {
+      cpus: vm.cpus,
+      memoryMib: vm.memory_mib,
+      diskBytes: new Map(),
+      host: input.host,
+      pool,
+    })
+    await moveVm(tx, vm.id, 'StartRequested', { host_id: host.id, error: null })
+    return { host: host.id }
+  },
+  undo: async ({ tx, input }: RecordContext<OnVm, object>) => {
+    await moveVm(tx, input.vm, 'OperationFailed', { host_id: null })
+  },
+}
+
+/** The machine's process. */
+export const runMachine = {
+  do: async ({ db, driver, input }: StepContext<OnVm, object>): Promise<MachineFacts> =>
+    driver.machines.start(await machineSpec(db, input.vm)),
+  undo: async ({ driver, input, signal }: StepContext<OnVm, object>) => driver.machines.stop(input.vm, 0, signal),
+}
+
+/** Starting → Running, with what the driver told about the process. */
+export async function noteRunning({ tx, input }: RecordContext<OnVm, object>, facts: MachineFacts): Promise<void> {
+  const vm = await moveVm(tx, input.vm, 'OperationSucceeded')
+  await setVm(tx, vm.id, { last_host_id: vm.host_id })
+  for (const [nic, port] of Object.entries(facts.sshPorts))
+    await tx
+      .updateTable('nic')
+      .set({ ssh_port: port })
+      .where('id', '=', nic as never)
+      .execute()
+}
+
+/** Running → Stopping; a machine that is off already stays Stopped. */
+export const beginStop = {
+  do: async ({ tx, input }: RecordContext<OnVm, object>) => {
+    const vm = await holdVm(tx, input.vm)
+    demandAction(vm, 'stop')
+    await moveVm(tx, vm.id, 'StopRequested')
+  },
+  undo: async ({ tx, input, driver }: RecordContext<OnVm, object>) => {
+    const { power } = await driver.machines.facts(input.vm)
+    const vm = await holdVm(tx, input.vm)
+    if (vm.state !== 'Stopping') return
+    if (power === 'on') await moveVm(tx, vm.id, 'OperationFailed')
+    else await moveVm(tx, vm.id, 'OperationSucceeded', { host_id: null })
+  },
+}
+
+export const stopMachine = {
+  do: async ({ driver, settings, input, signal }: StepContext<OnVm & { forced: boolean }, object>) => {
+    const graceMs = input.forced ? 0 : 1000 * settings.number('vm.stop.wait')
+    await driver.machines.stop(input.vm, graceMs, signal)
+  },
+  undo: nothing('power that was cut stays cut; the step before looks at what the machine does'),
+}
+
+/** Stopping → Stopped: its host has room again. */
+export const noteStopped = {
+  do: async ({ tx, input }: RecordContext<OnVm, object>) => {
+    const vm = await holdVm(tx, input.vm)
+    if (vm.state === 'Stopping') await moveVm(tx, vm.id, 'OperationSucceeded')
+    await setVm(tx, vm.id, { host_id: null })
+  },
+  undo: nothing('the machine is off, and its record says so'),
+}

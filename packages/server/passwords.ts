@@ -1,0 +1,52 @@
+// Passwords for guests. Only the crypt(3) hash reaches a machine; the password itself is sealed until its owner asks.
+// Hashing takes some milliseconds and a process, so the next pair is always made ahead of the deployment that needs it.
+import { spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
+import { text } from 'node:stream/consumers'
+import type { Secrets } from './secrets.ts'
+
+export interface GuestPassword {
+  readonly sealed: string
+  readonly hash: string
+}
+
+export interface Passwords {
+  take(): Promise<GuestPassword>
+  /** The pair for a password that somebody chose. */
+  of(password: string): Promise<GuestPassword>
+  reveal(sealed: string): string
+}
+
+export function createPasswords(secrets: Secrets): Passwords {
+  let next: Promise<GuestPassword> | null = null
+  const of = async (password: string) => ({ sealed: secrets.seal(password), hash: await cryptHash(password) })
+  return {
+    of,
+    reveal: secrets.unseal,
+    async take() {
+      const taken = next ?? of(randomPassword())
+      next = of(randomPassword())
+      next.catch(() => {
+        next = null // the next deployment tries again, and fails with the reason
+      })
+      return taken
+    },
+  }
+}
+
+// No letters that look like others: people type these into consoles.
+const alphabet = 'abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789'
+
+function randomPassword(): string {
+  return Array.from({ length: 14 }, () => alphabet[randomInt(alphabet.length)]).join('')
+}
+
+/** SHA-512 crypt by the openssl program: the password goes through a pipe, never through a process list. */
+async function cryptHash(password: string): Promise<string> {
+  const openssl = spawn('openssl', ['passwd', '-6', '-stdin'], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const failed = new Promise<never>((_, reject) => openssl.once('error', reject))
+  openssl.stdin.end(`${password}\n`)
+  const hash = (await Promise.race([text(openssl.stdout), failed])).trim()
+  if (!hash.startsWith('$6$')) throw new Error('openssl passwd gave no SHA-512 crypt hash')
+  return hash
+}

@@ -1,0 +1,84 @@
+// What hosts and pools have left, from the rows that occupy them, as plain data for core/placement.ts.
+import type { HostId, StoragePoolId } from '@ramet/core/ids.ts'
+import type { HostRoom, PoolRoom } from '@ramet/core/placement.ts'
+import { occupyingStates } from '@ramet/core/vm.ts'
+import { sql } from 'kysely'
+import type { Db, Tx } from './database.ts'
+
+export interface Factors {
+  readonly cpu: number
+  readonly reservePercent: number
+}
+
+/** Locks hosts and pools, so that two placements cannot both take the last room. */
+export async function holdCapacity(tx: Tx): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtext('ramet.placement'))`.execute(tx)
+}
+
+export async function hostRooms(db: Db, { cpu }: Factors): Promise<HostRoom[]> {
+  const rows = await db
+    .selectFrom('host')
+    .leftJoin('vm', join =>
+      join
+        .onRef('vm.host_id', '=', 'host.id')
+        .on('vm.removed', 'is', null)
+        .on('vm.state', 'in', [...occupyingStates]),
+    )
+    .select([
+      'host.id',
+      'host.name',
+      'host.cluster_id',
+      'host.state',
+      'host.resource_state',
+      'host.cpus',
+      'host.memory_mib',
+    ])
+    .select(eb => [
+      eb.fn.sum<number | null>('vm.cpus').as('cpus_used'),
+      eb.fn.sum<number | null>('vm.memory_mib').as('memory_used'),
+    ])
+    .groupBy('host.id')
+    .execute()
+  const pools = await db.selectFrom('storage_pool').select(['id', 'cluster_id']).execute()
+  return rows.map(row => ({
+    id: row.id,
+    name: row.name,
+    up: row.state === 'Up' && row.resource_state === 'Enabled',
+    cpuFree: row.cpus * cpu - Number(row.cpus_used ?? 0),
+    memoryFreeMib: row.memory_mib - Number(row.memory_used ?? 0),
+    pools: pools.filter(pool => pool.cluster_id === row.cluster_id).map(pool => pool.id),
+  }))
+}
+
+/** Free space on a pool is what its file system has, less a reserve and what running copies are still going to write. */
+export async function poolRooms(db: Db, { reservePercent }: Factors): Promise<PoolRoom[]> {
+  const rows = await db
+    .selectFrom('storage_pool')
+    .leftJoin('layer', join => join.onRef('layer.pool_id', '=', 'storage_pool.id').on('layer.state', '=', 'creating'))
+    .select(['storage_pool.id', 'storage_pool.name', 'storage_pool.state', 'total_bytes', 'free_bytes'])
+    .select(eb => eb.fn.sum<number | null>('layer.allocated_bytes').as('reserved'))
+    .groupBy('storage_pool.id')
+    .execute()
+  return rows.map(row => ({
+    id: row.id,
+    name: row.name,
+    up: row.state === 'Up',
+    freeBytes: row.free_bytes - (row.total_bytes * reservePercent) / 100 - Number(row.reserved ?? 0),
+  }))
+}
+
+export async function setPoolSpace(
+  db: Db,
+  id: StoragePoolId,
+  space: { totalBytes: number; freeBytes: number },
+): Promise<void> {
+  await db
+    .updateTable('storage_pool')
+    .set({ total_bytes: space.totalBytes, free_bytes: space.freeBytes })
+    .where('id', '=', id)
+    .execute()
+}
+
+export async function setHostState(db: Db, id: HostId, state: 'Up' | 'Down'): Promise<void> {
+  await db.updateTable('host').set({ state, last_pinged: new Date() }).where('id', '=', id).execute()
+}

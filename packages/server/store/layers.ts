@@ -1,0 +1,128 @@
+// The layer forest on disk: reserve a layer before its file is made, publish it when the file is safe, and let go of it
+// by the plan of core/layer.ts. Edges are foreign keys: the database itself refuses to forget a layer in use.
+import type { AccountId, LayerId, StoragePoolId } from '@ramet/core/ids.ts'
+import { type Forest, forestOf } from '@ramet/core/layer.ts'
+import { Problem } from '@ramet/core/problem.ts'
+import { sql } from 'kysely'
+import type { LayerChain, LayerFacts, LayerRef } from '../drivers/driver.ts'
+import type { Db, Tx } from './database.ts'
+import type { Row } from './tables.ts'
+
+export interface Reservation {
+  readonly id: LayerId
+  readonly pool: StoragePoolId
+  readonly parent: LayerId | null
+  readonly account: AccountId | null
+  readonly virtualBytes: number
+  /** What the file is going to occupy, counted against the pool until it is made. */
+  readonly expectedBytes: number
+}
+
+/** Names the layer before anything is written; its parent cannot go from this moment. */
+export async function reserveLayer(tx: Tx, layer: Reservation): Promise<void> {
+  if (layer.parent) await holdReadyLayer(tx, layer.parent)
+  await tx
+    .insertInto('layer')
+    .values({
+      id: layer.id,
+      pool_id: layer.pool,
+      parent_id: layer.parent,
+      account_id: layer.account,
+      state: 'creating',
+      virtual_bytes: layer.virtualBytes,
+      allocated_bytes: layer.expectedBytes,
+    })
+    .execute()
+}
+
+/** A shared lock: many may stand on one layer at once, but nobody may remove it meanwhile. */
+async function holdReadyLayer(tx: Tx, id: LayerId): Promise<void> {
+  const row = await tx.selectFrom('layer').select('state').where('id', '=', id).forShare().executeTakeFirst()
+  if (row?.state !== 'ready')
+    throw new Problem(
+      'refused',
+      'layer-not-ready',
+      `The disk layer ${id} is ${row?.state ?? 'gone'}; nothing new can stand on it`,
+    )
+}
+
+export async function publishLayer(tx: Tx, id: LayerId, facts: LayerFacts): Promise<void> {
+  await tx
+    .updateTable('layer')
+    .set({ state: 'ready', virtual_bytes: facts.virtualBytes, allocated_bytes: facts.allocatedBytes })
+    .where('id', '=', id)
+    .execute()
+}
+
+/** From here on nothing can be put on the layer, and its file may go. A layer that something stands on is refused. */
+export async function markRemoving(tx: Tx, id: LayerId): Promise<void> {
+  await tx.selectFrom('layer').select('id').where('id', '=', id).forUpdate().execute()
+  const child = await tx.selectFrom('layer').select('id').where('parent_id', '=', id).executeTakeFirst()
+  if (child) throw new Problem('in-use', 'layer-in-use', `The disk layer ${id} carries others and stays`)
+  await tx.updateTable('layer').set({ state: 'removing' }).where('id', '=', id).execute()
+}
+
+/** The layer's files are gone; so is its record, and that of a template's copy which was only waiting for it. */
+export async function forgetLayer(tx: Db, id: LayerId): Promise<void> {
+  await tx.deleteFrom('template_spool_ref').where('layer_id', '=', id).where('marked_for_gc', '=', true).execute()
+  await tx.deleteFrom('layer').where('id', '=', id).execute()
+}
+
+export async function layerRef(db: Db, id: LayerId): Promise<LayerRef> {
+  const [ref] = (await layerChain(db, id)).slice(-1)
+  return ref as LayerRef
+}
+
+/** The layer and all it stands on, base first. */
+export async function layerChain(db: Db, id: LayerId): Promise<LayerChain> {
+  const { rows } = await sql<{ id: LayerId; pool_id: StoragePoolId; path: string }>`
+    with recursive chain as (
+      select l.*, 0 as depth from layer l where l.id = ${id}
+      union all
+      select l.*, c.depth + 1 from layer l join chain c on l.id = c.parent_id)
+    select c.id, c.pool_id, p.path from chain c join storage_pool p on p.id = c.pool_id order by c.depth desc`.execute(
+    db,
+  )
+  const [base, ...rest] = rows.map(row => ({ id: row.id, pool: { id: row.pool_id, path: row.path } }))
+  if (!base) throw new Problem('internal', 'unknown-layer', `There is no disk layer ${id}`)
+  return [base, ...rest]
+}
+
+/** All layers of the pool as the plain data that core/layer.ts plans with. */
+export async function forestOfPool(db: Db, pool: StoragePoolId): Promise<Forest> {
+  const rows = await db
+    .selectFrom('layer')
+    .leftJoin('volume', 'volume.layer_id', 'layer.id')
+    .leftJoin('template_spool_ref', 'template_spool_ref.layer_id', 'layer.id')
+    .select([
+      'layer.id',
+      'layer.parent_id',
+      'volume.id as volume',
+      'template_spool_ref.id as spool',
+      'template_spool_ref.marked_for_gc as gc',
+    ])
+    .where('layer.pool_id', '=', pool)
+    .execute()
+  return forestOf(
+    rows.map(row => ({
+      id: row.id,
+      parent: row.parent_id,
+      named: row.volume !== null || (row.spool !== null && !row.gc),
+    })),
+  )
+}
+
+export async function layersOfPool(db: Db, pool: StoragePoolId): Promise<Row<'layer'>[]> {
+  return db.selectFrom('layer').selectAll().where('pool_id', '=', pool).execute()
+}
+
+/** The layer's row, locked until the transaction ends. */
+export async function holdLayer(tx: Tx, id: LayerId): Promise<Row<'layer'> | undefined> {
+  return tx.selectFrom('layer').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()
+}
+
+/** Where the layer is, or undefined when it has been forgotten already. */
+export async function layerRefIfAny(db: Db, id: LayerId): Promise<LayerRef | undefined> {
+  const row = await db.selectFrom('layer').select('id').where('id', '=', id).executeTakeFirst()
+  return row && layerRef(db, id)
+}

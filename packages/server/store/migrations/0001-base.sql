@@ -1,0 +1,402 @@
+-- 0001: the first shape of the database, before clones had a type.
+
+create table domain (
+  id uuid primary key,
+  name text not null,
+  path text not null unique,
+  level integer not null,
+  parent_id uuid references domain,
+  created timestamptz not null default now()
+);
+
+create table account (
+  id uuid primary key,
+  number integer not null generated always as identity unique,
+  domain_id uuid not null references domain,
+  name text not null,
+  type text not null check (type in ('User', 'Admin', 'DomainAdmin')),
+  state text not null default 'enabled',
+  created timestamptz not null default now(),
+  unique (domain_id, name)
+);
+
+create table "user" (
+  id uuid primary key,
+  account_id uuid not null references account on delete cascade,
+  username text not null,
+  password_hash text not null,
+  firstname text not null,
+  lastname text not null,
+  email text not null,
+  state text not null default 'enabled',
+  api_key text unique,
+  secret_key_sealed text,
+  created timestamptz not null default now()
+);
+
+create table session (
+  token_hash text primary key,
+  session_key_hash text not null,
+  user_id uuid not null references "user" on delete cascade,
+  created timestamptz not null default now(),
+  expires timestamptz not null
+);
+
+create table ssh_key_pair (
+  id uuid primary key,
+  account_id uuid not null references account on delete cascade,
+  name text not null,
+  fingerprint text not null,
+  public_key text not null,
+  created timestamptz not null default now(),
+  unique (account_id, name)
+);
+
+create table zone (
+  id uuid primary key,
+  name text not null unique,
+  network_type text not null,
+  allocation_state text not null default 'Enabled',
+  dns1 text not null,
+  internal_dns1 text not null,
+  created timestamptz not null default now()
+);
+
+create table pod (
+  id uuid primary key,
+  zone_id uuid not null references zone,
+  name text not null,
+  allocation_state text not null default 'Enabled',
+  created timestamptz not null default now()
+);
+
+create table cluster (
+  id uuid primary key,
+  pod_id uuid not null references pod,
+  name text not null,
+  hypervisor text not null,
+  allocation_state text not null default 'Enabled',
+  created timestamptz not null default now()
+);
+
+create table host (
+  id uuid primary key,
+  cluster_id uuid not null references cluster,
+  name text not null unique,
+  address text not null,
+  state text not null,
+  resource_state text not null default 'Enabled',
+  hypervisor_version text not null,
+  acceleration text not null,
+  arch text not null,
+  cpus integer not null,
+  cpu_mhz integer not null,
+  memory_mib integer not null,
+  last_pinged timestamptz,
+  created timestamptz not null default now()
+);
+
+create table storage_pool (
+  id uuid primary key,
+  cluster_id uuid not null references cluster,
+  name text not null unique,
+  type text not null,
+  path text not null,
+  state text not null default 'Up',
+  total_bytes bigint not null,
+  free_bytes bigint not null,
+  created timestamptz not null default now()
+);
+
+create table image_store (
+  id uuid primary key,
+  zone_id uuid not null references zone,
+  name text not null unique,
+  path text not null,
+  created timestamptz not null default now()
+);
+
+create table os_category (
+  id uuid primary key,
+  name text not null unique
+);
+
+create table os_type (
+  id uuid primary key,
+  category_id uuid not null references os_category,
+  description text not null unique
+);
+
+create table service_offering (
+  id uuid primary key,
+  name text not null,
+  display_text text not null,
+  cpus integer not null,
+  cpu_mhz integer not null,
+  memory_mib integer not null,
+  storage_type text not null default 'shared',
+  sort_key integer not null default 0,
+  created timestamptz not null default now(),
+  removed timestamptz
+);
+
+create table disk_offering (
+  id uuid primary key,
+  name text not null,
+  display_text text not null,
+  size_bytes bigint, -- null: the size is given with each disk
+  storage_type text not null default 'shared',
+  sort_key integer not null default 0,
+  created timestamptz not null default now(),
+  removed timestamptz
+);
+
+create table network_offering (
+  id uuid primary key,
+  name text not null unique,
+  display_text text not null,
+  guest_ip_type text not null,
+  created timestamptz not null default now()
+);
+
+create table network (
+  id uuid primary key,
+  account_id uuid not null references account,
+  zone_id uuid not null references zone,
+  network_offering_id uuid not null references network_offering,
+  name text not null,
+  display_text text not null,
+  cidr text not null,
+  gateway text not null,
+  netmask text not null,
+  state text not null default 'Implemented',
+  created timestamptz not null default now()
+);
+
+-- What was changed; names, defaults and meanings stand in core/settings.ts.
+create table configuration (
+  name text primary key,
+  value text not null,
+  updated timestamptz not null default now()
+);
+
+create table storage_pool_configuration (
+  pool_id uuid not null references storage_pool on delete cascade,
+  name text not null,
+  value text not null,
+  updated timestamptz not null default now(),
+  primary key (pool_id, name)
+);
+
+create table template (
+  id uuid primary key,
+  account_id uuid not null references account,
+  zone_id uuid not null references zone,
+  os_type_id uuid references os_type,
+  name text not null,
+  display_text text not null,
+  format text not null,
+  hypervisor text not null,
+  url text not null,
+  checksum text,
+  state text not null check (state in ('Active', 'Inactive')),
+  download_state text not null check (download_state in ('NOT_DOWNLOADED', 'DOWNLOAD_IN_PROGRESS', 'DOWNLOADED', 'DOWNLOAD_ERROR')),
+  download_percent integer not null default 0,
+  error text,
+  image_store_id uuid not null references image_store,
+  install_path text not null,
+  virtual_bytes bigint,
+  physical_bytes bigint,
+  is_public boolean not null,
+  is_featured boolean not null,
+  is_extractable boolean not null,
+  password_enabled boolean not null,
+  ssh_key_enabled boolean not null,
+  created timestamptz not null default now(),
+  removed timestamptz
+);
+
+-- A disk file. Immutable as soon as a layer or a template's copy stands on it.
+create table layer (
+  id uuid primary key,
+  pool_id uuid not null references storage_pool,
+  parent_id uuid references layer,
+  account_id uuid references account, -- null: a template's copy, which no account may write
+  state text not null check (state in ('creating', 'ready', 'removing')),
+  virtual_bytes bigint not null,
+  allocated_bytes bigint not null default 0,
+  created timestamptz not null default now()
+);
+create index layer_by_parent on layer (parent_id);
+create index layer_by_pool on layer (pool_id);
+
+-- A template's copy on a primary storage.
+create table template_spool_ref (
+  id uuid primary key,
+  pool_id uuid not null references storage_pool,
+  template_id uuid not null references template,
+  layer_id uuid references layer,
+  state text not null check (state in ('Allocated', 'Creating', 'Ready', 'Destroying')),
+  download_state text not null,
+  download_pct integer not null default 0,
+  install_path text,
+  error_str text,
+  template_size bigint not null default 0,
+  marked_for_gc boolean not null default false,
+  created timestamptz not null default now(),
+  last_updated timestamptz not null default now(),
+  unique (pool_id, template_id)
+);
+create unique index template_spool_ref_by_layer on template_spool_ref (layer_id);
+
+create table vm (
+  id uuid primary key,
+  number integer not null generated always as identity unique,
+  account_id uuid not null references account,
+  user_id uuid references "user" on delete set null,
+  zone_id uuid not null references zone,
+  host_id uuid references host, -- where it runs, or what it occupies
+  last_host_id uuid references host,
+  template_id uuid references template,
+  service_offering_id uuid not null references service_offering,
+  hypervisor text not null,
+  name text not null,
+  display_name text not null,
+  instance_name text not null unique,
+  state text not null check (state in ('Starting', 'Running', 'Stopping', 'Stopped', 'Destroyed', 'Expunging', 'Migrating', 'Error', 'Restoring')),
+  update_count integer not null default 0,
+  error text, -- why it is in Error, for people
+  cpus integer not null,
+  cpu_mhz integer not null,
+  memory_mib integer not null,
+  generation_id uuid not null,
+  user_data text, -- base64, as it was given
+  password_hash text,
+  delete_protection boolean not null default false,
+  created timestamptz not null default now(),
+  updated timestamptz not null default now(),
+  removed timestamptz
+);
+create index vm_by_account on vm (account_id) where removed is null;
+create index vm_by_host on vm (host_id) where removed is null;
+create unique index vm_name_in_account on vm (account_id, lower(name)) where removed is null and state not in ('Destroyed', 'Expunging', 'Error');
+
+create table vm_ssh_key_pair (
+  vm_id uuid not null references vm on delete cascade,
+  name text not null,
+  public_key text not null,
+  primary key (vm_id, name)
+);
+
+create table volume (
+  id uuid primary key,
+  number integer not null generated always as identity unique,
+  account_id uuid not null references account,
+  zone_id uuid not null references zone,
+  pool_id uuid references storage_pool,
+  vm_id uuid references vm,
+  template_id uuid references template,
+  service_offering_id uuid references service_offering,
+  disk_offering_id uuid references disk_offering,
+  layer_id uuid unique references layer, -- the active layer: the one the machine writes
+  device_id integer,
+  name text not null,
+  type text not null check (type in ('ROOT', 'DATADISK')),
+  state text not null check (state in ('Allocated', 'Creating', 'Ready', 'Destroy', 'Expunging', 'Expunged')),
+  size_bytes bigint not null,
+  created timestamptz not null default now(),
+  attached timestamptz,
+  removed timestamptz
+);
+create index volume_by_vm on volume (vm_id) where removed is null;
+
+create table nic (
+  id uuid primary key,
+  vm_id uuid not null references vm on delete cascade,
+  network_id uuid not null references network,
+  device_id integer not null,
+  mac text not null unique,
+  ip_address text,
+  ssh_port integer,
+  is_default boolean not null,
+  created timestamptz not null default now(),
+  unique (vm_id, device_id)
+);
+
+-- A durable job: the CloudStack async job, and the record from which a crash resumes it.
+create table job (
+  id uuid primary key,
+  sequence bigint not null generated always as identity unique,
+  kind text not null,
+  command text not null,
+  account_id uuid not null references account,
+  user_id uuid references "user" on delete set null,
+  lock_key text not null, -- jobs of one key run one at a time, oldest first
+  instance_type text not null,
+  instance_id uuid,
+  input jsonb not null,
+  state text not null check (state in ('queued', 'running', 'undoing', 'stuck', 'done', 'failed', 'cancelled')),
+  step text,
+  percent integer not null default 0,
+  cancel_asked boolean not null default false,
+  waits_for uuid references job on delete set null,
+  owner uuid, -- the server that holds the lease
+  fence bigint not null default 0, -- grows with every claim; a write with an older one is refused
+  lease_until timestamptz,
+  start_event_id uuid,
+  result jsonb,
+  problem jsonb,
+  created timestamptz not null default now(),
+  completed timestamptz
+);
+create index job_unfinished on job (lock_key, sequence) where completed is null;
+create index job_by_account on job (account_id, sequence);
+
+create table job_step (
+  job_id uuid not null references job on delete cascade,
+  step text not null,
+  phase text not null check (phase in ('started', 'done', 'undone')),
+  made jsonb,
+  attempts integer not null default 1,
+  primary key (job_id, step)
+);
+
+create table event (
+  id uuid primary key,
+  sequence bigint not null generated always as identity unique,
+  start_event_id uuid,
+  account_id uuid not null references account,
+  user_id uuid references "user" on delete set null,
+  type text not null,
+  level text not null check (level in ('INFO', 'WARN', 'ERROR')),
+  state text not null check (state in ('Created', 'Scheduled', 'Started', 'Completed')),
+  description text not null,
+  resource_type text not null,
+  resource_id uuid,
+  created timestamptz not null default now()
+);
+create index event_by_account on event (account_id, sequence);
+
+-- Every change of what people watch is told to whoever listens, when and only when it is committed.
+create function tell_change() returns trigger language plpgsql as $$
+declare
+  row_now jsonb := to_jsonb(coalesce(new, old));
+begin
+  perform pg_notify('ramet_change', json_build_object(
+    'table', tg_table_name,
+    'op', lower(tg_op),
+    'id', row_now ->> 'id',
+    'state', row_now ->> 'state',
+    'account', row_now ->> 'account_id')::text);
+  return null;
+end $$;
+
+create trigger tell_change after insert or update or delete on vm for each row execute function tell_change();
+create trigger tell_change after insert or update or delete on volume for each row execute function tell_change();
+create trigger tell_change after insert or update or delete on template for each row execute function tell_change();
+create trigger tell_change after insert or update or delete on host for each row execute function tell_change();
+create trigger tell_change after insert or update or delete on storage_pool for each row execute function tell_change();
+create trigger tell_change after insert or update or delete on event for each row execute function tell_change();
+create trigger tell_change after insert or update of state, step, percent on job for each row execute function tell_change();
+create trigger tell_change after insert or update or delete on configuration for each row execute function tell_change();
+create trigger tell_change after insert or update or delete on storage_pool_configuration for each row execute function tell_change();

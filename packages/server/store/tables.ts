@@ -1,0 +1,321 @@
+// The rows of schema.sql as types. Keep both in the same order; store/schema.test.ts compares their columns.
+import type { CloneType, Hypervisor } from '@ramet/core/clone-type.ts'
+import type * as id from '@ramet/core/ids.ts'
+import type { JobState } from '@ramet/core/job-state.ts'
+import type { LayerState } from '@ramet/core/layer.ts'
+import type { StoredProblem } from '@ramet/core/problem.ts'
+import type { VmState } from '@ramet/core/vm.ts'
+import type { ColumnType, Generated, GeneratedAlways, Selectable } from 'kysely'
+
+type Created = ColumnType<Date, Date | undefined, Date>
+type Json<T> = ColumnType<T, string, string>
+type JsonOrNull<T> = ColumnType<T | null, string | null | undefined, string | null>
+type Nullable<T> = ColumnType<T | null, T | null | undefined, T | null>
+
+export interface Tables {
+  domain: {
+    id: id.DomainId
+    name: string
+    path: string
+    level: number
+    parent_id: Nullable<id.DomainId>
+    created: Created
+  }
+  account: {
+    id: id.AccountId
+    number: GeneratedAlways<number>
+    domain_id: id.DomainId
+    name: string
+    type: AccountType
+    state: Generated<string>
+    created: Created
+  }
+  user: {
+    id: id.UserId
+    account_id: id.AccountId
+    username: string
+    password_hash: string
+    firstname: string
+    lastname: string
+    email: string
+    state: Generated<string>
+    api_key: Nullable<string>
+    secret_key_sealed: Nullable<string>
+    created: Created
+  }
+  session: {
+    token_hash: string
+    session_key_hash: string
+    user_id: id.UserId
+    created: Created
+    expires: Date
+  }
+  ssh_key_pair: {
+    id: id.Id<'ssh-key-pair'>
+    account_id: id.AccountId
+    name: string
+    fingerprint: string
+    public_key: string
+    created: Created
+  }
+  zone: {
+    id: id.ZoneId
+    name: string
+    network_type: string
+    allocation_state: Generated<string>
+    dns1: string
+    internal_dns1: string
+    created: Created
+  }
+  pod: { id: id.Id<'pod'>; zone_id: id.ZoneId; name: string; allocation_state: Generated<string>; created: Created }
+  cluster: {
+    id: id.Id<'cluster'>
+    pod_id: id.Id<'pod'>
+    name: string
+    hypervisor: Hypervisor
+    allocation_state: Generated<string>
+    created: Created
+  }
+  host: {
+    id: id.HostId
+    cluster_id: id.Id<'cluster'>
+    name: string
+    address: string
+    state: string
+    resource_state: Generated<string>
+    hypervisor_version: string
+    acceleration: string
+    arch: string
+    cpus: number
+    cpu_mhz: number
+    memory_mib: number
+    last_pinged: Nullable<Date>
+    created: Created
+  }
+  storage_pool: {
+    id: id.StoragePoolId
+    cluster_id: id.Id<'cluster'>
+    name: string
+    type: string
+    path: string
+    state: Generated<string>
+    total_bytes: number
+    free_bytes: number
+    created: Created
+  }
+  image_store: { id: id.Id<'image-store'>; zone_id: id.ZoneId; name: string; path: string; created: Created }
+  os_category: { id: id.Id<'os-category'>; name: string }
+  os_type: { id: id.Id<'os-type'>; category_id: id.Id<'os-category'>; description: string }
+  service_offering: {
+    id: id.ServiceOfferingId
+    name: string
+    display_text: string
+    cpus: number
+    cpu_mhz: number
+    memory_mib: number
+    storage_type: Generated<string>
+    clone_type: Nullable<CloneType>
+    sort_key: Generated<number>
+    created: Created
+    removed: Nullable<Date>
+  }
+  disk_offering: {
+    id: id.DiskOfferingId
+    name: string
+    display_text: string
+    size_bytes: Nullable<number>
+    storage_type: Generated<string>
+    sort_key: Generated<number>
+    created: Created
+    removed: Nullable<Date>
+  }
+  network_offering: {
+    id: id.Id<'network-offering'>
+    name: string
+    display_text: string
+    guest_ip_type: string
+    created: Created
+  }
+  network: {
+    id: id.NetworkId
+    account_id: id.AccountId
+    zone_id: id.ZoneId
+    network_offering_id: id.Id<'network-offering'>
+    name: string
+    display_text: string
+    cidr: string
+    gateway: string
+    netmask: string
+    state: Generated<string>
+    created: Created
+  }
+  configuration: { name: string; value: string; updated: Created }
+  storage_pool_configuration: { pool_id: id.StoragePoolId; name: string; value: string; updated: Created }
+  template: {
+    id: id.TemplateId
+    account_id: id.AccountId
+    zone_id: id.ZoneId
+    os_type_id: Nullable<id.Id<'os-type'>>
+    name: string
+    display_text: string
+    format: TemplateFormat
+    hypervisor: string
+    url: string
+    checksum: Nullable<string>
+    state: 'Active' | 'Inactive'
+    download_state: DownloadState
+    download_percent: Generated<number>
+    error: Nullable<string>
+    image_store_id: id.Id<'image-store'>
+    install_path: string
+    virtual_bytes: Nullable<number>
+    physical_bytes: Nullable<number>
+    is_public: boolean
+    is_featured: boolean
+    is_extractable: boolean
+    password_enabled: boolean
+    ssh_key_enabled: boolean
+    created: Created
+    removed: Nullable<Date>
+  }
+  layer: {
+    id: id.LayerId
+    pool_id: id.StoragePoolId
+    parent_id: Nullable<id.LayerId>
+    account_id: Nullable<id.AccountId>
+    state: LayerState
+    virtual_bytes: number
+    allocated_bytes: Generated<number>
+    created: Created
+  }
+  template_spool_ref: {
+    id: id.Id<'template-spool-ref'>
+    pool_id: id.StoragePoolId
+    template_id: id.TemplateId
+    layer_id: Nullable<id.LayerId>
+    state: 'Allocated' | 'Creating' | 'Ready' | 'Destroying'
+    download_state: DownloadState
+    download_pct: Generated<number>
+    install_path: Nullable<string>
+    error_str: Nullable<string>
+    template_size: Generated<number>
+    marked_for_gc: Generated<boolean>
+    created: Created
+    last_updated: Created
+  }
+  vm: {
+    id: id.VmId
+    number: GeneratedAlways<number>
+    account_id: id.AccountId
+    user_id: Nullable<id.UserId>
+    zone_id: id.ZoneId
+    host_id: Nullable<id.HostId>
+    last_host_id: Nullable<id.HostId>
+    template_id: Nullable<id.TemplateId>
+    service_offering_id: id.ServiceOfferingId
+    hypervisor: Hypervisor
+    name: string
+    display_name: string
+    instance_name: string
+    state: VmState
+    update_count: Generated<number>
+    error: Nullable<string>
+    cpus: number
+    cpu_mhz: number
+    memory_mib: number
+    generation_id: string
+    user_data: Nullable<string>
+    password_hash: Nullable<string>
+    delete_protection: Generated<boolean>
+    created: Created
+    updated: Created
+    removed: Nullable<Date>
+  }
+  vm_ssh_key_pair: { vm_id: id.VmId; name: string; public_key: string }
+  user_vm_clone_setting: { id: GeneratedAlways<number>; vm_id: id.VmId; clone_type: CloneType }
+  volume: {
+    id: id.VolumeId
+    number: GeneratedAlways<number>
+    account_id: id.AccountId
+    zone_id: id.ZoneId
+    pool_id: Nullable<id.StoragePoolId>
+    vm_id: Nullable<id.VmId>
+    template_id: Nullable<id.TemplateId>
+    service_offering_id: Nullable<id.ServiceOfferingId>
+    disk_offering_id: Nullable<id.DiskOfferingId>
+    layer_id: Nullable<id.LayerId>
+    device_id: Nullable<number>
+    name: string
+    type: 'ROOT' | 'DATADISK'
+    state: VolumeState
+    size_bytes: number
+    created: Created
+    attached: Nullable<Date>
+    removed: Nullable<Date>
+  }
+  nic: {
+    id: id.NicId
+    vm_id: id.VmId
+    network_id: id.NetworkId
+    device_id: number
+    mac: string
+    ip_address: Nullable<string>
+    ssh_port: Nullable<number>
+    is_default: boolean
+    created: Created
+  }
+  job: {
+    id: id.JobId
+    sequence: GeneratedAlways<number>
+    kind: string
+    command: string
+    account_id: id.AccountId
+    user_id: Nullable<id.UserId>
+    lock_key: string
+    instance_type: string
+    instance_id: Nullable<string>
+    input: Json<unknown>
+    state: JobState
+    step: Nullable<string>
+    percent: Generated<number>
+    cancel_asked: Generated<boolean>
+    waits_for: Nullable<id.JobId>
+    owner: Nullable<string>
+    fence: Generated<number>
+    lease_until: Nullable<Date>
+    start_event_id: Nullable<id.EventId>
+    result: JsonOrNull<Record<string, unknown>>
+    problem: JsonOrNull<StoredProblem>
+    created: Created
+    completed: Nullable<Date>
+  }
+  job_step: {
+    job_id: id.JobId
+    step: string
+    phase: 'started' | 'done' | 'undone'
+    made: JsonOrNull<unknown>
+    attempts: Generated<number>
+  }
+  event: {
+    id: id.EventId
+    sequence: GeneratedAlways<number>
+    start_event_id: Nullable<id.EventId>
+    account_id: id.AccountId
+    user_id: Nullable<id.UserId>
+    type: string
+    level: 'INFO' | 'WARN' | 'ERROR'
+    state: 'Created' | 'Scheduled' | 'Started' | 'Completed'
+    description: string
+    resource_type: string
+    resource_id: Nullable<string>
+    created: Created
+  }
+}
+
+export type AccountType = 'User' | 'Admin' | 'DomainAdmin'
+export type TemplateFormat = 'QCOW2' | 'RAW' | 'VMDK' | 'VHDX'
+export type DownloadState = 'NOT_DOWNLOADED' | 'DOWNLOAD_IN_PROGRESS' | 'DOWNLOADED' | 'DOWNLOAD_ERROR'
+export type VolumeState = 'Allocated' | 'Creating' | 'Ready' | 'Destroy' | 'Expunging' | 'Expunged'
+
+/** A row of table `T` as it is read. */
+export type Row<T extends keyof Tables> = Selectable<Tables[T]>

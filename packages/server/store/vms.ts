@@ -1,0 +1,72 @@
+// Virtual machines on disk. A state changes only by a move of core/vm.ts, on the row as this transaction sees it.
+import type { AccountId, VmId } from '@ramet/core/ids.ts'
+import { Problem } from '@ramet/core/problem.ts'
+import { refusal, type VmAction, vmAfter, type VmEvent } from '@ramet/core/vm.ts'
+import type { CloneType } from '@ramet/core/clone-type.ts'
+import { sql, type Updateable } from 'kysely'
+import type { Db, Tx } from './database.ts'
+import type { Row, Tables } from './tables.ts'
+
+export type Vm = Row<'vm'>
+
+/** Jobs on one machine run one at a time; this is their key. */
+export function vmLock(vm: VmId): string {
+  return `vm:${vm}`
+}
+
+export async function vmById(db: Db, id: VmId): Promise<Vm | undefined> {
+  return db.selectFrom('vm').selectAll().where('id', '=', id).executeTakeFirst()
+}
+
+/** The machine's row, locked until the transaction ends. */
+export async function holdVm(tx: Tx, id: VmId): Promise<Vm> {
+  const vm = await tx.selectFrom('vm').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()
+  if (!vm) throw new Problem('invalid', 'unknown-vm', `There is no virtual machine ${id}`)
+  return vm
+}
+
+/** Throws the sentence of core/vm.ts when `action` must wait. */
+export function demandAction(vm: Vm, action: VmAction): void {
+  const reason = refusal(vm, action)
+  if (reason) throw new Problem('refused', 'wrong-vm-state', reason)
+}
+
+/** Makes the move `event`, or throws when the machine's state has no such move. */
+export async function moveVm(tx: Tx, id: VmId, event: VmEvent, set: Updateable<Tables['vm']> = {}): Promise<Vm> {
+  const vm = await holdVm(tx, id)
+  const state = vmAfter(vm.state, event)
+  if (!state)
+    throw new Problem(
+      'refused',
+      'wrong-vm-state',
+      `Virtual machine ${vm.name} is ${vm.state}; ${event} is not possible then`,
+    )
+  return setVm(tx, id, { ...set, state })
+}
+
+export async function setVm(tx: Db, id: VmId, set: Updateable<Tables['vm']>): Promise<Vm> {
+  return tx
+    .updateTable('vm')
+    .set({ ...set, updated: new Date(), update_count: sql`update_count + 1` })
+    .where('id', '=', id)
+    .returningAll()
+    .executeTakeFirstOrThrow()
+}
+
+/** How the machine was cloned; a missing row means linked. */
+export async function cloneTypeOf(db: Db, vm: VmId): Promise<CloneType> {
+  const row = await db
+    .selectFrom('user_vm_clone_setting')
+    .select('clone_type')
+    .where('vm_id', '=', vm)
+    .executeTakeFirst()
+  return row?.clone_type ?? 'linked'
+}
+
+export async function nicsOf(db: Db, vm: VmId): Promise<Row<'nic'>[]> {
+  return db.selectFrom('nic').selectAll().where('vm_id', '=', vm).orderBy('device_id').execute()
+}
+
+export async function accountById(db: Db, id: AccountId): Promise<Row<'account'>> {
+  return db.selectFrom('account').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
+}
