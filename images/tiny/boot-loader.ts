@@ -39,7 +39,8 @@ export async function coreImage(packages: string, work: string, libraries: Libra
 /** The sectors before the partition, without the partition table. */
 function startOfDisk(boot: Buffer, core: Buffer): Buffer {
   const room = (firstSector - 1) * sectorSize
-  if (core.length > room) throw new Error(`GRUB takes ${core.length} bytes, and only ${room} are free before the partition`)
+  if (core.length > room)
+    throw new Error(`GRUB takes ${core.length} bytes, and only ${room} are free before the partition`)
   const start = Buffer.alloc(firstSector * sectorSize)
   boot.copy(start, 0, 0, 440)
   core.copy(start, sectorSize)

@@ -17,7 +17,14 @@ import { makeInitrd, makeTree, recipeFiles } from './tree.ts'
 export const tinyHostPackages: readonly string[] = ['e2fsprogs', 'qemu-utils']
 
 /** What goes into the image, and GRUB's builder, which runs unpacked. */
-const programPackages = ['busybox-static', 'dropbear-bin', 'e2fsprogs', 'grub-common', 'grub-pc-bin', 'qemu-guest-agent']
+const programPackages = [
+  'busybox-static',
+  'dropbear-bin',
+  'e2fsprogs',
+  'grub-common',
+  'grub-pc-bin',
+  'qemu-guest-agent',
+]
 
 export interface BuildOptions {
   readonly directory: string
@@ -82,7 +89,9 @@ async function choosePackages(apt: Apt): Promise<Package[]> {
 }
 
 async function hashOfRecipe(): Promise<string> {
-  return hashOf((await recipeFiles(import.meta.dirname)).flatMap(({ path, bytes }) => [`${path} ${bytes.length}\n`, bytes]))
+  return hashOf(
+    (await recipeFiles(import.meta.dirname)).flatMap(({ path, bytes }) => [`${path} ${bytes.length}\n`, bytes]),
+  )
 }
 
 function hashOf(parts: readonly (string | Buffer)[]): string {

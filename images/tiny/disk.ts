@@ -32,7 +32,22 @@ export async function makeDisk({ tree, start, rootId }: Disk, work: string, targ
   await file.write(start)
   await file.truncate(diskBytes)
   await file.close()
-  const options = ['-b', '4096', '-I', '256', '-m', '0', '-J', 'size=8', '-O', features.join(','), '-U', rootId, '-L', 'tiny']
+  const options = [
+    '-b',
+    '4096',
+    '-I',
+    '256',
+    '-m',
+    '0',
+    '-J',
+    'size=8',
+    '-O',
+    features.join(','),
+    '-U',
+    rootId,
+    '-L',
+    'tiny',
+  ]
   const place = ['-E', `offset=${offset},root_owner=0:0,${eager}`, '-d', tree, raw, `${(diskBytes - offset) / 1024}k`]
   await run('mke2fs', ['-q', '-F', '-t', 'ext4', ...options, ...place])
   await giveToRoot(tree, `${raw}?offset=${offset}`, work)

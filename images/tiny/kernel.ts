@@ -14,7 +14,18 @@ export const kernelPackages = ['linux-image-amd64', 'linux-image-virtual', 'linu
 
 /** What it takes to reach a root file system: on QEMU, and for the same disk on vSphere and Hyper-V. */
 const rootModules = [
-  ...['virtio_pci', 'virtio_blk', 'virtio_scsi', 'sd_mod', 'ahci', 'ata_piix', 'nvme', 'mptspi', 'vmw_pvscsi', 'hv_storvsc'],
+  ...[
+    'virtio_pci',
+    'virtio_blk',
+    'virtio_scsi',
+    'sd_mod',
+    'ahci',
+    'ata_piix',
+    'nvme',
+    'mptspi',
+    'vmw_pvscsi',
+    'hv_storvsc',
+  ],
   ...['ext4', 'crc32c_generic', 'crc32c_intel'],
   ...['virtio_net', 'net_failover', 'virtio_console'],
 ]
@@ -22,7 +33,19 @@ const rootModules = [
 /** What a running machine uses besides: seed volumes, other network cards, the power button, a keyboard. */
 const laterModules = [
   ...['sr_mod', 'isofs', 'vfat', 'nls_cp437', 'nls_ascii', 'nls_iso8859_1', 'nls_utf8'],
-  ...['e1000', 'e1000e', 'vmxnet3', 'hv_netvsc', 'hv_utils', 'virtio_balloon', 'virtio_rng', 'button', 'evdev', 'atkbd', 'i8042'],
+  ...[
+    'e1000',
+    'e1000e',
+    'vmxnet3',
+    'hv_netvsc',
+    'hv_utils',
+    'virtio_balloon',
+    'virtio_rng',
+    'button',
+    'evdev',
+    'atkbd',
+    'i8042',
+  ],
 ]
 
 /** Without these nothing works; the others may be built in or missing in a given kernel. */
@@ -66,7 +89,8 @@ async function openModules(packages: string, version: string, busybox: string) {
 
   /** Stored unpacked: the guest would pay for the unpacking at every boot. */
   async function read(path: string): Promise<Buffer> {
-    if (path.endsWith('.xz')) return Buffer.from(await run(busybox, ['sh', '-c', 'xzcat "$0" | base64', join(directory, path)]), 'base64')
+    if (path.endsWith('.xz'))
+      return Buffer.from(await run(busybox, ['sh', '-c', 'xzcat "$0" | base64', join(directory, path)]), 'base64')
     const bytes = await readFile(join(directory, path))
     return path.endsWith('.zst') ? zstdDecompressSync(bytes) : bytes
   }
@@ -77,7 +101,8 @@ async function openModules(packages: string, version: string, busybox: string) {
       for (const name of queue) {
         const path = files.get(name)
         if (!path) {
-          if (indispensable.includes(name) && !builtIn.has(name)) throw new Error(`Kernel ${version} has no module ${name}`)
+          if (indispensable.includes(name) && !builtIn.has(name))
+            throw new Error(`Kernel ${version} has no module ${name}`)
           continue
         }
         const bytes = await read(path)

@@ -23,10 +23,14 @@ export async function openLibraries(packages: string): Promise<Libraries> {
     loader,
     async of(program) {
       const text = await run(loader, ['--inhibit-cache', '--library-path', path, '--list', program])
-      const found = [...text.matchAll(/^\s*(\S+) => (.*?)(?: \(0x.*)?$/gm)].map(([, name = '', file = '']) => ({ name, file }))
+      const found = [...text.matchAll(/^\s*(\S+) => (.*?)(?: \(0x.*)?$/gm)].map(([, name = '', file = '']) => ({
+        name,
+        file,
+      }))
       // The loader also looks in its usual directories, which are this machine's.
       const missing = found.filter(({ name, file }) => !file.startsWith(packages) && !name.startsWith('/'))
-      if (missing.length > 0) throw new Error(`No package brings ${missing.map(({ name }) => name).join(', ')} for ${program}`)
+      if (missing.length > 0)
+        throw new Error(`No package brings ${missing.map(({ name }) => name).join(', ')} for ${program}`)
       return [loader, ...found.filter(({ name }) => !name.startsWith('/')).map(({ file }) => file)]
     },
     run: (program, args) => run(loader, ['--library-path', path, program, ...args]),

@@ -6,7 +6,12 @@ import { execFile } from 'node:child_process'
 const generousOutput = 64 * 1024 * 1024
 
 export function run(command: string, args: readonly string[], options: { cwd?: string } = {}): Promise<string> {
-  const env = { ...process.env, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive', PATH: `${process.env['PATH']}:/usr/sbin:/sbin` }
+  const env = {
+    ...process.env,
+    LC_ALL: 'C',
+    DEBIAN_FRONTEND: 'noninteractive',
+    PATH: `${process.env['PATH']}:/usr/sbin:/sbin`,
+  }
   return new Promise((resolve, reject) => {
     execFile(command, [...args], { ...options, env, maxBuffer: generousOutput }, (error, stdout, stderr) => {
       if (!error) return resolve(stdout)

@@ -3,6 +3,7 @@
 
 import { chmod, copyFile, cp, lstat, mkdir, open, readFile, symlink, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { constants, zstdCompressSync } from 'node:zlib'
 import { cpioOf } from './cpio.ts'
 import { walk } from './files.ts'
 import type { Kernel } from './kernel.ts'
@@ -19,11 +20,37 @@ const programs = [
 
 /** The guest's scripts rest on these; another distribution may build busybox without one. */
 const neededCommands = [
-  ...['acpid', 'awk', 'base64', 'findfs', 'getty', 'hwclock', 'init', 'ip', 'login', 'mkpasswd', 'modprobe', 'partprobe'],
+  ...[
+    'acpid',
+    'awk',
+    'base64',
+    'findfs',
+    'getty',
+    'hwclock',
+    'init',
+    'ip',
+    'login',
+    'mkpasswd',
+    'modprobe',
+    'partprobe',
+  ],
   ...['blockdev', 'sha256sum', 'switch_root', 'udhcpc', 'uevent'],
 ]
 
-const emptyDirectories = ['dev', 'mnt', 'proc', 'root', 'run', 'sys', 'tmp', 'usr/bin', 'usr/sbin', 'usr/lib', 'usr/lib64', 'var']
+const emptyDirectories = [
+  'dev',
+  'mnt',
+  'proc',
+  'root',
+  'run',
+  'sys',
+  'tmp',
+  'usr/bin',
+  'usr/sbin',
+  'usr/lib',
+  'usr/lib64',
+  'var',
+]
 
 export interface Ingredients {
   readonly packages: string
@@ -66,17 +93,25 @@ async function skeleton(tree: string, busybox: string): Promise<void> {
   for (const path of emptyDirectories) await mkdir(join(tree, path), { recursive: true })
   for (const path of ['bin', 'sbin', 'lib', 'lib64']) await symlink(`usr/${path}`, join(tree, path))
   await copyFile(busybox, join(tree, 'usr/bin/busybox'))
-  const commands = (await run(busybox, ['--list-full'])).split('\n').map(path => basename(path)).filter(Boolean)
+  const commands = (await run(busybox, ['--list-full']))
+    .split('\n')
+    .map(path => basename(path))
+    .filter(Boolean)
   const lacking = neededCommands.filter(name => !commands.includes(name))
   if (lacking.length > 0) throw new Error(`This busybox lacks ${lacking.join(', ')}`)
   for (const name of commands) {
     if (name !== 'busybox') await symlink('busybox', join(tree, 'usr/bin', name))
   }
   // The kernel, init and the guest agent name these by their traditional path.
-  for (const name of ['init', 'modprobe', 'hwclock', 'poweroff', 'reboot', 'halt']) await symlink('../bin/busybox', join(tree, 'usr/sbin', name))
+  for (const name of ['init', 'modprobe', 'hwclock', 'poweroff', 'reboot', 'halt'])
+    await symlink('../bin/busybox', join(tree, 'usr/sbin', name))
 }
 
-async function addProgram(tree: string, { packages, libraries }: Ingredients, program: (typeof programs)[number]): Promise<void> {
+async function addProgram(
+  tree: string,
+  { packages, libraries }: Ingredients,
+  program: (typeof programs)[number],
+): Promise<void> {
   const file = await find(packages, program.in, new RegExp(`^${program.name}$`))
   await copyFile(file, join(tree, 'usr/sbin', program.name))
   for (const library of await libraries.of(file)) {
@@ -104,7 +139,7 @@ async function canRun(path: string): Promise<boolean> {
 /** Everything the image is made from but the packages, for the cache's key. */
 export async function recipeFiles(directory: string): Promise<{ path: string; bytes: Buffer }[]> {
   const paths = await walk(directory)
-  const isRecipe = (path: string) => path.startsWith('guest/') || (path.endsWith('.ts') && !path.endsWith('.test.ts') && !path.startsWith('lab'))
+  const isRecipe = (path: string) => path.startsWith('guest/') || (path.endsWith('.ts') && !/^lab|\.test/.test(path))
   const files = []
   for (const path of paths.filter(isRecipe)) {
     const file = join(directory, path)

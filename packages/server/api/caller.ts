@@ -25,9 +25,9 @@ export function demandPermission(caller: Caller, permission: Permission, command
     )
 }
 
-/** The account whose things a list shows: null for all of them. `listall` shows what the caller may see. */
-export function visibleAccount(caller: Caller, listall: boolean | undefined): AccountId | null {
-  return isAdmin(caller) && listall !== false ? null : caller.account.id
+/** The account whose things a list shows: null for all of them. Even an administrator sees all only when asking for it. */
+export function visibleAccount(caller: Caller, listall: boolean): AccountId | null {
+  return isAdmin(caller) && listall ? null : caller.account.id
 }
 
 /** `row`, if there is one and the caller may use it. An unknown id is the parameter's fault (431), another's thing forbidden (531). */

@@ -1,10 +1,9 @@
 // One page of a list, and how many entries there are in all, from one query.
-import type { SelectQueryBuilder } from 'kysely'
-import type { Tables } from '../store/tables.ts'
+import { type Expression, type SelectQueryBuilder, sql, type SqlBool } from 'kysely'
 import type { Page } from './paging.ts'
 
 /** Runs `query`, which must not be ordered by anything but what makes its order stable. */
-export async function pageOf<DB extends Tables, TB extends keyof DB, O>(
+export async function pageOf<DB, TB extends keyof DB, O>(
   query: SelectQueryBuilder<DB, TB, O>,
   page: Page,
 ): Promise<{ count: number; items: O[] }> {
@@ -16,4 +15,14 @@ export async function pageOf<DB extends Tables, TB extends keyof DB, O>(
     .select(eb => eb.fn.countAll<string>().as('count'))
     .executeTakeFirstOrThrow()) as unknown as { count: string }
   return { count: Number(count), items }
+}
+
+/** The same for what is not in the database. */
+export function pageOfAll<T>(all: readonly T[], { limit, offset }: Page): { count: number; items: T[] } {
+  return { count: all.length, items: all.slice(offset, offset + limit) }
+}
+
+/** Whether `column` reads `text`, whatever the case: clients write states and kinds as they like. */
+export function reads(column: string, text: string): Expression<SqlBool> {
+  return sql<SqlBool>`lower(${sql.ref(column)}) = ${text.toLowerCase()}`
 }

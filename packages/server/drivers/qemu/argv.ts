@@ -27,7 +27,8 @@ export function machineArguments({ spec, folder, ports, accelerator, machineType
   return [
     ...['-name', `guest=${spec.vm},process=ramet-${spec.name.replaceAll(/[^\w.-]/g, '-').slice(0, 8)}`],
     ...['-uuid', spec.vm],
-    ...['-nodefaults', '-no-user-config', '-display', 'none', '-pidfile', folder.lock],
+    // CPUs wait for `cont`: firmware that runs at once under TCG keeps QEMU's monitor from answering for 60 ms.
+    ...['-S', '-nodefaults', '-no-user-config', '-display', 'none', '-pidfile', folder.lock],
     ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
     ...['-machine', `${machineType},memory-backend=ram,dump-guest-core=off,vmport=off`],
     ...processor(accelerator, spec.cpus),

@@ -3,7 +3,7 @@
 // waits for long, and replies to questions asked before are told apart by guest-sync-delimited
 // (https://qemu.readthedocs.io/en/v7.2.0/interop/qemu-ga-ref.html).
 import { openJsonSocket } from './json-socket.ts'
-import type { JsonSocket } from './json-socket.ts'
+import type { JsonSocket, Message } from './json-socket.ts'
 
 /** After this a question counts as lost: a reset guest forgets what its port held. */
 const lostAfterMs = 5000
@@ -13,18 +13,13 @@ export class GuestAgent {
   #asked: { id: number; at: number; answered: Promise<void>; answer(): void } | null = null
   #lastId = Math.floor(Math.random() * 2 ** 30)
 
-  private constructor(open: (onMessage: (message: object) => void) => JsonSocket) {
-    this.#socket = open(message => this.#receive(message))
+  private constructor(socket: JsonSocket) {
+    this.#socket = socket
+    this.#sync()
   }
 
   static async connect(path: string): Promise<GuestAgent> {
-    let receive: (message: object) => void = () => {}
-    const socket = await openJsonSocket(path, message => receive(message))
-    const agent = new GuestAgent(onMessage => {
-      receive = onMessage
-      return socket
-    })
-    agent.#sync()
+    const agent: GuestAgent = new GuestAgent(await openJsonSocket(path, message => agent.#receive(message)))
     return agent
   }
 
@@ -60,8 +55,8 @@ export class GuestAgent {
     return this.#asked.answered
   }
 
-  #receive(message: object): void {
-    if (!this.#asked || !('return' in message) || message.return !== this.#asked.id) return
+  #receive(message: Message): void {
+    if (!this.#asked || message['return'] !== this.#asked.id) return
     this.#asked.answer()
     this.#asked = null
   }

@@ -4,7 +4,9 @@ import { statfs } from 'node:fs/promises'
 import type { Driver } from '../driver.ts'
 import { makePoolFolders } from './layer-files.ts'
 import type { Accelerator } from './options.ts'
+import type { Privileges } from './privileges.ts'
 import { problems } from './problems.ts'
+import { requireReachable } from './reachable.ts'
 import { runTool } from './tools.ts'
 
 export const qemuProgram = 'qemu-system-x86_64'
@@ -30,7 +32,7 @@ async function ask(...args: string[]): Promise<string> {
   return stdout
 }
 
-export function qemuHost({ version }: Installed, accelerator: Accelerator): Driver['host'] {
+export function qemuHost({ version }: Installed, accelerator: Accelerator, privileges: Privileges): Driver['host'] {
   return {
     facts: async () => ({
       hypervisorVersion: version,
@@ -40,7 +42,10 @@ export function qemuHost({ version }: Installed, accelerator: Accelerator): Driv
       memoryMib: Math.floor(totalmem() / 2 ** 20),
       arch: 'x86_64',
     }),
-    preparePool: makePoolFolders,
+    async preparePool(pool) {
+      await makePoolFolders(pool)
+      await requireReachable(pool.path, privileges)
+    },
     async space({ path }) {
       const { blocks, bavail, bsize } = await statfs(path)
       return { totalBytes: blocks * bsize, freeBytes: bavail * bsize }

@@ -52,9 +52,13 @@ function parse(line: string): Message | null {
   const text = line.slice(line.lastIndexOf('\xff') + 1).trim()
   if (!text.startsWith('{')) return null
   try {
-    const value: unknown = JSON.parse(Buffer.from(text, 'latin1').toString('utf8'))
-    return value !== null && typeof value === 'object' ? (value as Message) : null
+    return asMessage(JSON.parse(Buffer.from(text, 'latin1').toString('utf8')))
   } catch {
     return null
   }
+}
+
+/** What JSON holds, for reading field by field; nothing where it is no object. */
+export function asMessage(value: unknown): Message {
+  return value !== null && typeof value === 'object' ? Object.fromEntries(Object.entries(value)) : {}
 }

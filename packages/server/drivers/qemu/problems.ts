@@ -33,8 +33,7 @@ export const problems = {
     new Problem('unavailable', 'machine-not-stopping', `The process of machine ${vm} does not end, not even by force`),
   monitorSilent: (what: string, cause?: unknown) =>
     new Problem('unavailable', 'qemu-silent', `QEMU does not answer ${what}`, { cause }),
-  monitorRefused: (command: string, why: string) =>
-    new Problem('internal', 'qemu-refused', `QEMU refused ${command}: ${why}`),
+  monitorRefused: (why: string) => new Problem('internal', 'qemu-refused', `QEMU refused a command: ${why}`),
   agentSilent: () => new Problem('unavailable', 'guest-agent-silent', 'The guest agent does not answer'),
   layerMissing: (id: string) =>
     new Problem('unavailable', 'layer-missing', `The disk layer ${id} is not in its storage pool`),

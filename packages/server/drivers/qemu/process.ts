@@ -16,10 +16,12 @@ export const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').tr
 export function processAt(pid: number): ProcessId | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // Field 2, the name, may hold anything, brackets and spaces too; the last bracket ends it.
-    const [state, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    const startTime = rest[18]
-    return state === 'Z' || state === 'X' || !startTime ? null : { pid, startTime, boot: bootId }
+    // Field 2, the name, may hold anything, brackets and spaces too; the last bracket ends it. Field 3 comes next.
+    const [state = '', ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    const [threads, startTime] = [rest[16], rest[18]]
+    // A zombie with threads is still ending: it holds its files, and QEMU's locks on them, until the last thread is gone.
+    const isOver = state === 'X' || (state === 'Z' && Number(threads) <= 1)
+    return isOver || !startTime ? null : { pid, startTime, boot: bootId }
   } catch {
     return null
   }

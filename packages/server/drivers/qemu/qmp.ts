@@ -1,19 +1,21 @@
 // QEMU's monitor protocol (docs/interop/qmp-spec.txt in QEMU): a greeting, a handshake, then commands whose replies carry
 // our ids, and events in between.
-import { openJsonSocket } from './json-socket.ts'
+import { asMessage, openJsonSocket } from './json-socket.ts'
 import type { JsonSocket, Message } from './json-socket.ts'
 import { problems } from './problems.ts'
 
+type NoArguments = Readonly<Record<string, never>>
+
 /** The commands that we use: arguments and results, as `qapi/*.json` of QEMU 7.2 has them. */
 export interface QmpCommands {
-  qmp_capabilities: { args: Record<never, never>; result: unknown }
-  'query-status': { args: Record<never, never>; result: { status: string; running: boolean } }
-  'query-cpus-fast': { args: Record<never, never>; result: { 'cpu-index': number; 'thread-id': number }[] }
-  system_powerdown: { args: Record<never, never>; result: unknown }
-  system_reset: { args: Record<never, never>; result: unknown }
-  cont: { args: Record<never, never>; result: unknown }
-  stop: { args: Record<never, never>; result: unknown }
-  quit: { args: Record<never, never>; result: unknown }
+  qmp_capabilities: { args: NoArguments; result: unknown }
+  'query-status': { args: NoArguments; result: { status: string; running: boolean } }
+  'query-cpus-fast': { args: NoArguments; result: { 'cpu-index': number; 'thread-id': number }[] }
+  system_powerdown: { args: NoArguments; result: unknown }
+  system_reset: { args: NoArguments; result: unknown }
+  cont: { args: NoArguments; result: unknown }
+  stop: { args: NoArguments; result: unknown }
+  quit: { args: NoArguments; result: unknown }
 }
 
 export interface QmpEvent {
@@ -32,36 +34,33 @@ export class Qmp {
   readonly #socket: JsonSocket
   readonly #waiters: Map<number, Waiter>
   #lastId = 0
+  #ended = false
 
   private constructor(socket: JsonSocket, waiters: Map<number, Waiter>) {
     this.#socket = socket
     this.#waiters = waiters
     void socket.closed.then(() => {
-      for (const waiter of waiters.values())
-        waiter.reject(problems.monitorSilent('on its monitor: the connection ended'))
+      this.#ended = true
+      for (const waiter of waiters.values()) waiter.reject(silent())
       waiters.clear()
     })
   }
 
-  /** Fulfils after greeting and handshake; `limitMs` is for a QEMU that listens and never gets to answering. */
+  /** Fulfils after the handshake; `limitMs` is for a QEMU that listens and never gets to answering. */
   static async connect(path: string, onEvent: (event: QmpEvent) => void, limitMs: number): Promise<Qmp> {
     const waiters = new Map<number, Waiter>()
-    const greeted = Promise.withResolvers<void>()
     const socket = await openJsonSocket(path, message => {
-      if ('QMP' in message) greeted.resolve()
-      else if (typeof message['event'] === 'string')
-        onEvent({ event: message['event'], data: (message['data'] ?? {}) as Message })
+      if (typeof message['event'] === 'string') onEvent({ event: message['event'], data: asMessage(message['data']) })
       else answer(waiters, message)
     })
-    const timer = setTimeout(() => socket.close(), limitMs)
+    const qmp = new Qmp(socket, waiters)
     try {
-      const gone = socket.closed.then(() => Promise.reject(problems.monitorSilent('on its monitor')))
-      await Promise.race([greeted.promise, gone])
-      const qmp = new Qmp(socket, waiters)
-      await qmp.execute('qmp_capabilities')
+      // Not waiting for the greeting: QEMU reads what came meanwhile, in order.
+      await qmp.execute('qmp_capabilities', {}, limitMs)
       return qmp
-    } finally {
-      clearTimeout(timer)
+    } catch (error) {
+      qmp.close()
+      throw error
     }
   }
 
@@ -74,6 +73,7 @@ export class Qmp {
     args?: QmpCommands[C]['args'],
     limitMs = answerLimitMs,
   ): Promise<QmpCommands[C]['result']> {
+    if (this.#ended) return Promise.reject(silent())
     const id = (this.#lastId += 1)
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -81,11 +81,16 @@ export class Qmp {
         reject(problems.monitorSilent(`${command} within ${limitMs / 1000} s`))
       }, limitMs)
       this.#waiters.set(id, {
-        resolve: result => (clearTimeout(timer), resolve(result as QmpCommands[C]['result'])),
-        reject: error => (clearTimeout(timer), reject(error)),
+        resolve: result => {
+          clearTimeout(timer)
+          resolve(result)
+        },
+        reject: error => {
+          clearTimeout(timer)
+          reject(error)
+        },
       })
       this.#socket.send(`${JSON.stringify({ execute: command, arguments: args, id })}\n`)
-      void this.#socket.closed.then(() => this.#waiters.get(id)?.reject(problems.monitorSilent(command)))
     })
   }
 
@@ -99,7 +104,10 @@ function answer(waiters: Map<number, Waiter>, message: Message): void {
   const waiter = waiters.get(id)
   if (!waiter) return
   waiters.delete(id)
-  const error = message['error'] as { desc?: unknown } | undefined
-  if (error) waiter.reject(problems.monitorRefused('a command', String(error.desc)))
+  if ('error' in message) waiter.reject(problems.monitorRefused(String(asMessage(message['error'])['desc'])))
   else waiter.resolve(message['return'])
+}
+
+function silent() {
+  return problems.monitorSilent('on its monitor: the connection ended')
 }

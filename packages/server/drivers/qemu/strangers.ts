@@ -1,5 +1,6 @@
 // Image files from strangers, as qemu-img gets to see them: an open file instead of a path, read by a user that owns nothing, with
 // bounded memory and processor time, in the format that we say, and with no other file behind it.
+import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import type { ImageFacts } from '../driver.ts'
@@ -13,7 +14,7 @@ export const conversionLimits = { memoryBytes: 4 * 2 ** 30, cpuSeconds: 24 * 360
 
 /** The tool opens /proc/self/fd/3 anew, so the folders above need not let it pass but the file itself must let it read. */
 export async function openForStranger(path: string, stranger: Identity | null): Promise<FileHandle> {
-  const file = await open(path, 'r')
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK) // a pipe would keep us waiting
   try {
     const facts = await file.stat()
     if (!facts.isFile()) throw problems.image('image-not-a-file', 'The image is not an ordinary file')

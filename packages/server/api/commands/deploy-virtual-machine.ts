@@ -1,0 +1,96 @@
+import { cloneTypes } from '@ramet/core/clone-type.ts'
+import { newId } from '@ramet/core/ids.ts'
+import { Problem } from '@ramet/core/problem.ts'
+import { deployVm } from '../../jobs/deploy-vm.ts'
+import { insertVm } from '../../store/new-vm.ts'
+import { isAdmin, originOfCall } from '../caller.ts'
+import { jobCommand } from '../command.ts'
+import {
+  chosenDataVolume,
+  chosenKeys,
+  chosenNetworks,
+  chosenTemplate,
+  chosenZone,
+  demandFreeName,
+  demandUserData,
+  rootBytes,
+  serviceOfferingNamed,
+} from '../deployment.ts'
+import { ownerOf, ownerParameters } from '../ownership.ts'
+import { choice, flag, id, list, long, longText, map, text } from '../parameters.ts'
+import { vmResult } from '../vm-call.ts'
+
+export const deployVirtualMachine = jobCommand({
+  name: 'deployVirtualMachine',
+  description: 'Makes a virtual machine from a template, as a linked or a full clone, and starts it',
+  permission: 'user',
+  params: {
+    ...ownerParameters,
+    zoneid: id<'zone'>('the zone').must,
+    serviceofferingid: id<'service-offering'>('CPUs and memory').must,
+    templateid: id<'template'>('the template').must,
+    clonetype: choice('full or linked; absent: the offering, the storage pool or the global setting decides', cloneTypes),
+    name: text('host name, RFC 1123; made up when absent', 63),
+    displayname: text('label for people; the name when absent'),
+    networkids: list('networks, the first is the default', id<'network'>('a network')),
+    diskofferingid: id<'disk-offering'>('offering of an additional data disk'),
+    size: long('GiB of that data disk, where its offering leaves it open', 1, 64 * 1024),
+    rootdisksize: long('GiB of the root disk, at least the template’s', 1, 64 * 1024),
+    keypair: text('name of an SSH key'),
+    keypairs: list('names of SSH keys', text('a name')),
+    userdata: longText('base64 of cloud-init user data, at most 32 KiB decoded', 44 * 1024),
+    hostid: id<'host'>('the host; administrators only'),
+    startvm: flag('start it at once; true when absent'),
+    hypervisor: text('must be the template’s, if given'),
+    details: map('accepted'),
+  },
+  result: vmResult,
+  async run({ app, caller, params }) {
+    const owner = await ownerOf(app, caller, params)
+    if (params.hostid && !isAdmin(caller))
+      throw new Problem('forbidden', 'host-choice', 'Only administrators choose a host; leave hostid out')
+    const zone = await chosenZone(app, params.zoneid)
+    const template = await chosenTemplate(app, caller, params.templateid, params.hypervisor)
+    const offering = await serviceOfferingNamed(app, params.serviceofferingid)
+    const networks = await chosenNetworks(app, caller, zone, params.networkids)
+    const keys = await chosenKeys(app, owner, [...(params.keypairs ?? []), ...(params.keypair ? [params.keypair] : [])])
+    const dataVolume = await chosenDataVolume(app, params.diskofferingid, params.size)
+    const root = { id: newId<'volume'>(), type: 'ROOT' as const, sizeBytes: rootBytes(template, params.rootdisksize), diskOffering: null }
+    const volumes = [root, ...dataVolume]
+    const vmId = newId<'vm'>()
+    return app.db.transaction().execute(async tx => {
+      await demandFreeName(tx, owner, params.name)
+      const vm = await insertVm(tx, {
+        vm: {
+          id: vmId,
+          account_id: owner.id,
+          user_id: caller.user.id,
+          zone_id: zone.id,
+          template_id: template.id,
+          service_offering_id: offering.id,
+          hypervisor: 'KVM',
+          cpus: offering.cpus,
+          cpu_mhz: offering.cpu_mhz,
+          memory_mib: offering.memory_mib,
+          user_data: demandUserData(params.userdata),
+        },
+        name: params.name || undefined,
+        displayName: params.displayname,
+        instanceSuffix: app.settings.text('instance.name'),
+        networks,
+        keys,
+        volumes,
+      })
+      const input = {
+        vm: vm.id,
+        template: template.id,
+        disks: volumes.map(volume => ({ volume: volume.id, layer: newId<'layer'>() })),
+        start: params.startvm ?? true,
+        withPassword: template.password_enabled,
+        host: params.hostid,
+        cloneType: params.clonetype ?? offering.clone_type,
+      }
+      return { id: vm.id, jobid: await app.jobs.start(tx, deployVm, input, originOfCall(caller, 'deployVirtualMachine')) }
+    })
+  },
+})

@@ -1,0 +1,40 @@
+import { listCommand } from '../command.ts'
+import { containing } from '../paging.ts'
+import { id, text } from '../parameters.ts'
+import { pageOf, reads } from '../query.ts'
+import { clusterView } from '../views/cluster.ts'
+
+export const listClusters = listCommand({
+  name: 'listClusters',
+  description: 'Lists clusters',
+  permission: 'admin',
+  params: {
+    id: id<'cluster'>('the cluster'),
+    name: text('exact name'),
+    zoneid: id<'zone'>('those of a zone'),
+    podid: id<'pod'>('those of a pod'),
+    hypervisor: text('those of a hypervisor'),
+    allocationstate: text('Enabled or Disabled'),
+  },
+  view: clusterView,
+  async run({ app, params, page }) {
+    let clusters = app.db
+      .selectFrom('cluster')
+      .innerJoin('pod', 'pod.id', 'cluster.pod_id')
+      .innerJoin('zone', 'zone.id', 'pod.zone_id')
+      .selectAll('cluster')
+      .select(['pod.name as pod_name', 'zone.id as zone_id', 'zone.name as zone_name'])
+      .orderBy('cluster.name')
+      .orderBy('cluster.id')
+    if (params.id) clusters = clusters.where('cluster.id', '=', params.id)
+    if (params.name) clusters = clusters.where('cluster.name', '=', params.name)
+    if (params.zoneid) clusters = clusters.where('zone.id', '=', params.zoneid)
+    if (params.podid) clusters = clusters.where('pod.id', '=', params.podid)
+    if (params.hypervisor) clusters = clusters.where(reads('cluster.hypervisor', params.hypervisor))
+    if (params.allocationstate) clusters = clusters.where(reads('cluster.allocation_state', params.allocationstate))
+    if (page.keyword) clusters = clusters.where('cluster.name', 'ilike', containing(page.keyword))
+    const { count, items } = await pageOf(clusters, page)
+    const cpu_factor = app.settings.number('cpu.overprovisioning.factor')
+    return { count, items: items.map(cluster => ({ ...cluster, cpu_factor })) }
+  },
+})

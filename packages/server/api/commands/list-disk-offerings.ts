@@ -1,0 +1,27 @@
+import { listCommand } from '../command.ts'
+import { offeringIsIn, offeringState } from '../offerings.ts'
+import { containing } from '../paging.ts'
+import { id, text } from '../parameters.ts'
+import { pageOf } from '../query.ts'
+import { diskOfferingView } from '../views/disk-offering.ts'
+
+export const listDiskOfferings = listCommand({
+  name: 'listDiskOfferings',
+  description: 'Lists disk offerings',
+  permission: 'user',
+  params: {
+    id: id<'disk-offering'>('the disk offering'),
+    name: text('exact name'),
+    storagetype: text('shared or local'),
+    state: offeringState,
+  },
+  view: diskOfferingView,
+  run: ({ app, params, page }) => {
+    let offerings = app.db.selectFrom('disk_offering').selectAll().orderBy('sort_key').orderBy('name').orderBy('id')
+    if (params.id) offerings = offerings.where('id', '=', params.id)
+    if (params.name) offerings = offerings.where('name', '=', params.name)
+    if (params.storagetype) offerings = offerings.where('storage_type', '=', params.storagetype)
+    if (page.keyword) offerings = offerings.where('name', 'ilike', containing(page.keyword))
+    return pageOf(offerings.where(offeringIsIn(params.state)), page)
+  },
+})

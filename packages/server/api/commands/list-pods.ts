@@ -1,0 +1,33 @@
+import { listCommand } from '../command.ts'
+import { containing } from '../paging.ts'
+import { id, text } from '../parameters.ts'
+import { pageOf, reads } from '../query.ts'
+import { podView } from '../views/pod.ts'
+
+export const listPods = listCommand({
+  name: 'listPods',
+  description: 'Lists pods',
+  permission: 'admin',
+  params: {
+    id: id<'pod'>('the pod'),
+    name: text('exact name'),
+    zoneid: id<'zone'>('those of a zone'),
+    allocationstate: text('Enabled or Disabled'),
+  },
+  view: podView,
+  run: ({ app, params, page }) => {
+    let pods = app.db
+      .selectFrom('pod')
+      .innerJoin('zone', 'zone.id', 'pod.zone_id')
+      .selectAll('pod')
+      .select('zone.name as zone_name')
+      .orderBy('pod.name')
+      .orderBy('pod.id')
+    if (params.id) pods = pods.where('pod.id', '=', params.id)
+    if (params.name) pods = pods.where('pod.name', '=', params.name)
+    if (params.zoneid) pods = pods.where('pod.zone_id', '=', params.zoneid)
+    if (params.allocationstate) pods = pods.where(reads('pod.allocation_state', params.allocationstate))
+    if (page.keyword) pods = pods.where('pod.name', 'ilike', containing(page.keyword))
+    return pageOf(pods, page)
+  },
+})

@@ -1,0 +1,13 @@
+// A pod on the wire.
+import type { Row } from '../../store/tables.ts'
+import { string, view } from '../view.ts'
+
+export type ListedPod = Row<'pod'> & { readonly zone_name: string }
+
+export const podView = view<ListedPod>('pod', {
+  id: string('the id of the pod', pod => pod.id),
+  name: string('its name', pod => pod.name),
+  zoneid: string('its zone', pod => pod.zone_id),
+  zonename: string('the name of its zone', pod => pod.zone_name),
+  allocationstate: string('Enabled or Disabled', pod => pod.allocation_state),
+})

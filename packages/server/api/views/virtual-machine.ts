@@ -1,0 +1,74 @@
+// A virtual machine on the wire: CloudStack's fields, and Ramet's own (clonetype, chaindepth, sharedbytes, …).
+import { refusal, type VmAction } from '@ramet/core/vm.ts'
+import type { Lineage, ListedVm } from '../../store/vm-list.ts'
+import { boolean, date, integer, list, long, nested, string, view } from '../view.ts'
+import { nicView } from './nic.ts'
+
+export type VmOnWire = ListedVm & {
+  readonly lineage?: Lineage | undefined
+  /** Told once, by the deployment that made it. */
+  readonly password?: string | undefined
+}
+
+export const virtualMachineView = view<VmOnWire>('virtualmachine', {
+  id: string('the id of the virtual machine', vm => vm.id),
+  name: string('its host name', vm => vm.name),
+  displayname: string('its label for people', vm => vm.display_name),
+  instancename: string('its name on the hypervisor', vm => vm.instance_name),
+  state: string('Starting, Running, Stopping, Stopped, Destroyed, Expunging, Error', vm => vm.state),
+  error: string('why it is in Error', vm => (vm.state === 'Error' ? vm.error : null)),
+  account: string('the account that owns it', vm => vm.account_name),
+  domain: string('the domain of its account', vm => vm.domain_name),
+  domainid: string('the id of that domain', vm => vm.domain_id),
+  domainpath: string('the path of that domain', vm => vm.domain_path),
+  userid: string('the user who made it', vm => vm.user_id),
+  username: string('the name of that user', vm => vm.username),
+  created: date('when it was made', vm => vm.created),
+  lastupdated: date('when its state last changed', vm => vm.updated),
+  zoneid: string('its zone', vm => vm.zone_id),
+  zonename: string('the name of its zone', vm => vm.zone_name),
+  hostid: string('the host it runs on', vm => vm.host_id),
+  hostname: string('the name of that host', vm => vm.host_name),
+  hypervisor: string('its hypervisor', vm => vm.hypervisor),
+  templateid: string('the template it was made from', vm => vm.template_id),
+  templatename: string('the name of that template', vm => vm.template_name),
+  templatedisplaytext: string('the description of that template', vm => vm.template_display_text),
+  templateformat: string('the format of that template', vm => vm.template_format),
+  ostypeid: string('the guest operating system', vm => vm.os_type_id),
+  guestosid: string('the guest operating system', vm => vm.os_type_id),
+  passwordenabled: boolean('whether deploying it made a password', vm => vm.password_enabled ?? false),
+  password: string('the password of the guest, told once', vm => vm.password),
+  serviceofferingid: string('its service offering', vm => vm.service_offering_id),
+  serviceofferingname: string('the name of that offering', vm => vm.service_offering_name),
+  cpunumber: integer('virtual CPUs', vm => vm.cpus),
+  cpuspeed: integer('MHz of each', vm => vm.cpu_mhz),
+  memory: integer('memory in MiB', vm => vm.memory_mib),
+  rootdeviceid: long('the place of its root disk', vm => vm.root_device_id),
+  rootdevicetype: string('ROOT', () => 'ROOT'),
+  nic: nested('its network interfaces', nicView, vm => vm.nics),
+  ipaddress: string('the address of its default NIC', vm => vm.nics.find(nic => nic.is_default)?.ip_address),
+  keypairs: string('names of its SSH keys', vm => vm.keypairs),
+  haenable: boolean('whether it is restarted elsewhere', () => false),
+  displayvm: boolean('whether users see it', () => true),
+  deleteprotection: boolean('whether destroying it is refused', vm => vm.delete_protection),
+  isdynamicallyscalable: boolean('whether CPUs and memory change while it runs', () => false),
+  clonetype: string('full or linked', vm => vm.clone_type ?? 'linked'),
+  chaindepth: integer('disk layers from the base to its own', vm => vm.lineage?.depth),
+  sharedbytes: long('bytes of disk layers that others may share', vm => vm.lineage?.sharedBytes),
+  exclusivebytes: long('bytes of its own disk layer', vm => vm.lineage?.exclusiveBytes),
+  sshaddress: string('HOST:PORT that reaches its SSH server', vm => sshAddress(vm)),
+  actions: list('what may be asked of it now', vm => actionsOf(vm)),
+  jobid: string('the job at work on it', vm => vm.job_id),
+  jobstatus: integer('0 while that job is at work', vm => (vm.job_id ? 0 : undefined)),
+})
+
+function sshAddress({ state, nics }: VmOnWire): string | undefined {
+  const port = nics.find(nic => nic.is_default)?.ssh_port
+  return state === 'Running' && port ? `127.0.0.1:${port}` : undefined
+}
+
+const actions = ['start', 'stop', 'reboot', 'destroy', 'expunge', 'update'] as const satisfies readonly VmAction[]
+
+function actionsOf(vm: VmOnWire): VmAction[] {
+  return vm.job_id ? [] : actions.filter(action => refusal(vm, action) === null)
+}

@@ -1,0 +1,209 @@
+// The first start: one zone, pod, cluster, host, primary and secondary storage, offerings, a network, and an administrator
+// whose credentials are written to admin.json before the database knows them, so that no crash can lose them.
+import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { type AccountId, type Id, newId, type StoragePoolId, type ZoneId } from '@ramet/core/ids.ts'
+import type { Config } from './config.ts'
+import type { Driver } from './drivers/driver.ts'
+import { hashPassword, randomToken, type Secrets } from './secrets.ts'
+import type { Database, Tx } from './store/database.ts'
+
+export interface AdminFile {
+  readonly url: string
+  readonly username: string
+  readonly password: string
+  readonly apikey: string
+  readonly secretkey: string
+}
+
+/** Makes what is missing; a server that finds an administrator in the database makes nothing. */
+export async function bootstrap(db: Database, config: Config, driver: Driver, secrets: Secrets): Promise<void> {
+  const pool = { id: newId<'storage-pool'>(), path: join(config.dataDir, 'primary') }
+  const secondary = join(config.dataDir, 'secondary')
+  const known = await db.selectFrom('account').select('id').executeTakeFirst()
+  if (known) return
+  await mkdir(secondary, { recursive: true, mode: 0o711 })
+  await driver.host.preparePool(pool)
+  const [facts, space] = [await driver.host.facts(), await driver.host.space(pool)]
+  const admin = await adminFile(config)
+  const passwordHash = await hashPassword(admin.password)
+  await db.transaction().execute(async tx => {
+    const account = await makeAdministrator(tx, admin, passwordHash, secrets)
+    const zone = await makeZone(tx)
+    const cluster = await makeHost(tx, zone, driver, facts)
+    await makeStorage(tx, cluster, zone, pool, space, secondary)
+    await makeNetwork(tx, account, zone)
+    await makeOfferings(tx)
+    await makeOsTypes(tx)
+  })
+}
+
+/** Credentials from an interrupted first start, or new ones; on disk when this returns. */
+async function adminFile(config: Config): Promise<AdminFile> {
+  const found = await readAdminFile(config.dataDir)
+  if (found) return found
+  const admin = {
+    url: '',
+    username: 'admin',
+    password: randomToken(12),
+    apikey: randomToken(64),
+    secretkey: randomToken(64),
+  }
+  await writeAdminFile(config.dataDir, admin)
+  return admin
+}
+
+export async function readAdminFile(dataDir: string): Promise<AdminFile | null> {
+  const text = await readFile(join(dataDir, 'admin.json'), 'utf8').catch(() => null)
+  return text ? (JSON.parse(text) as AdminFile) : null
+}
+
+export async function writeAdminFile(dataDir: string, admin: AdminFile): Promise<void> {
+  const file = join(dataDir, 'admin.json')
+  const handle = await open(`${file}.part`, 'w', 0o600)
+  await handle.writeFile(`${JSON.stringify(admin, null, 2)}\n`)
+  await handle.sync()
+  await handle.close()
+  await rename(`${file}.part`, file)
+}
+
+async function makeAdministrator(tx: Tx, admin: AdminFile, passwordHash: string, secrets: Secrets): Promise<AccountId> {
+  const [domain, account] = [newId<'domain'>(), newId<'account'>()]
+  await tx.insertInto('domain').values({ id: domain, name: 'ROOT', path: '/', level: 0 }).execute()
+  await tx.insertInto('account').values({ id: account, domain_id: domain, name: 'admin', type: 'Admin' }).execute()
+  await tx
+    .insertInto('user')
+    .values({
+      id: newId(),
+      account_id: account,
+      username: admin.username,
+      password_hash: passwordHash,
+      firstname: 'Admin',
+      lastname: 'User',
+      email: 'admin@localhost',
+      api_key: admin.apikey,
+      secret_key_sealed: secrets.seal(admin.secretkey),
+    })
+    .execute()
+  return account
+}
+
+async function makeZone(tx: Tx): Promise<ZoneId> {
+  const id = newId<'zone'>()
+  const dns = '10.0.2.3' // the name server that QEMU's user-mode network offers its guests
+  await tx.insertInto('zone').values({ id, name: 'zone1', network_type: 'Advanced', dns1: dns, internal_dns1: dns }).execute()
+  return id
+}
+
+type Facts = Awaited<ReturnType<Driver['host']['facts']>>
+
+async function makeHost(tx: Tx, zone: ZoneId, driver: Driver, facts: Facts): Promise<Id<'cluster'>> {
+  const [pod, cluster] = [newId<'pod'>(), newId<'cluster'>()]
+  await tx.insertInto('pod').values({ id: pod, zone_id: zone, name: 'pod1' }).execute()
+  await tx.insertInto('cluster').values({ id: cluster, pod_id: pod, name: 'cluster1', hypervisor: driver.hypervisor }).execute()
+  await tx
+    .insertInto('host')
+    .values({
+      id: newId(),
+      cluster_id: cluster,
+      name: hostname(),
+      address: '127.0.0.1',
+      state: 'Up',
+      hypervisor_version: facts.hypervisorVersion,
+      acceleration: facts.acceleration,
+      arch: facts.arch,
+      cpus: facts.cpus,
+      cpu_mhz: facts.cpuMhz,
+      memory_mib: facts.memoryMib,
+      last_pinged: new Date(),
+    })
+    .execute()
+  return cluster
+}
+
+async function makeStorage(
+  tx: Tx,
+  cluster: Id<'cluster'>,
+  zone: ZoneId,
+  pool: { id: StoragePoolId; path: string },
+  space: { totalBytes: number; freeBytes: number },
+  secondary: string,
+): Promise<void> {
+  await tx
+    .insertInto('storage_pool')
+    .values({
+      id: pool.id,
+      cluster_id: cluster,
+      name: 'primary1',
+      type: 'Filesystem',
+      path: pool.path,
+      total_bytes: space.totalBytes,
+      free_bytes: space.freeBytes,
+    })
+    .execute()
+  await tx.insertInto('image_store').values({ id: newId(), zone_id: zone, name: 'secondary1', path: secondary }).execute()
+}
+
+async function makeNetwork(tx: Tx, account: AccountId, zone: ZoneId): Promise<void> {
+  const offering = newId<'network-offering'>()
+  await tx
+    .insertInto('network_offering')
+    .values({
+      id: offering,
+      name: 'NatNetworkOffering',
+      display_text: 'Each machine alone behind NAT, its SSH forwarded to a port of 127.0.0.1',
+      guest_ip_type: 'Isolated',
+    })
+    .execute()
+  await tx
+    .insertInto('network')
+    .values({
+      id: newId(),
+      account_id: account,
+      zone_id: zone,
+      network_offering_id: offering,
+      name: 'default',
+      display_text: 'Default network',
+      cidr: '10.0.2.0/24',
+      gateway: '10.0.2.2',
+      netmask: '255.255.255.0',
+    })
+    .execute()
+}
+
+async function makeOfferings(tx: Tx): Promise<void> {
+  const compute = [
+    ['Tiny Instance', 1, 256],
+    ['Small Instance', 1, 512],
+    ['Medium Instance', 2, 1024],
+    ['Large Instance', 4, 4096],
+  ] as const
+  for (const [index, [name, cpus, memory]] of compute.entries()) {
+    const text = `${name}: ${cpus} vCPU, ${memory} MiB`
+    await tx
+      .insertInto('service_offering')
+      .values({ id: newId(), name, display_text: text, cpus, cpu_mhz: 1000, memory_mib: memory, sort_key: index })
+      .execute()
+  }
+  for (const [name, gib] of [['Small', 5], ['Medium', 20], ['Large', 100], ['Custom', null]] as const)
+    await tx
+      .insertInto('disk_offering')
+      .values({ id: newId(), name, display_text: gib ? `${gib} GiB` : 'any size', size_bytes: gib && gib * 2 ** 30 })
+      .execute()
+}
+
+async function makeOsTypes(tx: Tx): Promise<void> {
+  const types = {
+    Debian: ['Debian GNU/Linux 12 (64-bit)', 'Debian GNU/Linux 13 (64-bit)'],
+    Ubuntu: ['Ubuntu 22.04 LTS', 'Ubuntu 24.04 LTS'],
+    Windows: ['Windows 11 (64-bit)', 'Windows Server 2022 (64-bit)', 'Windows Server 2025 (64-bit)'],
+    Other: ['Other Linux (64-bit)', 'Other (64-bit)'],
+  }
+  for (const [name, descriptions] of Object.entries(types)) {
+    const category = newId<'os-category'>()
+    await tx.insertInto('os_category').values({ id: category, name }).execute()
+    for (const description of descriptions)
+      await tx.insertInto('os_type').values({ id: newId(), category_id: category, description }).execute()
+  }
+}

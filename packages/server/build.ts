@@ -1,0 +1,109 @@
+// The one place where the server's parts are made and joined. Each is closed in the opposite order.
+import { join } from 'node:path'
+import type { App } from './app.ts'
+import { bootstrap } from './bootstrap.ts'
+import type { Config } from './config.ts'
+import type { Driver } from './drivers/driver.ts'
+import { qemuDriver } from './drivers/qemu/driver.ts'
+import { type CrashPoints, crashPointsFrom } from './jobs/crash-points.ts'
+import type { JobDefinition } from './jobs/define-job.ts'
+import { definitions } from './jobs/definitions.ts'
+import { createRunner, type RunnerOptions } from './jobs/runner.ts'
+import type { Log } from './log.ts'
+import { createPasswords } from './passwords.ts'
+import { openSecrets } from './secrets.ts'
+import { loadSettings } from './settings.ts'
+import { startPostgres } from './postgres/start-postgres.ts'
+import { connect } from './store/database.ts'
+import { voidLeases } from './store/jobs.ts'
+import { migrate } from './store/migrate.ts'
+import { watchChanges } from './watch/changes.ts'
+import { watchPools } from './watch/pools.ts'
+import { watchPower } from './watch/power.ts'
+
+export interface Server {
+  readonly app: App
+  close(): Promise<void>
+}
+
+/** What tests and the simulated cloud put in place of the real thing. */
+export interface Parts {
+  readonly driver?: Driver
+  readonly definitions?: readonly JobDefinition[]
+  readonly crashPoints?: CrashPoints
+}
+
+export async function build(config: Config, log: Log, parts: Parts = {}): Promise<Server> {
+  const closing: (() => Promise<void> | void)[] = []
+  const close = async () => {
+    for (const each of closing.reverse()) await each()
+  }
+  try {
+    const url = config.databaseUrl ?? (await startEmbedded(config, log, closing))
+    const { db, close: disconnect } = connect(url, error => log.warn({ err: error }, 'lost a database connection'))
+    closing.push(disconnect)
+    await migrate(db)
+
+    const driver = parts.driver ?? (await openQemu(config, log))
+    closing.push(() => driver.close())
+    const secrets = await openSecrets(join(config.dataDir, 'secret.key'))
+    await bootstrap(db, config, driver, secrets)
+
+    const settings = await loadSettings(db)
+    const passwords = createPasswords(secrets)
+    const changes = await watchChanges(url, log)
+    closing.push(() => changes.close())
+    const reload = () => settings.reload().catch(error => log.error({ err: error }, 'cannot reload the settings'))
+    changes.listen(({ table }) => void (table.endsWith('configuration') && reload()))
+
+    await driver.machines.adopt()
+    const pools = watchPools(db, driver, log)
+    closing.push(() => pools.close())
+    await pools.refresh()
+    const power = watchPower(db, driver, log)
+    closing.push(() => power.close())
+
+    if (!config.databaseUrl) await voidLeases(db)
+    const onEnd: RunnerOptions['onEnd'] = job => {
+      if (job.instance_type === 'VirtualMachine')
+        power.settle(job.instance_id as never).catch(error => log.warn({ err: error }, 'cannot settle a machine'))
+    }
+    const tools = { db, driver, settings, passwords, log }
+    const jobs = createRunner({
+      tools,
+      definitions: parts.definitions ?? definitions,
+      crashPoints: parts.crashPoints ?? crashPointsFrom(process.env),
+      onEnd,
+    })
+    closing.push(() => jobs.close())
+    changes.listen(({ table, op }) => {
+      if (table === 'job' && op === 'insert') jobs.kick()
+    })
+    jobs.kick()
+    await power.settleAll()
+
+    const consoleLog = driver.machines.consoleLog
+    return { app: { config, db, settings, secrets, passwords, jobs, changes, log, consoleLog }, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function startEmbedded(config: Config, log: Log, closing: (() => Promise<void> | void)[]): Promise<string> {
+  const postgres = await startPostgres({
+    directory: config.dataDir,
+    log: line => log.info({ postgres: line }, 'database'),
+  })
+  closing.push(() => postgres.stop())
+  postgres.exited.then(
+    () => log.error({}, 'the embedded database ended by itself; restart the server'),
+    () => {},
+  )
+  return postgres.url
+}
+
+function openQemu(config: Config, log: Log): Promise<Driver> {
+  const { acceleration, uidBase } = config
+  return qemuDriver({ runDirectory: join(config.dataDir, 'vms'), acceleration, uidBase, log })
+}

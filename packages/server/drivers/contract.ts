@@ -1,0 +1,233 @@
+// What every driver must do, as tests: the same suite runs over each of them. A driver's test file calls `driverContract` with
+// a way to make one; what only that driver can show (processes, file formats) stands in tests of its own.
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { newId } from '@ramet/core/ids.ts'
+import type { VmId } from '@ramet/core/ids.ts'
+import type { Driver, ImageFacts, LayerRef, MachineSpec, Owner, PoolRef, PowerChange } from './driver.ts'
+
+export interface DriverUnderTest {
+  readonly driver: Driver
+  readonly pool: PoolRef
+  /** An image file that the driver accepts. */
+  readonly image: { readonly file: string; readonly format: ImageFacts['format'] }
+  /** Ends a machine from outside, as a crash would. */
+  crash(vm: VmId): Promise<void>
+  dispose(): Promise<void>
+}
+
+export const anOwner: Owner = { accountNumber: 7 }
+const notAborted = new AbortController().signal
+const quiet = () => {}
+const gib = 2 ** 30
+
+export function driverContract(name: string, makeDriver: () => Promise<DriverUnderTest>): void {
+  describe(`${name} keeps the driver contract`, () => {
+    let made: DriverUnderTest
+    let driver: Driver
+    const aLayer = (): LayerRef => ({ pool: made.pool, id: newId<'layer'>() })
+    const anEmptyBase = async () => {
+      const base = aLayer()
+      await driver.layers.blank(base, gib, anOwner)
+      return base
+    }
+
+    before(async () => {
+      made = await makeDriver()
+      driver = made.driver
+      await driver.host.preparePool(made.pool)
+    })
+    after(() => made.dispose())
+
+    test('the host has processors, memory and a version', async () => {
+      const facts = await driver.host.facts()
+      assert.ok(facts.cpus > 0 && facts.memoryMib > 0 && facts.hypervisorVersion !== '' && facts.acceleration !== '')
+    })
+
+    test('a pool may be prepared twice and has space', async () => {
+      await driver.host.preparePool(made.pool)
+      const { totalBytes, freeBytes } = await driver.host.space(made.pool)
+      assert.ok(totalBytes > 0 && freeBytes > 0 && freeBytes <= totalBytes)
+    })
+
+    test('an image is inspected and becomes a first layer, once', async () => {
+      const facts = await driver.images.inspect(made.image.file, made.image.format, 64 * gib)
+      assert.equal(facts.format, made.image.format)
+      const layer = aLayer()
+      const seen: number[] = []
+      const seeded = await driver.layers.seed(
+        layer,
+        made.image.file,
+        facts.format,
+        percent => seen.push(percent),
+        notAborted,
+      )
+      assert.equal(seeded.virtualBytes, facts.virtualBytes)
+      assert.ok(seen.at(-1) === 100 && seen.every(percent => percent >= 0 && percent <= 100), `progress was ${seen}`)
+      const again = await driver.layers.seed(layer, made.image.file, facts.format, quiet, notAborted)
+      assert.equal(again.virtualBytes, facts.virtualBytes)
+      await driver.layers.discard(layer)
+    })
+
+    test('an image that is larger than allowed is refused', async () => {
+      await assert.rejects(driver.images.inspect(made.image.file, made.image.format, 512), {
+        kind: 'invalid',
+        code: 'image-too-large',
+      })
+    })
+
+    test('a fork stands on its base, may be larger, is small, and may be made twice', async () => {
+      const base = await anEmptyBase()
+      const layer = aLayer()
+      for (const _ of ['first', 'again']) {
+        const facts = await driver.layers.fork(layer, [base], 2 * gib, anOwner)
+        assert.equal(facts.virtualBytes, 2 * gib)
+        assert.ok(facts.allocatedBytes <= 256 * 1024)
+      }
+      assert.deepEqual(await driver.layers.facts(layer), await driver.layers.fork(layer, [base], 2 * gib, anOwner))
+    })
+
+    test('a fork that is smaller than its base, or has none, is refused and leaves nothing', async () => {
+      const [base, layer] = [await anEmptyBase(), aLayer()]
+      await assert.rejects(driver.layers.fork(layer, [base], gib / 2, anOwner), { kind: 'invalid' })
+      await assert.rejects(driver.layers.fork(layer, [aLayer()], gib, anOwner), { kind: 'unavailable' })
+      assert.ok(!(await driver.layers.list(made.pool)).includes(layer.id))
+    })
+
+    test('a copy stands alone, may be larger, and may be made twice', async () => {
+      const [base, fork, copy] = [await anEmptyBase(), aLayer(), aLayer()]
+      await driver.layers.fork(fork, [base], gib, anOwner)
+      for (const _ of ['first', 'again']) {
+        const facts = await driver.layers.copy(copy, [base, fork], 2 * gib, anOwner, quiet, notAborted)
+        assert.equal(facts.virtualBytes, 2 * gib)
+      }
+      await driver.layers.discard(fork)
+      await driver.layers.discard(base)
+      assert.equal((await driver.layers.facts(copy))?.virtualBytes, 2 * gib)
+    })
+
+    test('a copy that is aborted leaves nothing', async () => {
+      const [base, copy] = [await anEmptyBase(), aLayer()]
+      const abort = AbortSignal.abort()
+      await assert.rejects(driver.layers.copy(copy, [base], 2 * gib, anOwner, quiet, abort))
+      assert.equal(await driver.layers.facts(copy), null)
+      assert.ok(!(await driver.layers.list(made.pool)).includes(copy.id))
+    })
+
+    test('a discarded layer is gone from the list, and may be discarded again', async () => {
+      const layer = await anEmptyBase()
+      assert.ok((await driver.layers.list(made.pool)).includes(layer.id))
+      for (const _ of ['first', 'again']) await driver.layers.discard(layer)
+      assert.equal(await driver.layers.facts(layer), null)
+      assert.ok(!(await driver.layers.list(made.pool)).includes(layer.id))
+    })
+
+    test('a machine starts, starts again, stops, and stops again', async () => {
+      const spec = aMachine(await anEmptyBase())
+      assert.deepEqual((await driver.machines.facts(spec.vm)).power, 'off')
+      const started = await driver.machines.start(spec)
+      assert.equal(started.power, 'on')
+      assert.deepEqual(await driver.machines.start(spec), started)
+      assert.deepEqual(await driver.machines.facts(spec.vm), started)
+      assert.ok(Number.isInteger(started.sshPorts[spec.nics[0]!.id]))
+      for (const _ of ['first', 'again']) await driver.machines.stop(spec.vm, 0, notAborted)
+      assert.equal((await driver.machines.facts(spec.vm)).power, 'off')
+      for (const _ of ['first', 'again']) await driver.machines.discard(spec.vm)
+    })
+
+    test('a machine that runs is not discarded, and is listed until it is', async () => {
+      const { vm } = await aRunningMachine()
+      await assert.rejects(driver.machines.discard(vm), { kind: 'refused' })
+      assert.equal((await driver.machines.list()).find(each => each.vm === vm)?.power, 'on')
+      await driver.machines.stop(vm, 0, notAborted)
+      await driver.machines.discard(vm)
+      assert.equal(
+        (await driver.machines.list()).find(each => each.vm === vm),
+        undefined,
+      )
+    })
+
+    test('two starts at once make one machine', async () => {
+      const spec = aMachine(await anEmptyBase())
+      const [one, other] = await Promise.all([driver.machines.start(spec), driver.machines.start(spec)])
+      assert.deepEqual(one, other)
+      await removed(spec.vm)
+    })
+
+    test('a start that fails leaves nothing', async () => {
+      const spec = aMachine(aLayer())
+      await assert.rejects(driver.machines.start(spec))
+      assert.equal(
+        (await driver.machines.list()).find(each => each.vm === spec.vm),
+        undefined,
+      )
+    })
+
+    test('a machine that ends by itself is reported within a second, and can start again', async () => {
+      const spec = await aRunningMachine()
+      const seen = await changesWhile(() => made.crash(spec.vm))
+      assert.deepEqual(
+        seen.map(({ vm, power }) => ({ vm, power })),
+        [{ vm: spec.vm, power: 'off' }],
+      )
+      assert.notEqual(seen[0]?.reason, '')
+      assert.equal((await driver.machines.facts(spec.vm)).power, 'off')
+      assert.equal((await driver.machines.start(spec)).power, 'on')
+      await removed(spec.vm)
+    })
+
+    test('a machine that we stop is not reported as having stopped by itself', async () => {
+      const { vm } = await aRunningMachine()
+      const seen = await changesWhile(() => driver.machines.stop(vm, 0, notAborted))
+      assert.deepEqual(seen, [])
+      await driver.machines.discard(vm)
+    })
+
+    test('machines are found again when asked twice, and have a console', async () => {
+      const { vm } = await aRunningMachine()
+      for (const _ of ['first', 'again'])
+        assert.equal((await driver.machines.adopt()).find(each => each.vm === vm)?.power, 'on')
+      assert.ok((await driver.machines.consoleLog(vm, 100)).length <= 100)
+      await removed(vm)
+    })
+
+    async function aRunningMachine(): Promise<MachineSpec> {
+      const spec = aMachine(await anEmptyBase())
+      await driver.machines.start(spec)
+      return spec
+    }
+
+    async function removed(vm: VmId): Promise<void> {
+      await driver.machines.stop(vm, 0, notAborted)
+      await driver.machines.discard(vm)
+    }
+
+    /** What is reported until a second after `act`, which is when a report is due. */
+    async function changesWhile(act: () => Promise<void>): Promise<PowerChange[]> {
+      const seen: PowerChange[] = []
+      const reported = Promise.withResolvers<void>()
+      const stop = driver.onPowerChange(change => (seen.push(change), reported.resolve()))
+      await act()
+      const due = new Promise(resolve => setTimeout(resolve, 1000))
+      await Promise.race([reported.promise, due])
+      stop()
+      return seen
+    }
+  })
+}
+
+/** A small machine on a disk; what a test is about, it says itself. */
+export function aMachine(disk: LayerRef, about: Partial<MachineSpec> = {}): MachineSpec {
+  return {
+    vm: newId<'vm'>(),
+    name: 'web-1',
+    owner: anOwner,
+    cpus: 1,
+    memoryMib: 64,
+    generationId: globalThis.crypto.randomUUID(),
+    disks: [{ deviceId: 0, chain: [disk] }],
+    nics: [{ id: newId<'nic'>(), deviceId: 0, mac: '02:00:4c:00:00:01', kind: 'user-nat', sshPort: null }],
+    firstBoot: { instanceId: 'i-1', hostname: 'web-1', sshKeys: [], passwordHash: null, userData: null },
+    ...about,
+  }
+}

@@ -1,0 +1,62 @@
+// For tests: a driver on folders of its own, and a way to leave nothing behind.
+import { execFile } from 'node:child_process'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { newId } from '@ramet/core/ids.ts'
+import type { VmId } from '@ramet/core/ids.ts'
+import type { DriverUnderTest } from '../contract.ts'
+import { qemuDriver } from './driver.ts'
+import { findMachines } from './find-machines.ts'
+import { ramDirectory } from './machine-folder.ts'
+import { killAndWait } from './process.ts'
+
+const run = promisify(execFile)
+export const quietLog = { info() {}, warn() {}, error() {} }
+
+export interface QemuUnderTest extends DriverUnderTest {
+  readonly folder: string
+  readonly runDirectory: string
+  /** Another driver on the same folders, as after a restart of the server. */
+  again(): Promise<DriverUnderTest['driver']>
+}
+
+export async function aQemuDriver(): Promise<QemuUnderTest> {
+  const folder = await mkdtemp(join(tmpdir(), 'ramet-q-'))
+  await chmod(folder, 0o711) // machines run as other users, and pass through
+  const runDirectory = join(folder, 'vms')
+  const make = () => qemuDriver({ runDirectory, acceleration: 'tcg', log: quietLog })
+  const driver = await make()
+  const file = join(folder, 'image.qcow2')
+  await run('qemu-img', ['create', '-q', '-f', 'qcow2', file, '64M'])
+  const made = [driver]
+  return {
+    driver,
+    folder,
+    runDirectory,
+    pool: { id: newId<'storage-pool'>(), path: join(folder, 'pool') },
+    image: { file, format: 'qcow2' },
+    crash: vm => killMachine(runDirectory, vm),
+    async again() {
+      made.push(await make())
+      return made.at(-1) ?? driver
+    },
+    async dispose() {
+      for (const each of made) await each.close()
+      for (const vm of (await findMachines(runDirectory, process.getuid?.() ?? 0)).keys())
+        await killMachine(runDirectory, vm)
+      await rm(ramDirectory(runDirectory), { recursive: true, force: true })
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+export async function processOf(runDirectory: string, vm: VmId) {
+  return (await findMachines(runDirectory, process.getuid?.() ?? 0)).get(vm)?.process
+}
+
+async function killMachine(runDirectory: string, vm: VmId): Promise<void> {
+  const found = await processOf(runDirectory, vm)
+  if (found) await killAndWait(found, 5000)
+}

@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseId } from '@ramet/core/ids.ts'
+import type { LayerId, NicId, StoragePoolId, VmId } from '@ramet/core/ids.ts'
+import type { LayerRef, MachineSpec } from '../driver.ts'
+import { aMachine } from '../contract.ts'
+import { machineArguments, machineOfArguments } from './argv.ts'
+import { chainAsFilename } from './blockdev.ts'
+import { machineFolder } from './machine-folder.ts'
+import { portRefused, portsFromArguments } from './ports.ts'
+
+const id = <K extends string>(digit: string) =>
+  parseId<K>('00000000-0000-4000-8000-000000000000'.replaceAll('0', digit))!
+const pool = { id: id<'storage-pool'>('9') satisfies StoragePoolId, path: '/data/primary' }
+const layer = (digit: string): LayerRef => ({ pool, id: id<'layer'>(digit) satisfies LayerId })
+const vm: VmId = id<'vm'>('1')
+const nic: NicId = id<'nic'>('2')
+
+function argumentsOf(about: Partial<MachineSpec> = {}, accelerator: 'kvm' | 'tcg' = 'tcg'): string[] {
+  const nics = [{ id: nic, deviceId: 0, mac: '02:00:4c:00:00:09', kind: 'user-nat', sshPort: null }] as const
+  const spec = aMachine(layer('3'), { vm, nics, generationId: vm, ...about })
+  const folder = machineFolder('/data/vms', vm)
+  return machineArguments({ spec, folder, ports: { [nic]: 40022 }, accelerator, machineType: 'pc-q35-7.2' })
+}
+
+const valuesOf = (args: readonly string[], option: string) => args.filter((_, index) => args[index - 1] === option)
+
+test('every device has an id and a place of its own', () => {
+  const devices = valuesOf(argumentsOf(), '-device')
+  for (const device of devices) assert.match(device, /(^|,)id=[\w-]+/)
+  const places = devices.flatMap(device => /bus=[\w.-]+,addr=[\w.]+/.exec(device) ?? [])
+  assert.equal(new Set(places).size, places.length)
+})
+
+test('the same machine gets the same command line, and a second disk moves nothing that was there', () => {
+  assert.deepEqual(argumentsOf(), argumentsOf())
+  const more = argumentsOf({
+    disks: [
+      { deviceId: 0, chain: [layer('3')] },
+      { deviceId: 1, chain: [layer('4')] },
+    ],
+  })
+  const gone = argumentsOf().filter(arg => !more.includes(arg))
+  assert.deepEqual(
+    gone.filter(arg => arg.startsWith('virtio')),
+    [],
+  )
+})
+
+test('at least four root ports are empty', () => {
+  const devices = valuesOf(argumentsOf(), '-device')
+  const ports = devices
+    .filter(device => device.startsWith('pcie-root-port'))
+    .map(device => /id=([\w-]+)/.exec(device)?.[1])
+  const used = new Set(devices.map(device => /bus=([\w-]*port[\w-]*)/.exec(device)?.[1]))
+  assert.ok(ports.filter(port => !used.has(port)).length >= 4)
+})
+
+test('each layer names what it stands on, the base stands on nothing, and only the tip is written', () => {
+  const args = argumentsOf({ disks: [{ deviceId: 0, chain: [layer('3'), layer('4'), layer('5')] }] })
+  const nodes = valuesOf(args, '-blockdev')
+    .map(text => JSON.parse(text))
+    .filter(node => node.driver === 'qcow2')
+  assert.deepEqual(
+    nodes.map(node => node.backing),
+    [null, nodes[0]['node-name'], nodes[1]['node-name']],
+  )
+  assert.deepEqual(
+    nodes.map(node => node['read-only']),
+    [true, true, false],
+  )
+  for (const node of nodes) {
+    assert.equal(node.file.locking, 'on')
+    assert.ok(node['node-name'].length <= 31)
+  }
+})
+
+test('one base under two disks of a machine has two nodes', () => {
+  const disks = [
+    { deviceId: 0, chain: [layer('3'), layer('4')] },
+    { deviceId: 1, chain: [layer('3'), layer('5')] },
+  ] as const
+  const names = valuesOf(argumentsOf({ disks }), '-blockdev').map(text => JSON.parse(text)['node-name'])
+  assert.equal(new Set(names).size, names.length)
+})
+
+test('qemu-img is told the whole chain too', () => {
+  const json = JSON.parse(chainAsFilename([layer('3'), layer('4')]).replace('json:', ''))
+  assert.match(json.file.filename, /44444444/)
+  assert.match(json.backing.file.filename, /33333333/)
+  assert.equal(json.backing.backing, null)
+})
+
+test('the accelerator decides the processor', () => {
+  assert.deepEqual(valuesOf(argumentsOf({}, 'kvm'), '-cpu'), ['host'])
+  assert.deepEqual(valuesOf(argumentsOf({}, 'tcg'), '-cpu'), ['max'])
+})
+
+test('nothing secret is on the command line', () => {
+  const firstBoot = {
+    instanceId: 'i-1',
+    hostname: 'web-1',
+    sshKeys: ['ssh-ed25519 KEY'],
+    passwordHash: '$6$salt$hash',
+    userData: Buffer.from('token'),
+  }
+  assert.doesNotMatch(argumentsOf({ firstBoot }).join(' '), /KEY|hash|token/)
+})
+
+test('a name cannot add an option', () => {
+  const name = valuesOf(argumentsOf({ name: 'a,debug-threads=on' }), '-name')[0]
+  assert.match(name ?? '', /,process=ramet-a-debug-$/)
+})
+
+test('a process is recognised by its command line, with its ports', () => {
+  const args = argumentsOf()
+  assert.equal(machineOfArguments(['qemu-system-x86_64', ...args], '/data/vms'), vm)
+  assert.equal(machineOfArguments(['qemu-system-x86_64', ...args], '/other/vms'), null)
+  assert.equal(machineOfArguments(['vi', '-uuid'], '/data/vms'), null)
+  assert.deepEqual(portsFromArguments(args), { [nic]: 40022 })
+})
+
+test('a port that QEMU could not bind is told from other failures', () => {
+  assert.equal(
+    portRefused("qemu-system-x86_64: -netdev user: Could not set up host forwarding rule 'tcp:127.0.0.1:40022-:22'"),
+    40022,
+  )
+  assert.equal(portRefused('qemu-system-x86_64: -m: out of memory'), null)
+})

@@ -1,0 +1,43 @@
+// The QEMU driver: machines on the host that the server runs on, one QEMU process each. The processes outlive the server,
+// which finds and watches them again. See docs of the parts: launch.ts for how a machine starts, layers.ts for disks,
+// privileges.ts for who may touch what, acceleration.ts for KVM.
+import { chmod, mkdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { Driver } from '../driver.ts'
+import { chooseAccelerator } from './acceleration.ts'
+import { findInstalled, qemuHost } from './host.ts'
+import { inspect } from './images.ts'
+import { qemuLayers } from './layers.ts'
+import { checkRunDirectory, ramDirectory } from './machine-folder.ts'
+import { Machines } from './machines.ts'
+import { defaultUidBase } from './options.ts'
+import type { QemuOptions } from './options.ts'
+import { privilegesOf, server } from './privileges.ts'
+import { makeRamDirectory } from './ram.ts'
+import { openPassage, requireReachable } from './reachable.ts'
+
+export type { QemuOptions } from './options.ts'
+
+export async function qemuDriver(options: QemuOptions): Promise<Driver> {
+  const { runDirectory, uidBase = defaultUidBase, log } = options
+  checkRunDirectory(runDirectory)
+  const privileges = privilegesOf(uidBase, server.uid)
+  await mkdir(runDirectory, { recursive: true, mode: 0o711 })
+  await chmod(runDirectory, 0o711)
+  await openPassage(dirname(runDirectory), privileges)
+  await requireReachable(runDirectory, privileges)
+  await makeRamDirectory(ramDirectory(runDirectory))
+  const installed = await findInstalled()
+  const accelerator = await chooseAccelerator(options, installed, privileges.stranger)
+  const machines = new Machines({ runDirectory, installed, accelerator, privileges, log })
+  return {
+    hypervisor: 'KVM',
+    capabilities: { reflink: true, linkedClone: true, fullClone: true, consoleLog: true, gracefulStop: true },
+    host: qemuHost(installed, accelerator, privileges),
+    images: { inspect: (file, expected, maxVirtualBytes) => inspect(file, expected, maxVirtualBytes, privileges) },
+    layers: qemuLayers(privileges),
+    machines: machines.calls,
+    onPowerChange: listener => machines.listen(listener),
+    close: async () => machines.close(),
+  }
+}

@@ -1,0 +1,130 @@
+// A machine whose process is alive: connected to QEMU's monitor and the guest agent until the process ends, whoever started
+// it. That it ended is seen by the closed monitor and believed when the kernel says so.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { VmId } from '@ramet/core/ids.ts'
+import { GuestAgent } from './guest-agent.ts'
+import type { Ended } from './launch.ts'
+import type { MachineFolder } from './machine-folder.ts'
+import type { Log } from './options.ts'
+import type { SshPorts } from './ports.ts'
+import { isAlive, waitForEnd } from './process.ts'
+import type { ProcessId } from './process.ts'
+import { problems } from './problems.ts'
+import { Qmp } from './qmp.ts'
+import type { QmpEvent } from './qmp.ts'
+
+export interface Found {
+  readonly folder: MachineFolder
+  readonly process: ProcessId
+  readonly sshPorts: SshPorts
+  /** Known for a child of this server only. */
+  readonly ended?: Promise<Ended>
+}
+
+const greetingLimitMs = 30_000
+const reconnectAfterMs = 500
+/** How often a machine that was paused because its pool was full tries again. */
+const fullRetryMs = 10_000
+
+export class Machine {
+  readonly vm: VmId
+  readonly found: Found
+  /** Fulfils with the reason once the process is gone. */
+  readonly gone: Promise<string>
+  /** While true its end is no news to anybody: it is still starting, or we end it. */
+  quiet = false
+  qmp: Qmp | null = null
+  agent: GuestAgent | null = null
+  readonly #log: Log
+  readonly #connected = Promise.withResolvers<void>()
+  #released = false
+  #lastShutdown: string | null = null
+
+  constructor(found: Found, log: Log) {
+    this.vm = found.folder.vm
+    this.found = found
+    this.#log = log
+    found.ended?.catch(() => {}) // its own caller hears of it
+    this.#connected.promise.catch(() => {})
+    this.gone = this.#watch()
+  }
+
+  get alive(): boolean {
+    return isAlive(this.found.process)
+  }
+
+  /** Lets the CPUs run, in a process that has not begun; a machine that is paused for another reason stays so. */
+  async run(): Promise<void> {
+    const late = new AbortController()
+    const silent = sleep(greetingLimitMs, null, { ref: false, signal: late.signal }).then(() => {
+      throw problems.monitorSilent('on its monitor')
+    })
+    await Promise.race([this.#connected.promise, silent]).finally(() => {
+      silent.catch(() => {})
+      late.abort()
+    })
+    const { status } = await this.#monitor().execute('query-status')
+    if (status === 'prelaunch') await this.#monitor().execute('cont')
+  }
+
+  #monitor(): Qmp {
+    if (!this.qmp) throw problems.monitorSilent('on its monitor')
+    return this.qmp
+  }
+
+  /** Lets go of the machine without touching it. */
+  release(): void {
+    this.#released = true
+    this.qmp?.close()
+    this.agent?.close()
+  }
+
+  async #watch(): Promise<string> {
+    const { process } = this.found
+    do {
+      await this.#connection().catch((error: unknown) => {
+        if (!this.#released && this.alive) this.#log.warn({ vm: this.vm, err: error }, 'no connection to the machine')
+      })
+      this.qmp = null
+      this.agent?.close()
+      this.agent = null
+    } while (!this.#released && !(await waitForEnd(process, reconnectAfterMs)))
+    this.#connected.reject(problems.monitorSilent('any more: it ended'))
+    return this.#released ? 'released' : this.#reason()
+  }
+
+  /** Fulfils when the connection is over. */
+  async #connection(): Promise<void> {
+    const { qmp: qmpPath, agent: agentPath } = this.found.folder
+    const agent = GuestAgent.connect(agentPath).catch(() => null)
+    this.qmp = await Qmp.connect(qmpPath, event => this.#onEvent(event), greetingLimitMs)
+    this.agent = await agent
+    this.#connected.resolve()
+    if (this.#released) this.release()
+    await this.qmp.closed
+  }
+
+  #onEvent({ event, data }: QmpEvent): void {
+    if (event === 'SHUTDOWN') this.#lastShutdown = String(data['reason'])
+    if (event === 'GUEST_PANICKED') this.#log.warn({ vm: this.vm }, 'the guest panicked')
+    if (event !== 'BLOCK_IO_ERROR') return
+    const { device, operation, reason, nospace, action } = data
+    this.#log.error({ vm: this.vm, device, operation, reason, nospace, action }, 'a disk of the machine failed')
+    // QEMU paused the machine instead of failing the write: it goes on, unharmed, when there is space again.
+    if (nospace === true && action === 'stop') setTimeout(() => this.#continue(), fullRetryMs).unref()
+  }
+
+  #continue(): void {
+    this.qmp?.execute('cont').catch((error: unknown) => this.#log.warn({ vm: this.vm, err: error }, 'still paused'))
+  }
+
+  async #reason(): Promise<string> {
+    const { pid } = this.found.process
+    if (this.#lastShutdown === 'guest-shutdown') return 'the guest shut down'
+    if (this.#lastShutdown === 'guest-panic') return 'the guest panicked'
+    const ended = await this.found.ended?.catch(() => null)
+    if (ended?.signal) return `the process ${pid} ended by signal ${ended.signal}`
+    if (this.#lastShutdown) return `the process ${pid} ended (${this.#lastShutdown})`
+    return ended ? `the process ${pid} ended with code ${ended.code}` : `the process ${pid} ended`
+  }
+}

@@ -1,0 +1,170 @@
+// All machines of this host. What is asked of one machine happens in turn; machines do not wait for each other.
+import type { NicId, VmId } from '@ramet/core/ids.ts'
+import type { Driver, MachineFacts, MachineSpec, PowerChange } from '../driver.ts'
+import { cutLog, tailOf } from './console.ts'
+import { findMachines } from './find-machines.ts'
+import type { Installed } from './host.ts'
+import { listFolders, machineFolder, removeFolder, removeRunning, writeRecord } from './machine-folder.ts'
+import { Machine } from './machine.ts'
+import type { Found } from './machine.ts'
+import type { Accelerator, Log } from './options.ts'
+import type { Privileges } from './privileges.ts'
+import { problems } from './problems.ts'
+import { startMachine } from './start-machine.ts'
+import { stopMachine } from './stop-machine.ts'
+import { Turns } from './turns.ts'
+
+export interface Surroundings {
+  readonly runDirectory: string
+  readonly installed: Installed
+  readonly accelerator: Accelerator
+  readonly privileges: Privileges
+  readonly log: Log
+}
+
+const cutEveryMs = 10_000
+
+export class Machines {
+  readonly #around: Surroundings
+  readonly #running = new Map<VmId, Machine>()
+  readonly #turns = new Turns<VmId>()
+  readonly #listeners = new Set<(change: PowerChange) => void>()
+  readonly #cutter: NodeJS.Timeout
+  #firstLook: Promise<void> | null = null
+  #closed = false
+
+  constructor(around: Surroundings) {
+    this.#around = around
+    this.#cutter = setInterval(() => void this.#cutLogs(), cutEveryMs).unref()
+  }
+
+  get calls(): Driver['machines'] {
+    return {
+      start: spec => this.#inTurn(spec.vm, () => this.#start(spec)),
+      stop: (vm, graceMs, signal) => this.#inTurn(vm, () => this.#stop(vm, graceMs, signal)),
+      discard: vm => this.#inTurn(vm, () => this.#discard(vm)),
+      facts: async vm => {
+        await this.#seen()
+        return this.#facts(vm)
+      },
+      list: () => this.#list(),
+      consoleLog: (vm, maxBytes) => tailOf(this.#folder(vm).console, maxBytes),
+      adopt: async () => {
+        await this.#look()
+        return [...this.#running.keys()].map(vm => this.#facts(vm))
+      },
+    }
+  }
+
+  listen(listener: (change: PowerChange) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  close(): void {
+    this.#closed = true
+    clearInterval(this.#cutter)
+    for (const machine of this.#running.values()) machine.release()
+  }
+
+  #folder(vm: VmId) {
+    return machineFolder(this.#around.runDirectory, vm)
+  }
+
+  /** Nothing is decided about a machine before those that an earlier server left were looked for. */
+  async #inTurn<T>(vm: VmId, act: () => Promise<T>): Promise<T> {
+    await this.#seen()
+    return this.#turns.take(vm, act)
+  }
+
+  #seen(): Promise<void> {
+    return (this.#firstLook ??= this.#look())
+  }
+
+  async #look(): Promise<void> {
+    const found = await findMachines(this.#around.runDirectory, process.getuid?.() ?? 0)
+    const unknown = [...found.values()].filter(({ folder }) => !this.#running.has(folder.vm))
+    await Promise.all(unknown.map(each => this.#turns.take(each.folder.vm, () => this.#adopt(each))))
+  }
+
+  async #adopt(found: Found): Promise<void> {
+    const { vm } = found.folder
+    if (this.#running.has(vm)) return // started by us while we looked
+    const machine = this.#watch(found)
+    if (!machine.alive) return
+    await writeRecord(found.folder, { ...plain(found) }).catch(() => {}) // its folder may be gone
+    this.#around.log.info({ vm, pid: found.process.pid }, 'a machine is found running')
+  }
+
+  #watch(found: Found): Machine {
+    const machine = new Machine(found, this.#around.log)
+    this.#running.set(machine.vm, machine)
+    void machine.gone.then(reason => this.#onGone(machine, reason))
+    return machine
+  }
+
+  #onGone(machine: Machine, reason: string): void {
+    if (this.#closed) return
+    const { vm, quiet } = machine
+    const change: PowerChange = { vm, power: 'off', reason }
+    if (!quiet) for (const listener of this.#listeners) listener(change)
+    this.#around.log.info({ vm, reason }, 'a machine went off')
+    this.#turns
+      .take(vm, () => this.#forget(machine))
+      .catch((error: unknown) => this.#around.log.warn({ vm, err: error }, 'files of a stopped machine remain'))
+  }
+
+  async #forget(machine: Machine): Promise<void> {
+    if (this.#running.get(machine.vm) !== machine) return
+    this.#running.delete(machine.vm)
+    await removeRunning(machine.found.folder)
+  }
+
+  async #start(spec: MachineSpec): Promise<MachineFacts> {
+    const known = this.#running.get(spec.vm)
+    if (known?.alive) {
+      await known.run()
+      return this.#facts(spec.vm)
+    }
+    if (known) await this.#forget(known)
+    await startMachine(spec, this.#around, found => this.#watch(found))
+    return this.#facts(spec.vm)
+  }
+
+  async #stop(vm: VmId, graceMs: number, signal: AbortSignal): Promise<void> {
+    const machine = this.#running.get(vm)
+    if (!machine) return
+    if (machine.alive) await stopMachine(machine, graceMs, signal)
+    await this.#forget(machine)
+  }
+
+  async #discard(vm: VmId): Promise<void> {
+    const machine = this.#running.get(vm)
+    if (machine?.alive) throw problems.stillRunning(vm)
+    if (machine) await this.#forget(machine)
+    await removeFolder(this.#folder(vm))
+  }
+
+  #facts(vm: VmId): MachineFacts {
+    const machine = this.#running.get(vm)
+    if (!machine?.alive) return { vm, power: 'off', sshPorts: {} as Record<NicId, number> }
+    return { vm, power: 'on', sshPorts: machine.found.sshPorts }
+  }
+
+  async #list(): Promise<MachineFacts[]> {
+    await this.#look()
+    const ids = new Set([...this.#running.keys(), ...(await listFolders(this.#around.runDirectory))])
+    return [...ids].map(vm => this.#facts(vm))
+  }
+
+  async #cutLogs(): Promise<void> {
+    for (const { found } of this.#running.values())
+      await Promise.all([cutLog(found.folder.console), cutLog(found.folder.log)]).catch((error: unknown) =>
+        this.#around.log.warn({ vm: found.folder.vm, err: error }, 'a log could not be cut'),
+      )
+  }
+}
+
+function plain({ process: { pid, startTime, boot }, sshPorts }: Found) {
+  return { pid, startTime, boot, sshPorts }
+}

@@ -1,0 +1,75 @@
+// From a description to running CPUs. That there is one process for a machine is kept three times: the caller looked for one
+// that an earlier server left; QEMU locks its pid file before it makes anything, so a process that was missed ends the new
+// one; and it locks the disks that it writes.
+import { stat } from 'node:fs/promises'
+import type { MachineSpec } from '../driver.ts'
+import { withKvmGroup } from './acceleration.ts'
+import { tailOf } from './console.ts'
+import { launch, prepareFiles } from './launch.ts'
+import { machineFolder, makeFolder, removeFolder, removeRunning, writeRecord } from './machine-folder.ts'
+import type { MachineFolder } from './machine-folder.ts'
+import type { Found, Machine } from './machine.ts'
+import type { Surroundings } from './machines.ts'
+import { choosePorts, portRefused } from './ports.ts'
+import type { Identity } from './privileges.ts'
+import { killAndWait } from './process.ts'
+import { problems } from './problems.ts'
+import { lastLine } from './tools.ts'
+
+const attempts = 5
+const endLimitMs = 5000
+
+type Watch = (found: Found) => Machine
+
+/** Leaves either a running machine, watched, or nothing. */
+export async function startMachine(spec: MachineSpec, around: Surroundings, watch: Watch): Promise<void> {
+  const folder = machineFolder(around.runDirectory, spec.vm)
+  const existed = await stat(folder.path).catch(() => null)
+  const owner = around.privileges.account(spec.owner)
+  const identity = around.accelerator === 'kvm' ? await withKvmGroup(owner) : owner
+  const busy = new Set<number>()
+  try {
+    await makeFolder(folder, identity)
+    for (let attempt = 1; ; attempt += 1) {
+      const port = await attemptStart(spec, folder, identity, busy, around, watch)
+      if (port === null) return
+      if (attempt === attempts)
+        throw problems.startFailed(`port ${port} of 127.0.0.1 for SSH is taken, like others before it`)
+      busy.add(port)
+    }
+  } catch (error) {
+    await (existed ? removeRunning(folder) : removeFolder(folder))
+    throw error
+  }
+}
+
+/** Null when the machine runs; or the port that somebody else took. */
+async function attemptStart(
+  spec: MachineSpec,
+  folder: MachineFolder,
+  identity: Identity | null,
+  busy: ReadonlySet<number>,
+  { accelerator, installed }: Surroundings,
+  watch: Watch,
+): Promise<number | null> {
+  const [sockets, ports] = await Promise.all([prepareFiles(spec, folder, identity), choosePorts(spec.nics, busy)])
+  const plan = { spec, folder, ports, accelerator, machineType: installed.machineType }
+  const launched = await launch(plan, sockets, identity).finally(() => {
+    sockets.qmp.release()
+    sockets.agent.release()
+  })
+  const machine = watch({ folder, sshPorts: ports, ...launched })
+  machine.quiet = true
+  try {
+    const { pid, startTime, boot } = launched.process
+    await Promise.all([machine.run(), writeRecord(folder, { pid, startTime, boot, sshPorts: ports })])
+    machine.quiet = false
+    return null
+  } catch (error) {
+    await killAndWait(launched.process, endLimitMs)
+    const said = (await tailOf(folder.log, 4096)).toString('utf8')
+    const port = portRefused(said)
+    if (port !== null) return port
+    throw problems.startFailed(lastLine(said), error)
+  }
+}

@@ -1,0 +1,157 @@
+// A hypervisor that exists in memory only: for tests, for demonstrations, and for more machines than a host has room for.
+// It keeps every promise of the contract, and can be slow or failing on request (world.ts).
+import type { LayerId } from '@ramet/core/ids.ts'
+import { Problem } from '@ramet/core/problem.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Driver, LayerChain, LayerFacts, LayerRef, MachineFacts, Progress } from '../driver.ts'
+import { type SimulatedMachine, switchPower, type World } from './world.ts'
+
+const templateBytes = 64 * 2 ** 20
+const overlayBytes = 196_616
+
+export function simulatedDriver(world: World): Driver {
+  const call = async (name: string) => {
+    world.calls.push(name)
+    const wait = world.delays.get(name)
+    if (wait) await delay(wait)
+    const faults = world.faults.get(name) ?? 0
+    if (faults === 0) return
+    world.faults.set(name, faults - 1)
+    throw new Problem('unavailable', 'simulated-fault', `The simulated hypervisor refuses ${name}`)
+  }
+
+  return {
+    hypervisor: 'KVM',
+    capabilities: { reflink: false, linkedClone: true, fullClone: true, consoleLog: true, gracefulStop: true },
+    host: {
+      facts: async () => {
+        await call('host.facts')
+        return {
+          hypervisorVersion: '1.0',
+          acceleration: 'simulated',
+          cpus: 64,
+          cpuMhz: 2000,
+          memoryMib: 2 ** 20,
+          arch: 'x86_64',
+        }
+      },
+      preparePool: () => call('host.preparePool'),
+      space: async () => {
+        await call('host.space')
+        return world.space
+      },
+    },
+    images: {
+      inspect: async (_file, expected) => {
+        await call('images.inspect')
+        return { format: expected, virtualBytes: 2 ** 30, allocatedBytes: templateBytes }
+      },
+    },
+    layers: {
+      seed: async (layer, _image, _format, progress, signal) => {
+        await call('layers.seed')
+        await copying(progress, signal)
+        return put(world, layer, null, 2 ** 30, templateBytes)
+      },
+      fork: async (layer, base, virtualBytes) => {
+        await call('layers.fork')
+        demandLayers(world, base)
+        return put(world, layer, base.at(-1)?.id ?? null, virtualBytes, overlayBytes)
+      },
+      copy: async (layer, source, virtualBytes, _owner, progress, signal) => {
+        await call('layers.copy')
+        demandLayers(world, source)
+        await copying(progress, signal)
+        return put(world, layer, null, virtualBytes, templateBytes)
+      },
+      blank: async (layer, virtualBytes) => {
+        await call('layers.blank')
+        return put(world, layer, null, virtualBytes, overlayBytes)
+      },
+      facts: async ({ id }) => {
+        await call('layers.facts')
+        return world.layers.get(id) ?? null
+      },
+      discard: async ({ id }) => {
+        await call('layers.discard')
+        const child = [...world.layers.values()].find(({ base }) => base === id)
+        if (child) throw new Error(`layer ${id} was discarded although ${child.id} stands on it`)
+        world.layers.delete(id)
+      },
+      list: async ({ id }) => {
+        await call('layers.list')
+        return [...world.layers.values()].filter(({ pool }) => pool === id).map(layer => layer.id)
+      },
+    },
+    machines: {
+      start: async spec => {
+        await call('machines.start')
+        for (const { chain } of spec.disks) demandLayers(world, chain)
+        if (world.machines.get(spec.vm)?.power !== 'on') world.machines.set(spec.vm, { spec, power: 'on' })
+        return factsOf(spec.vm, world.machines.get(spec.vm))
+      },
+      stop: async vm => {
+        await call('machines.stop')
+        switchPower(world, vm, 'off', 'stopped on request')
+      },
+      discard: async vm => {
+        await call('machines.discard')
+        if (world.machines.get(vm)?.power === 'on') throw new Error(`machine ${vm} was discarded while it runs`)
+        world.machines.delete(vm)
+      },
+      facts: async vm => {
+        await call('machines.facts')
+        return factsOf(vm, world.machines.get(vm))
+      },
+      list: async () => {
+        await call('machines.list')
+        return [...world.machines].map(([vm, machine]) => factsOf(vm, machine))
+      },
+      consoleLog: async vm => {
+        await call('machines.consoleLog')
+        return Buffer.from(world.machines.has(vm) ? `${vm} login: ` : '')
+      },
+      adopt: async () => {
+        await call('machines.adopt')
+        return [...world.machines].map(([vm, machine]) => factsOf(vm, machine)).filter(({ power }) => power === 'on')
+      },
+    },
+    onPowerChange(listener) {
+      world.listeners.add(listener)
+      return () => world.listeners.delete(listener)
+    },
+    close: async () => {},
+  }
+}
+
+function factsOf(vm: MachineFacts['vm'], machine: SimulatedMachine | undefined): MachineFacts {
+  if (machine?.power !== 'on') return { vm, power: 'off', sshPorts: {} }
+  const ports = machine.spec.nics.map(
+    nic => [nic.id, nic.sshPort ?? 20_000 + (Number.parseInt(vm.slice(0, 4), 16) % 40_000)] as const,
+  )
+  return { vm, power: 'on', sshPorts: Object.fromEntries(ports) }
+}
+
+function put(
+  world: World,
+  { id, pool }: LayerRef,
+  base: LayerId | null,
+  virtualBytes: number,
+  allocatedBytes: number,
+): LayerFacts {
+  const layer = { id, pool: pool.id, base, virtualBytes, allocatedBytes }
+  world.layers.set(id, layer)
+  return layer
+}
+
+function demandLayers(world: World, chain: LayerChain): void {
+  for (const { id } of chain) if (!world.layers.has(id)) throw new Error(`there is no layer ${id}`)
+}
+
+async function copying(progress: Progress, signal: AbortSignal): Promise<void> {
+  for (const percent of [0, 50, 100]) {
+    signal.throwIfAborted()
+    progress(percent)
+    await delay(1)
+  }
+}

@@ -1,0 +1,197 @@
+// What every job promises, tried on each: when a step fails nothing is left half done, and every step and undo may run
+// twice. The scenarios say how each job is brought about and what its failure must leave.
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { newId, type VmId } from '@ramet/core/ids.ts'
+import { stopTestDatabase } from '../testing/database.ts'
+import { aDeployment, aTemplate, inventory, type Lab, quiet, run, simulatedLab } from '../testing/lab.ts'
+import type { JobBuilder, JobDefinition, Step } from './define-job.ts'
+import { definitions } from './definitions.ts'
+import { deleteTemplate } from './delete-template.ts'
+import { deployVm } from './deploy-vm.ts'
+import { destroyVm } from './destroy-vm.ts'
+import { expungeVm } from './expunge-vm.ts'
+import { prepareTemplate } from './prepare-template.ts'
+import { rebootVm } from './reboot-vm.ts'
+import { registerTemplate } from './register-template.ts'
+import { removeLayer } from './remove-layer.ts'
+import { startVm } from './start-vm.ts'
+import { stopVm } from './stop-vm.ts'
+
+interface Scenario<I = unknown> {
+  readonly definition: JobBuilder<I, never>
+  readonly arrange: (lab: Lab) => Promise<I>
+  /**
+   * restores: all is as before. again: what was begun cannot be taken back, and the same request finishes it.
+   * settles: the machine is where its power is. A function: brings what may be left to the state before.
+   */
+  readonly failure: 'restores' | 'again' | 'settles' | ((lab: Lab, input: I) => Promise<void>)
+}
+
+function scenario<I>(definition: unknown, arrange: (lab: Lab) => Promise<I>, failure: Scenario<I>['failure']): Scenario {
+  return { definition: definition as JobBuilder<unknown, never>, arrange, failure: failure as Scenario['failure'] }
+}
+
+async function aRunningVm(lab: Lab): Promise<{ vm: VmId }> {
+  const input = await aDeployment(lab, await aTemplate(lab))
+  const job = await run(lab, deployVm, input)
+  assert.equal(job.state, 'done', job.problem?.message)
+  return { vm: input.vm }
+}
+
+async function aStoppedVm(lab: Lab): Promise<{ vm: VmId }> {
+  const { vm } = await aRunningVm(lab)
+  await run(lab, stopVm, { vm, forced: true })
+  return { vm }
+}
+
+const forced = async (lab: Lab) => ({ ...(await aRunningVm(lab)), forced: true })
+
+const scenarios: readonly Scenario[] = [
+  scenario(deployVm, async lab => aDeployment(lab, await aPreparedTemplate(lab)), async (lab, { vm }) => {
+    assert.equal((await run(lab, expungeVm, { vm })).state, 'done')
+  }),
+  scenario(startVm, aStoppedVm, 'restores'),
+  scenario(stopVm, forced, 'settles'),
+  scenario(rebootVm, forced, 'settles'),
+  scenario(destroyVm, forced, 'settles'),
+  scenario(expungeVm, aStoppedVm, 'again'),
+  scenario(prepareTemplate, async lab => aCopyToMake(lab, await aTemplate(lab)), 'restores'),
+  scenario(registerTemplate, async lab => {
+    await lab.app.db.insertInto('configuration').values({ name: 'allow.register.local.path', value: 'true' }).onConflict(c => c.doNothing()).execute()
+    const template = await aTemplate(lab, { download_state: 'NOT_DOWNLOADED' })
+    const { writeFile } = await import('node:fs/promises')
+    await writeFile(`${lab.directory}/source.qcow2`, 'an image')
+    return { template, url: `file://${lab.directory}/source.qcow2`, checksum: null }
+  }, async (lab, { template }) => {
+    await lab.app.db.updateTable('template').set({ download_state: 'NOT_DOWNLOADED' }).where('id', '=', template).where('download_state', '=', 'DOWNLOAD_ERROR').execute()
+  }),
+  scenario(deleteTemplate, async lab => ({ template: await aPreparedTemplate(lab) }), 'again'),
+  scenario(removeLayer, async lab => {
+    const template = await aPreparedTemplate(lab)
+    const ref = await lab.app.db.updateTable('template_spool_ref').set({ marked_for_gc: true }).where('template_id', '=', template).returningAll().executeTakeFirstOrThrow()
+    return { layer: ref.layer_id as NonNullable<typeof ref.layer_id> }
+  }, 'again'),
+]
+
+async function aCopyToMake(lab: Lab, template: Awaited<ReturnType<typeof aTemplate>>) {
+  const pool = await lab.app.db.selectFrom('storage_pool').select('id').executeTakeFirstOrThrow()
+  const ref = newId<'template-spool-ref'>()
+  await lab.app.db
+    .insertInto('template_spool_ref')
+    .values({ id: ref, pool_id: pool.id, template_id: template, state: 'Allocated', download_state: 'NOT_DOWNLOADED' })
+    .execute()
+  return { template, pool: pool.id, ref, layer: newId<'layer'>() }
+}
+
+async function aPreparedTemplate(lab: Lab) {
+  const template = await aTemplate(lab)
+  const job = await run(lab, prepareTemplate, await aCopyToMake(lab, template))
+  assert.equal(job.state, 'done', job.problem?.message)
+  return template
+}
+
+/** The job with one step that does its work and then fails: the worst moment. */
+function failingAt(definition: JobDefinition, name: string): JobDefinition {
+  const fail = async (step: Step, context: never) => {
+    await step.do(context)
+    throw new Error(`made to fail after ${name}`)
+  }
+  return withSteps(definition, step => (step.name === name ? { ...step, do: context => fail(step, context) } : step))
+}
+
+/** The job with every act, and every undo of an act, done twice; the last step fails when `fail` is set. */
+function doneTwice(definition: JobDefinition): JobDefinition {
+  return withSteps(definition, step => {
+    if (step.sort === 'record') return step
+    const { undo } = step
+    return {
+      ...step,
+      do: async context => {
+        await step.do(context)
+        return step.do(context)
+      },
+      undo: typeof undo === 'function' ? async context => { await undo(context); await undo(context) } : undo,
+    }
+  })
+}
+
+function withSteps(definition: JobDefinition, change: (step: Step) => Step): JobDefinition {
+  return { traits: definition.traits, result: definition.result, steps: definition.steps.map(change) }
+}
+
+async function useInstead(lab: Lab, changed: JobDefinition | null): Promise<void> {
+  await lab.restart({ definitions: definitions.map(each => (each.traits.kind === changed?.traits.kind ? changed : each)) })
+}
+
+describe('every job', () => {
+  let lab: Lab
+  before(async () => {
+    lab = await simulatedLab()
+  })
+  after(async () => {
+    await lab.close()
+    await stopTestDatabase()
+  })
+
+  test('has a scenario here', () => {
+    assert.deepEqual(scenarios.map(({ definition }) => definition.traits.kind).toSorted(), definitions.map(({ traits }) => traits.kind).toSorted())
+  })
+
+  for (const { definition, arrange, failure } of scenarios) {
+    const { kind } = definition.traits
+    for (const step of definition.steps)
+      test(`${kind} leaves nothing half done when "${step.name}" fails`, async () => {
+        await useInstead(lab, null)
+        const input = await arrange(lab)
+        await quiet(lab)
+        const earlier = await inventory(lab)
+        await useInstead(lab, failingAt(definition as JobDefinition, step.name))
+        const job = await run(lab, definition as unknown as JobDefinition<unknown>, input)
+        assert.equal(job.state, 'failed', `it is ${job.state}: ${job.problem?.message}`)
+        assert.match(job.problem?.message ?? '', /made to fail/)
+        await useInstead(lab, null)
+        await afterFailure(lab, definition as unknown as JobDefinition<unknown>, input, failure, earlier)
+      })
+
+    test(`${kind} may do every act twice`, async () => {
+      await useInstead(lab, null)
+      const input = await arrange(lab)
+      await useInstead(lab, doneTwice(definition as JobDefinition))
+      const job = await run(lab, definition as unknown as JobDefinition<unknown>, input)
+      assert.equal(job.state, 'done', job.problem?.message)
+    })
+
+    test(`${kind} may undo every act twice`, async () => {
+      await useInstead(lab, null)
+      const input = await arrange(lab)
+      const last = definition.steps.at(-1)?.name ?? ''
+      await useInstead(lab, failingAt(doneTwice(definition as JobDefinition), last))
+      const job = await run(lab, definition as unknown as JobDefinition<unknown>, input)
+      assert.equal(job.state, 'failed', job.problem?.message)
+    })
+  }
+})
+
+async function afterFailure(lab: Lab, definition: JobDefinition<unknown>, input: unknown, failure: Scenario['failure'], earlier: Awaited<ReturnType<typeof inventory>>): Promise<void> {
+  await quiet(lab)
+  if (typeof failure === 'function') {
+    await failure(lab, input)
+    await quiet(lab)
+    const without = (list: readonly { id?: string; vm_id?: unknown }[]) => list.filter(each => each.id !== (input as { vm?: string }).vm && each.vm_id !== (input as { vm?: string }).vm)
+    const [now, then] = [await inventory(lab), earlier]
+    assert.deepEqual({ ...now, vms: without(now.vms), volumes: without(now.volumes) }, { ...then, vms: without(then.vms), volumes: without(then.volumes) })
+  } else if (failure === 'restores') assert.deepEqual(await inventory(lab), earlier)
+  else if (failure === 'settles') await settlesWithPower(lab, (input as { vm: VmId }).vm)
+  else {
+    const again = await run(lab, definition, input)
+    assert.equal(again.state, 'done', again.problem?.message)
+  }
+}
+
+async function settlesWithPower(lab: Lab, vm: VmId): Promise<void> {
+  const { state, host_id } = await lab.app.db.selectFrom('vm').select(['state', 'host_id']).where('id', '=', vm).executeTakeFirstOrThrow()
+  const isOn = lab.world.machines.get(vm)?.power === 'on'
+  assert.equal(state, isOn ? 'Running' : 'Stopped')
+  assert.equal(host_id !== null, isOn)
+}

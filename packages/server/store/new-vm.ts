@@ -1,0 +1,108 @@
+// The record of a new machine: made whole by the call that asks for it, in state Stopped; the deployment does the rest.
+import { randomBytes } from 'node:crypto'
+import { type AccountId, newId, type NetworkId, type VmId, type VolumeId } from '@ramet/core/ids.ts'
+import type { Insertable } from 'kysely'
+import type { Db, Tx } from './database.ts'
+import { recordEvent } from './events.ts'
+import type { Row, Tables } from './tables.ts'
+
+export interface NewVolume {
+  readonly id: VolumeId
+  readonly type: 'ROOT' | 'DATADISK'
+  readonly sizeBytes: number
+  readonly diskOffering: Row<'disk_offering'>['id'] | null
+}
+
+export interface NewVm {
+  readonly vm: Omit<Insertable<Tables['vm']>, 'name' | 'display_name' | 'instance_name' | 'generation_id' | 'state'>
+  readonly name: string | undefined
+  readonly displayName: string | undefined
+  readonly instanceSuffix: string
+  readonly networks: readonly NetworkId[]
+  readonly keys: readonly { readonly name: string; readonly public_key: string }[]
+  readonly volumes: readonly NewVolume[]
+}
+
+export async function insertVm(tx: Tx, { vm, name, displayName, instanceSuffix, ...rest }: NewVm): Promise<Row<'vm'>> {
+  const generic = `vm-${vm.id}` // until the number is known
+  const { number } = await tx
+    .insertInto('vm')
+    .values({ ...vm, name: name ?? generic, display_name: generic, instance_name: generic, generation_id: newId(), state: 'Stopped' })
+    .returning('number')
+    .executeTakeFirstOrThrow()
+  const { number: account } = await tx.selectFrom('account').select('number').where('id', '=', vm.account_id).executeTakeFirstOrThrow()
+  const hostName = name ?? `vm-${number}`
+  const row = await tx
+    .updateTable('vm')
+    .set({ name: hostName, display_name: displayName || hostName, instance_name: `i-${account}-${number}-${instanceSuffix}` })
+    .where('id', '=', vm.id)
+    .returningAll()
+    .executeTakeFirstOrThrow()
+  await insertNics(tx, row, rest.networks)
+  await insertVolumes(tx, row, rest.volumes)
+  if (rest.keys.length > 0) await tx.insertInto('vm_ssh_key_pair').values(rest.keys.map(key => ({ vm_id: row.id, ...key }))).execute()
+  return row
+}
+
+async function insertNics(tx: Tx, vm: Row<'vm'>, networks: readonly NetworkId[]): Promise<void> {
+  for (const [index, network] of networks.entries()) {
+    const id = newId<'nic'>()
+    await tx
+      .insertInto('nic')
+      .values({ id, vm_id: vm.id, network_id: network, device_id: index, mac: newMac(), ip_address: '10.0.2.15', is_default: index === 0 })
+      .execute()
+    await recordEvent(tx, {
+      type: 'NIC.CREATE',
+      description: `created NIC ${index} of ${vm.name}`,
+      account: vm.account_id,
+      user: vm.user_id,
+      resourceType: 'Nic',
+      resource: id,
+    })
+  }
+}
+
+/** A random address of the locally administered unicast range, with the prefix that KVM guests customarily have. */
+function newMac(): string {
+  return ['52', '54', '00', ...randomBytes(3).toString('hex').match(/../g) ?? []].join(':')
+}
+
+async function insertVolumes(tx: Tx, vm: Row<'vm'>, volumes: readonly NewVolume[]): Promise<void> {
+  for (const [index, volume] of volumes.entries())
+    await tx
+      .insertInto('volume')
+      .values({
+        id: volume.id,
+        account_id: vm.account_id,
+        zone_id: vm.zone_id,
+        vm_id: vm.id,
+        template_id: volume.type === 'ROOT' ? (vm.template_id ?? null) : null,
+        service_offering_id: volume.type === 'ROOT' ? vm.service_offering_id : null,
+        disk_offering_id: volume.diskOffering,
+        device_id: deviceIdAt(index),
+        name: `${volume.type === 'ROOT' ? 'ROOT' : 'DATA'}-${vm.number}`,
+        type: volume.type,
+        state: 'Allocated',
+        size_bytes: volume.sizeBytes,
+      })
+      .execute()
+}
+
+/** Root is 0, data disks follow; 3 is the CD-ROM's (cloudstack-api 2.4). */
+function deviceIdAt(index: number): number {
+  return index < 3 ? index : index + 1
+}
+
+/** Whether another machine of the account has the name already. */
+export async function nameTaken(db: Db, account: AccountId, name: string, except?: VmId): Promise<boolean> {
+  const row = await db
+    .selectFrom('vm')
+    .select('id')
+    .where('account_id', '=', account)
+    .where('name', 'ilike', name.replaceAll(/[\\%_]/g, '\\$&'))
+    .where('removed', 'is', null)
+    .where('state', 'not in', ['Destroyed', 'Expunging', 'Error'])
+    .$if(except !== undefined, query => query.where('id', '!=', except as VmId))
+    .executeTakeFirst()
+  return row !== undefined
+}

@@ -1,0 +1,105 @@
+// Machines with everything that a list shows of them. Joins are one query; what needs a tree (how deep a machine's root
+// disk stands, what it shares) is one more for the whole page.
+import type { LayerId, VmId } from '@ramet/core/ids.ts'
+import { type ExpressionBuilder, sql } from 'kysely'
+import { jsonArrayFrom } from 'kysely/helpers/postgres'
+import type { Db } from './database.ts'
+import type { Tables } from './tables.ts'
+
+export function selectVms(db: Db) {
+  return db
+    .selectFrom('vm')
+    .innerJoin('account', 'account.id', 'vm.account_id')
+    .innerJoin('domain', 'domain.id', 'account.domain_id')
+    .innerJoin('zone', 'zone.id', 'vm.zone_id')
+    .innerJoin('service_offering', 'service_offering.id', 'vm.service_offering_id')
+    .leftJoin('user', 'user.id', 'vm.user_id')
+    .leftJoin('host', 'host.id', 'vm.host_id')
+    .leftJoin('template', 'template.id', 'vm.template_id')
+    .leftJoin('user_vm_clone_setting as clone', 'clone.vm_id', 'vm.id')
+    .leftJoin('volume as root', join =>
+      join.onRef('root.vm_id', '=', 'vm.id').on('root.type', '=', 'ROOT').on('root.removed', 'is', null),
+    )
+    .selectAll('vm')
+    .select([
+      'account.name as account_name',
+      'domain.id as domain_id',
+      'domain.name as domain_name',
+      'domain.path as domain_path',
+      'zone.name as zone_name',
+      'service_offering.name as service_offering_name',
+      'user.username',
+      'host.name as host_name',
+      'template.name as template_name',
+      'template.display_text as template_display_text',
+      'template.format as template_format',
+      'template.os_type_id',
+      'template.password_enabled',
+      'clone.clone_type',
+      'root.layer_id as root_layer_id',
+      'root.device_id as root_device_id',
+    ])
+    .select(eb => [nicsIn(eb).as('nics'), keysIn(eb).as('keypairs'), jobIn(eb).as('job_id')])
+}
+
+type VmExpression = ExpressionBuilder<Tables, 'vm'>
+
+function nicsIn(eb: VmExpression) {
+  return jsonArrayFrom(
+    eb
+      .selectFrom('nic')
+      .innerJoin('network', 'network.id', 'nic.network_id')
+      .select(['nic.id', 'nic.mac', 'nic.ip_address', 'nic.ssh_port', 'nic.is_default', 'nic.device_id', 'nic.network_id'])
+      .select(['network.name as network_name', 'network.gateway', 'network.netmask'])
+      .whereRef('nic.vm_id', '=', 'vm.id')
+      .orderBy('nic.device_id'),
+  )
+}
+
+function keysIn(eb: VmExpression) {
+  return eb
+    .selectFrom('vm_ssh_key_pair as key')
+    .select(sql<string | null>`string_agg(key.name, ',' order by key.name)`.as('names'))
+    .whereRef('key.vm_id', '=', 'vm.id')
+}
+
+function jobIn(eb: VmExpression) {
+  return eb
+    .selectFrom('job')
+    .select('job.id')
+    .whereRef('job.lock_key', '=', sql<string>`'vm:' || vm.id`)
+    .where('job.completed', 'is', null)
+    .orderBy('job.sequence')
+    .limit(1)
+}
+
+export type ListedVm = Awaited<ReturnType<ReturnType<typeof selectVms>['execute']>>[number]
+
+export interface Lineage {
+  /** Layers from the base to the machine's own: 1 for a flat disk. */
+  readonly depth: number
+  /** Bytes of layers that others may stand on too. */
+  readonly sharedBytes: number
+  /** Bytes of the machine's own layer. */
+  readonly exclusiveBytes: number
+}
+
+/** Where each root layer stands, for all at once. */
+export async function lineagesOf(db: Db, tips: readonly LayerId[]): Promise<Map<LayerId, Lineage>> {
+  const { rows } = await sql<{ tip: LayerId; depth: number; total: number; own: number }>`
+    with recursive chain as (
+      select id as tip, id, parent_id, allocated_bytes, 0 as depth from layer where id = any(${tips}::uuid[])
+      union all
+      select c.tip, l.id, l.parent_id, l.allocated_bytes, c.depth + 1 from layer l join chain c on l.id = c.parent_id)
+    select tip, count(*)::int as depth, sum(allocated_bytes)::bigint as total,
+      sum(allocated_bytes) filter (where depth = 0)::bigint as own
+    from chain group by tip`.execute(db)
+  return new Map(
+    rows.map(({ tip, depth, total, own }) => [tip, { depth, sharedBytes: total - own, exclusiveBytes: own }]),
+  )
+}
+
+/** A machine as a list shows it, or undefined. */
+export async function listedVm(db: Db, id: VmId): Promise<ListedVm | undefined> {
+  return selectVms(db).where('vm.id', '=', id).executeTakeFirst()
+}

@@ -1,0 +1,171 @@
+// A whole server over a simulated hypervisor and a real database, for tests: start it, ask it, break it, start it again.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { newId, type TemplateId, type VmId } from '@ramet/core/ids.ts'
+import type { App } from '../app.ts'
+import { build, type Parts, type Server } from '../build.ts'
+import type { Config } from '../config.ts'
+import { simulatedDriver } from '../drivers/simulated/driver.ts'
+import { newWorld, type World } from '../drivers/simulated/world.ts'
+import type { JobDefinition } from '../jobs/define-job.ts'
+import { silentLog } from '../log.ts'
+import type { Row } from '../store/tables.ts'
+import { insertVm } from '../store/new-vm.ts'
+import { emptyDatabase } from './database.ts'
+import { eventually } from './eventually.ts'
+
+export interface Lab {
+  readonly world: World
+  readonly app: App
+  readonly directory: string
+  /** Closes the server and builds another over the same database, files and hypervisor. */
+  restart(parts?: Omit<Parts, 'driver'>): Promise<void>
+  close(): Promise<void>
+}
+
+export async function simulatedLab(): Promise<Lab> {
+  const directory = await mkdtemp(join(tmpdir(), 'ramet-lab-'))
+  const world = newWorld()
+  const config = await labConfig(directory)
+  const start = (parts: Omit<Parts, 'driver'> = {}) => build(config, silentLog, { driver: simulatedDriver(world), ...parts })
+  let server: Server = await start()
+  return {
+    world,
+    directory,
+    get app() {
+      return server.app
+    },
+    async restart(parts) {
+      await server.close()
+      server = await start(parts)
+    },
+    async close() {
+      await server.close()
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+async function labConfig(directory: string): Promise<Config> {
+  return {
+    dataDir: directory,
+    listen: { host: '127.0.0.1', port: 0 },
+    databaseUrl: await emptyDatabase(),
+    acceleration: 'tcg',
+    uidBase: 1_900_000_000,
+    logLevel: 'silent',
+  }
+}
+
+/** Starts a job as the administrator and waits until it has ended or is stuck. */
+export async function run<I>(lab: Lab, definition: JobDefinition<I>, input: I): Promise<Row<'job'>> {
+  const { id: user, account_id: account } = await lab.app.db.selectFrom('user').selectAll().executeTakeFirstOrThrow()
+  const id = await lab.app.jobs.start(lab.app.db, definition, input, { command: 'test', account, user })
+  return ended(lab, id)
+}
+
+export async function ended(lab: Lab, id: Row<'job'>['id']): Promise<Row<'job'>> {
+  return eventually(`job ${id} ends`, async () => {
+    const job = await lab.app.db.selectFrom('job').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
+    return job.completed || job.state === 'stuck' ? job : null
+  })
+}
+
+/** Waits until no job is left to do. */
+export async function quiet(lab: Lab): Promise<void> {
+  await eventually('all jobs end', async () => {
+    const open = await lab.app.db.selectFrom('job').select('id').where('completed', 'is', null).where('state', '!=', 'stuck').executeTakeFirst()
+    return open ? null : true
+  })
+}
+
+/** A template that is ready, its file on secondary storage. */
+export async function aTemplate(lab: Lab, set: Partial<Row<'template'>> = {}): Promise<TemplateId> {
+  const { db } = lab.app
+  const id = newId<'template'>()
+  const zone = await db.selectFrom('zone').select('id').executeTakeFirstOrThrow()
+  const store = await db.selectFrom('image_store').selectAll().executeTakeFirstOrThrow()
+  const { id: account } = await db.selectFrom('account').select('id').executeTakeFirstOrThrow()
+  await writeFile(join(store.path, `${id}.qcow2`), 'an image')
+  await db
+    .insertInto('template')
+    .values({
+      id,
+      account_id: account,
+      zone_id: zone.id,
+      name: `template-${id.slice(0, 8)}`,
+      display_text: 'a template',
+      format: 'QCOW2',
+      hypervisor: 'KVM',
+      url: 'http://127.0.0.1/image.qcow2',
+      state: 'Active',
+      download_state: 'DOWNLOADED',
+      image_store_id: store.id,
+      install_path: `${id}.qcow2`,
+      virtual_bytes: 2 ** 30,
+      physical_bytes: 64 * 2 ** 20,
+      is_public: true,
+      is_featured: false,
+      is_extractable: false,
+      password_enabled: false,
+      ssh_key_enabled: true,
+      ...set,
+    })
+    .execute()
+  return id
+}
+
+/** The record of a machine, and what its deployment is asked. */
+export async function aDeployment(lab: Lab, template: TemplateId) {
+  const { db } = lab.app
+  const user = await db.selectFrom('user').selectAll().executeTakeFirstOrThrow()
+  const zone = await db.selectFrom('zone').select('id').executeTakeFirstOrThrow()
+  const offering = await db.selectFrom('service_offering').selectAll().orderBy('sort_key').executeTakeFirstOrThrow()
+  const network = await db.selectFrom('network').select('id').executeTakeFirstOrThrow()
+  const [vm, volume, layer] = [newId<'vm'>(), newId<'volume'>(), newId<'layer'>()]
+  await db.transaction().execute(tx =>
+    insertVm(tx, {
+      vm: {
+        id: vm,
+        account_id: user.account_id,
+        user_id: user.id,
+        zone_id: zone.id,
+        template_id: template,
+        service_offering_id: offering.id,
+        hypervisor: 'KVM',
+        cpus: offering.cpus,
+        cpu_mhz: offering.cpu_mhz,
+        memory_mib: offering.memory_mib,
+      },
+      name: undefined,
+      displayName: undefined,
+      instanceSuffix: 'VM',
+      networks: [network.id],
+      keys: [],
+      volumes: [{ id: volume, type: 'ROOT', sizeBytes: 2 ** 30, diskOffering: null }],
+    }),
+  )
+  return { vm, template, disks: [{ volume, layer }], start: true, withPassword: false, cloneType: null } as const
+}
+
+export async function stateOf(lab: Lab, vm: VmId): Promise<string> {
+  const row = await lab.app.db.selectFrom('vm').select(['state', 'removed']).where('id', '=', vm).executeTakeFirstOrThrow()
+  return row.removed ? 'removed' : row.state
+}
+
+/** Everything that lasts, in the database and on the hypervisor, without times and without jobs and events. */
+export async function inventory(lab: Lab) {
+  const { db } = lab.app
+  const [vms, volumes, layers, copies, templates, clones] = await Promise.all([
+    db.selectFrom('vm').select(['id', 'state', 'host_id']).where('removed', 'is', null).orderBy('id').execute(),
+    db.selectFrom('volume').select(['id', 'state', 'layer_id', 'pool_id', 'vm_id']).where('removed', 'is', null).orderBy('id').execute(),
+    db.selectFrom('layer').select(['id', 'state', 'parent_id']).orderBy('id').execute(),
+    db.selectFrom('template_spool_ref').select(['template_id', 'state', 'layer_id', 'marked_for_gc']).where('state', '!=', 'Allocated').orderBy('template_id').execute(),
+    db.selectFrom('template').select(['id', 'state', 'download_state']).where('removed', 'is', null).orderBy('id').execute(),
+    db.selectFrom('user_vm_clone_setting').select(['vm_id', 'clone_type']).orderBy('vm_id').execute(),
+  ])
+  const files = [...lab.world.layers.keys()].toSorted()
+  const machines = [...lab.world.machines].map(([vm, { power }]) => `${vm} ${power}`).toSorted()
+  return { vms, volumes, layers, copies, templates, clones, files, machines }
+}
