@@ -92,7 +92,10 @@ async function makeAdministrator(tx: Tx, admin: AdminFile, passwordHash: string,
 async function makeZone(tx: Tx): Promise<ZoneId> {
   const id = newId<'zone'>()
   const dns = '10.0.2.3' // the name server that QEMU's user-mode network offers its guests
-  await tx.insertInto('zone').values({ id, name: 'zone1', network_type: 'Advanced', dns1: dns, internal_dns1: dns }).execute()
+  await tx
+    .insertInto('zone')
+    .values({ id, name: 'zone1', network_type: 'Advanced', dns1: dns, internal_dns1: dns })
+    .execute()
   return id
 }
 
@@ -101,7 +104,10 @@ type Facts = Awaited<ReturnType<Driver['host']['facts']>>
 async function makeHost(tx: Tx, zone: ZoneId, driver: Driver, facts: Facts): Promise<Id<'cluster'>> {
   const [pod, cluster] = [newId<'pod'>(), newId<'cluster'>()]
   await tx.insertInto('pod').values({ id: pod, zone_id: zone, name: 'pod1' }).execute()
-  await tx.insertInto('cluster').values({ id: cluster, pod_id: pod, name: 'cluster1', hypervisor: driver.hypervisor }).execute()
+  await tx
+    .insertInto('cluster')
+    .values({ id: cluster, pod_id: pod, name: 'cluster1', hypervisor: driver.hypervisor })
+    .execute()
   await tx
     .insertInto('host')
     .values({
@@ -142,7 +148,10 @@ async function makeStorage(
       free_bytes: space.freeBytes,
     })
     .execute()
-  await tx.insertInto('image_store').values({ id: newId(), zone_id: zone, name: 'secondary1', path: secondary }).execute()
+  await tx
+    .insertInto('image_store')
+    .values({ id: newId(), zone_id: zone, name: 'secondary1', path: secondary })
+    .execute()
 }
 
 async function makeNetwork(tx: Tx, account: AccountId, zone: ZoneId): Promise<void> {
@@ -186,7 +195,12 @@ async function makeOfferings(tx: Tx): Promise<void> {
       .values({ id: newId(), name, display_text: text, cpus, cpu_mhz: 1000, memory_mib: memory, sort_key: index })
       .execute()
   }
-  for (const [name, gib] of [['Small', 5], ['Medium', 20], ['Large', 100], ['Custom', null]] as const)
+  for (const [name, gib] of [
+    ['Small', 5],
+    ['Medium', 20],
+    ['Large', 100],
+    ['Custom', null],
+  ] as const)
     await tx
       .insertInto('disk_offering')
       .values({ id: newId(), name, display_text: gib ? `${gib} GiB` : 'any size', size_bytes: gib && gib * 2 ** 30 })

@@ -44,8 +44,14 @@ async function prepare(config: Config): Promise<Config> {
 async function openHttp(app: App): Promise<FastifyInstance> {
   const http = fastify({ bodyLimit: 2 ** 21, forceCloseConnections: true, logger: false })
   await http.register(cookie)
-  await http.register(helmet, { contentSecurityPolicy: { directives: { defaultSrc: ["'self'"], styleSrc: ["'self'", "'unsafe-inline'"], upgradeInsecureRequests: null } } })
-  http.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_, body, done) => done(null, body))
+  await http.register(helmet, {
+    contentSecurityPolicy: {
+      directives: { defaultSrc: ["'self'"], styleSrc: ["'self'", "'unsafe-inline'"], upgradeInsecureRequests: null },
+    },
+  })
+  http.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_, body, done) =>
+    done(null, body),
+  )
   openDoor(http, app)
   openDocs(http, app)
   openEvents(http, app)

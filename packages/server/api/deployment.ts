@@ -1,5 +1,12 @@
 // What a deployment asks for, looked up and judged before anything is written: every refusal names its parameter.
-import { type DiskOfferingId, newId, type NetworkId, type ServiceOfferingId, type TemplateId, type ZoneId } from '@ramet/core/ids.ts'
+import {
+  type DiskOfferingId,
+  newId,
+  type NetworkId,
+  type ServiceOfferingId,
+  type TemplateId,
+  type ZoneId,
+} from '@ramet/core/ids.ts'
 import { hostNameRefusal } from '@ramet/core/names.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { App } from '../app.ts'
@@ -14,32 +21,61 @@ const gib = 2 ** 30
 export async function chosenZone(app: App, id: ZoneId): Promise<Row<'zone'>> {
   const zone = await app.db.selectFrom('zone').selectAll().where('id', '=', id).executeTakeFirst()
   if (!zone) throw unknownId('zoneid', id)
-  if (zone.allocation_state !== 'Enabled') throw new Problem('forbidden', 'zone-disabled', `Zone ${zone.name} is disabled`)
+  if (zone.allocation_state !== 'Enabled')
+    throw new Problem('forbidden', 'zone-disabled', `Zone ${zone.name} is disabled`)
   return zone
 }
 
 /** A template that the caller may use and that is ready. */
-export async function chosenTemplate(app: App, caller: Caller, id: TemplateId, hypervisor?: string): Promise<Row<'template'>> {
-  const template = await app.db.selectFrom('template').selectAll().where('id', '=', id).where('removed', 'is', null).executeTakeFirst()
+export async function chosenTemplate(
+  app: App,
+  caller: Caller,
+  id: TemplateId,
+  hypervisor?: string,
+): Promise<Row<'template'>> {
+  const template = await app.db
+    .selectFrom('template')
+    .selectAll()
+    .where('id', '=', id)
+    .where('removed', 'is', null)
+    .executeTakeFirst()
   if (!template) throw unknownId('templateid', id)
   if (!template.is_public) demandOwned(caller, template, 'templateid', id)
   if (template.state !== 'Active') throw invalid('templateid', `names ${template.name}, which is being deleted`)
   if (template.download_state !== 'DOWNLOADED')
-    throw invalid('templateid', `names ${template.name}, which is not ready: ${template.error ?? template.download_state}`)
+    throw invalid(
+      'templateid',
+      `names ${template.name}, which is not ready: ${template.error ?? template.download_state}`,
+    )
   if (hypervisor && hypervisor.toLowerCase() !== template.hypervisor.toLowerCase())
     throw invalid('hypervisor', `is ${hypervisor}, but the template ${template.name} is for ${template.hypervisor}`)
   return template
 }
 
 export async function serviceOfferingNamed(app: App, id: ServiceOfferingId): Promise<Row<'service_offering'>> {
-  const offering = await app.db.selectFrom('service_offering').selectAll().where('id', '=', id).where('removed', 'is', null).executeTakeFirst()
+  const offering = await app.db
+    .selectFrom('service_offering')
+    .selectAll()
+    .where('id', '=', id)
+    .where('removed', 'is', null)
+    .executeTakeFirst()
   if (!offering) throw unknownId('serviceofferingid', id)
   return offering
 }
 
 /** The networks asked for, or the zone's default one. */
-export async function chosenNetworks(app: App, caller: Caller, zone: Row<'zone'>, ids: readonly NetworkId[] | undefined): Promise<NetworkId[]> {
-  const inZone = await app.db.selectFrom('network').selectAll().where('zone_id', '=', zone.id).orderBy('created').execute()
+export async function chosenNetworks(
+  app: App,
+  caller: Caller,
+  zone: Row<'zone'>,
+  ids: readonly NetworkId[] | undefined,
+): Promise<NetworkId[]> {
+  const inZone = await app.db
+    .selectFrom('network')
+    .selectAll()
+    .where('zone_id', '=', zone.id)
+    .orderBy('created')
+    .execute()
   if (!ids || ids.length === 0) return inZone.slice(0, 1).map(network => network.id)
   if (ids.length > 1) throw invalid('networkids', 'names several networks; a machine has one NIC so far')
   for (const id of ids) {
@@ -50,7 +86,11 @@ export async function chosenNetworks(app: App, caller: Caller, zone: Row<'zone'>
   return [...ids]
 }
 
-export async function chosenKeys(app: App, owner: Row<'account'>, names: readonly string[]): Promise<{ name: string; public_key: string }[]> {
+export async function chosenKeys(
+  app: App,
+  owner: Row<'account'>,
+  names: readonly string[],
+): Promise<{ name: string; public_key: string }[]> {
   const wanted = [...new Set(names)]
   const found = await app.db
     .selectFrom('ssh_key_pair')
@@ -59,29 +99,48 @@ export async function chosenKeys(app: App, owner: Row<'account'>, names: readonl
     .where('name', 'in', wanted.length > 0 ? wanted : [''])
     .execute()
   const missing = wanted.find(name => !found.some(key => key.name === name))
-  if (missing !== undefined) throw invalid('keypairs', `names "${missing}", which account ${owner.name} does not have; registerSSHKeyPair adds one`)
+  if (missing !== undefined)
+    throw invalid(
+      'keypairs',
+      `names "${missing}", which account ${owner.name} does not have; registerSSHKeyPair adds one`,
+    )
   return found
 }
 
 /** The data disk that `diskofferingid` asks for; none without it. */
-export async function chosenDataVolume(app: App, id: DiskOfferingId | undefined, sizeGib: number | undefined): Promise<NewVolume[]> {
+export async function chosenDataVolume(
+  app: App,
+  id: DiskOfferingId | undefined,
+  sizeGib: number | undefined,
+): Promise<NewVolume[]> {
   if (!id) {
     if (sizeGib !== undefined) throw invalid('size', 'is the size of a data disk; give diskofferingid too')
     return []
   }
-  const offering = await app.db.selectFrom('disk_offering').selectAll().where('id', '=', id).where('removed', 'is', null).executeTakeFirst()
+  const offering = await app.db
+    .selectFrom('disk_offering')
+    .selectAll()
+    .where('id', '=', id)
+    .where('removed', 'is', null)
+    .executeTakeFirst()
   if (!offering) throw unknownId('diskofferingid', id)
   if (offering.size_bytes !== null && sizeGib !== undefined)
     throw invalid('size', `is fixed by the disk offering ${offering.name}; leave it out`)
-  if (offering.size_bytes === null && sizeGib === undefined) throw invalid('size', `is needed with the disk offering ${offering.name}`)
-  return [{ id: newId(), type: 'DATADISK', sizeBytes: offering.size_bytes ?? (sizeGib as number) * gib, diskOffering: id }]
+  if (offering.size_bytes === null && sizeGib === undefined)
+    throw invalid('size', `is needed with the disk offering ${offering.name}`)
+  return [
+    { id: newId(), type: 'DATADISK', sizeBytes: offering.size_bytes ?? (sizeGib as number) * gib, diskOffering: id },
+  ]
 }
 
 export function rootBytes(template: Row<'template'>, rootGib: number | undefined): number {
   const bytes = template.virtual_bytes ?? 0
   if (rootGib === undefined) return bytes
   if (rootGib * gib < bytes)
-    throw invalid('rootdisksize', `is ${rootGib} GiB; the template ${template.name} needs ${Math.ceil(bytes / gib)} GiB at least`)
+    throw invalid(
+      'rootdisksize',
+      `is ${rootGib} GiB; the template ${template.name} needs ${Math.ceil(bytes / gib)} GiB at least`,
+    )
   return rootGib * gib
 }
 
@@ -89,7 +148,8 @@ export async function demandFreeName(tx: Tx, owner: Row<'account'>, name: string
   if (!name) return
   const refusal = hostNameRefusal(name)
   if (refusal) throw invalid('name', refusal)
-  if (await nameTaken(tx, owner.id, name)) throw invalid('name', `is taken: account ${owner.name} has a machine ${name} already`)
+  if (await nameTaken(tx, owner.id, name))
+    throw invalid('name', `is taken: account ${owner.name} has a machine ${name} already`)
 }
 
 /** Decoded user data, judged; null when there is none. */
@@ -98,6 +158,7 @@ export function demandUserData(userdata: string | undefined): string | null {
   const packed = userdata.replaceAll(/\s/g, '')
   if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(packed)) throw invalid('userdata', 'is not base64')
   const bytes = Buffer.from(packed, 'base64')
-  if (bytes.length > 32 * 1024) throw invalid('userdata', `has ${bytes.length} bytes decoded; at most 32768 are allowed`)
+  if (bytes.length > 32 * 1024)
+    throw invalid('userdata', `has ${bytes.length} bytes decoded; at most 32768 are allowed`)
   return bytes.toString('base64')
 }

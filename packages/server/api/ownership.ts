@@ -29,11 +29,10 @@ type Ownership = Values<typeof ownershipParameters> & { readonly id?: unknown; r
 /** The account that a call acts for. */
 export async function ownerOf(app: App, caller: Caller, params: Owner): Promise<Row<'account'>> {
   refuseProject(params)
-  if (params.account === undefined && params.domainid === undefined) return caller.account
+  if (!isAdmin(caller)) refuseOthers(caller, params)
+  if (!isAdmin(caller) || (params.account ?? params.domainid) === undefined) return caller.account
   const domain = await domainNamed(app, caller, params)
-  const account = await accountNamed(app, domain, params.account ?? caller.account.name)
-  if (!isAdmin(caller) && account.id !== caller.account.id) throw foreignAccount(account.name)
-  return account
+  return accountNamed(app, domain, params.account ?? caller.account.name)
 }
 
 /** `query`, narrowed by `column`, which holds the owner, to what the caller asks for and may see. */
@@ -47,8 +46,7 @@ export function narrowToOwner<DB, TB extends keyof DB, O>(
   const owner = sql.ref(column)
   if (isAdmin(caller) && (params.account ?? params.domainid) !== undefined)
     return query.where(sql<SqlBool>`${owner} in (${accountsAskedFor(caller, params)})`)
-  if (params.account !== undefined && params.account !== caller.account.name) throw foreignAccount(params.account)
-  if (params.domainid !== undefined && params.domainid !== caller.domain.id) throw foreignDomain(params.domainid)
+  if (!isAdmin(caller)) refuseOthers(caller, params)
   // Who names an id wants that one thing, whoever owns it.
   const named = params.id !== undefined || params.ids !== undefined
   const account = visibleAccount(caller, (params.listall ?? false) || named)
@@ -64,12 +62,15 @@ function accountsAskedFor(caller: Caller, { account, domainid, isrecursive }: Ow
     where top.id = ${domainid ?? caller.domain.id} and ${inside} and ${named}`
 }
 
-function foreignAccount(name: string): Problem {
-  return new Problem('forbidden', 'not-yours', `Account ${name} is another's; leave account and domainid out`)
-}
-
-function foreignDomain(id: string): Problem {
-  return new Problem('forbidden', 'not-yours', `Domain ${id} is not the caller's; leave account and domainid out`)
+/** Says the same of accounts that exist and of others, so that names cannot be found out. */
+function refuseOthers(caller: Caller, { account, domainid }: Owner): void {
+  const { account: own, domain } = caller
+  if ((account ?? own.name) === own.name && (domainid ?? domain.id) === domain.id) return
+  throw new Problem(
+    'forbidden',
+    'not-yours',
+    `Account ${own.name} may act only for itself: leave out account and domainid`,
+  )
 }
 
 function refuseProject({ projectid }: Owner): void {

@@ -1,5 +1,5 @@
 // Settings as the API names and changes them: by name, for everybody or for one storage pool.
-import { type Setting, type SettingName, settingNamed } from '@ramet/core/settings.ts'
+import { type Setting, type SettingName, settings } from '@ramet/core/settings.ts'
 import type { StoragePoolId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { App } from '../app.ts'
@@ -19,10 +19,13 @@ export const scopeParameters = {
   imagestoreuuid: text('settings of image stores; there are none'),
 }
 
+/** A setting whose name is known to exist. */
+type KnownSetting = Setting & { readonly name: SettingName }
+
 type Scope = Values<typeof scopeParameters>
 
-export function hasForeignScope({ storageid: _, ...others }: Scope): boolean {
-  return Object.values(others).some(Boolean)
+export function hasForeignScope({ zoneid, clusterid, accountid, domainid, imagestoreuuid }: Scope): boolean {
+  return [zoneid, clusterid, accountid, domainid, imagestoreuuid].some(Boolean)
 }
 
 /** The setting that a call is about and the pool it is meant for, if it can be. */
@@ -30,8 +33,8 @@ export async function demandSetting(
   app: App,
   name: string,
   scope: Scope,
-): Promise<{ setting: Setting; pool: StoragePoolId | null }> {
-  const setting = settingNamed(name)
+): Promise<{ setting: KnownSetting; pool: StoragePoolId | null }> {
+  const setting = settings.find(each => each.name === name)
   if (!setting) throw invalid('name', `names no setting: there is no "${name}"`)
   if (hasForeignScope(scope)) throw wrongScope(setting, 'zones, clusters, accounts, domains or image stores')
   if (!scope.storageid) return { setting, pool: null }
@@ -49,15 +52,15 @@ function wrongScope({ name }: Setting, scope: string): Problem {
   return new Problem('invalid', 'wrong-setting-scope', `Setting ${name} cannot be set for single ${scope}`)
 }
 
-export function shownSetting(app: App, setting: Setting, pool: StoragePoolId | null): ShownSetting {
-  return { ...setting, default: setting.value, value: app.settings.text(setting.name as SettingName, pool) }
+export function shownSetting(app: App, setting: KnownSetting, pool: StoragePoolId | null): ShownSetting {
+  return { ...setting, default: setting.value, value: app.settings.text(setting.name, pool) }
 }
 
 /** Makes a change with the event that tells of it; afterwards every reader sees the new value. */
 export async function changeSetting(
   app: App,
   caller: Caller,
-  { setting, pool }: { setting: Setting; pool: StoragePoolId | null },
+  { setting, pool }: { setting: KnownSetting; pool: StoragePoolId | null },
   description: string,
   change: (tx: Tx) => Promise<unknown>,
 ): Promise<ShownSetting> {

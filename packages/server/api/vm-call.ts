@@ -17,7 +17,13 @@ export async function vmOfCall(app: App, caller: Caller, id: VmId, parameter = '
 }
 
 /** Starts `definition` on a machine the caller may use. */
-export async function startVmJob<I extends { vm: VmId }>(app: App, caller: Caller, command: string, definition: JobDefinition<I>, input: I) {
+export async function startVmJob<I extends { vm: VmId }>(
+  app: App,
+  caller: Caller,
+  command: string,
+  definition: JobDefinition<I>,
+  input: I,
+) {
   const vm = await vmOfCall(app, caller, input.vm)
   return { jobid: await app.jobs.start(app.db, definition, { ...input, vm: vm.id }, originOfCall(caller, command)) }
 }

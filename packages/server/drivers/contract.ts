@@ -63,7 +63,10 @@ export function driverContract(name: string, makeDriver: () => Promise<DriverUnd
         notAborted,
       )
       assert.equal(seeded.virtualBytes, facts.virtualBytes)
-      assert.ok(seen.at(-1) === 100 && seen.every(percent => percent >= 0 && percent <= 100), `progress was ${seen}`)
+      assert.ok(
+        seen.at(-1) === 100 && seen.every(percent => percent >= 0 && percent <= 100),
+        `progress was ${seen.join()}`,
+      )
       const again = await driver.layers.seed(layer, made.image.file, facts.format, quiet, notAborted)
       assert.equal(again.virtualBytes, facts.virtualBytes)
       await driver.layers.discard(layer)

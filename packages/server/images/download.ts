@@ -35,7 +35,7 @@ export async function openDownload(
 }
 
 export function acceptUrl(address: string, base?: URL): URL {
-  const url = URL.parse(address, base)
+  const url = URL.parse(address, base?.href)
   if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
     throw new Problem('invalid', 'url-not-supported', `"${address}" is not a URL that begins with http:// or https://`)
   }

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
-import { createServer, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, type RequestListener, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -31,7 +30,13 @@ async function aServer(t: TestContext, listener: RequestListener): Promise<strin
     server.closeAllConnections()
     server.close()
   })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return `http://127.0.0.1:${portOf(server)}`
+}
+
+function portOf(server: Server): number {
+  const address = server.address()
+  assert.ok(typeof address === 'object' && address !== null)
+  return address.port
 }
 
 async function aTarget(t: TestContext) {
@@ -64,7 +69,7 @@ test('zeros take no room on the disk', async t => {
   assert.ok(blocks * 512 < 100_000)
 })
 
-const refusals: Record<string, { answer: RequestListener; checksum?: string; path?: string; code: string }> = {
+const refusals: Record<string, { answer: RequestListener; checksum?: string; code: string }> = {
   'a wrong checksum': {
     answer: (_, r) => r.end(image),
     checksum: `{SHA-256}${'0'.repeat(64)}`,

@@ -35,7 +35,8 @@ export async function fetchImage(
 /** Only what goes wrong on the line is a failed download; a full disk of ours speaks for itself. */
 async function* bodyOf(response: IncomingMessage, url: string, signal: AbortSignal): AsyncGenerator<Buffer> {
   try {
-    for await (const chunk of response) yield chunk as Buffer
+    const chunks: AsyncIterable<Buffer> = response
+    yield* chunks
   } catch (error) {
     throw downloadProblem(acceptUrl(url), error, signal)
   }

@@ -59,7 +59,11 @@ async function syncFolder(folder: string): Promise<void> {
     if (codeOf(error) === 'ENOENT') return null // nothing in it, then
     throw error
   })
-  await handle?.sync().finally(() => handle.close())
+  try {
+    await handle?.sync()
+  } finally {
+    await handle?.close()
+  }
 }
 
 const zeros = Buffer.alloc(1 << 20)

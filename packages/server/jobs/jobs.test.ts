@@ -28,7 +28,11 @@ interface Scenario<I = unknown> {
   readonly failure: 'restores' | 'again' | 'settles' | ((lab: Lab, input: I) => Promise<void>)
 }
 
-function scenario<I>(definition: unknown, arrange: (lab: Lab) => Promise<I>, failure: Scenario<I>['failure']): Scenario {
+function scenario<I>(
+  definition: unknown,
+  arrange: (lab: Lab) => Promise<I>,
+  failure: Scenario<I>['failure'],
+): Scenario {
   return { definition: definition as JobBuilder<unknown, never>, arrange, failure: failure as Scenario['failure'] }
 }
 
@@ -48,30 +52,56 @@ async function aStoppedVm(lab: Lab): Promise<{ vm: VmId }> {
 const forced = async (lab: Lab) => ({ ...(await aRunningVm(lab)), forced: true })
 
 const scenarios: readonly Scenario[] = [
-  scenario(deployVm, async lab => aDeployment(lab, await aPreparedTemplate(lab)), async (lab, { vm }) => {
-    assert.equal((await run(lab, expungeVm, { vm })).state, 'done')
-  }),
+  scenario(
+    deployVm,
+    async lab => aDeployment(lab, await aPreparedTemplate(lab)),
+    async (lab, { vm }) => {
+      assert.equal((await run(lab, expungeVm, { vm })).state, 'done')
+    },
+  ),
   scenario(startVm, aStoppedVm, 'restores'),
   scenario(stopVm, forced, 'settles'),
   scenario(rebootVm, forced, 'settles'),
   scenario(destroyVm, forced, 'settles'),
   scenario(expungeVm, aStoppedVm, 'again'),
   scenario(prepareTemplate, async lab => aCopyToMake(lab, await aTemplate(lab)), 'restores'),
-  scenario(registerTemplate, async lab => {
-    await lab.app.db.insertInto('configuration').values({ name: 'allow.register.local.path', value: 'true' }).onConflict(c => c.doNothing()).execute()
-    const template = await aTemplate(lab, { download_state: 'NOT_DOWNLOADED' })
-    const { writeFile } = await import('node:fs/promises')
-    await writeFile(`${lab.directory}/source.qcow2`, 'an image')
-    return { template, url: `file://${lab.directory}/source.qcow2`, checksum: null }
-  }, async (lab, { template }) => {
-    await lab.app.db.updateTable('template').set({ download_state: 'NOT_DOWNLOADED' }).where('id', '=', template).where('download_state', '=', 'DOWNLOAD_ERROR').execute()
-  }),
+  scenario(
+    registerTemplate,
+    async lab => {
+      await lab.app.db
+        .insertInto('configuration')
+        .values({ name: 'allow.register.local.path', value: 'true' })
+        .onConflict(c => c.doNothing())
+        .execute()
+      const template = await aTemplate(lab, { download_state: 'NOT_DOWNLOADED' })
+      const { writeFile } = await import('node:fs/promises')
+      await writeFile(`${lab.directory}/source.qcow2`, 'an image')
+      return { template, url: `file://${lab.directory}/source.qcow2`, checksum: null }
+    },
+    async (lab, { template }) => {
+      await lab.app.db
+        .updateTable('template')
+        .set({ download_state: 'NOT_DOWNLOADED' })
+        .where('id', '=', template)
+        .where('download_state', '=', 'DOWNLOAD_ERROR')
+        .execute()
+    },
+  ),
   scenario(deleteTemplate, async lab => ({ template: await aPreparedTemplate(lab) }), 'again'),
-  scenario(removeLayer, async lab => {
-    const template = await aPreparedTemplate(lab)
-    const ref = await lab.app.db.updateTable('template_spool_ref').set({ marked_for_gc: true }).where('template_id', '=', template).returningAll().executeTakeFirstOrThrow()
-    return { layer: ref.layer_id as NonNullable<typeof ref.layer_id> }
-  }, 'again'),
+  scenario(
+    removeLayer,
+    async lab => {
+      const template = await aPreparedTemplate(lab)
+      const ref = await lab.app.db
+        .updateTable('template_spool_ref')
+        .set({ marked_for_gc: true })
+        .where('template_id', '=', template)
+        .returningAll()
+        .executeTakeFirstOrThrow()
+      return { layer: ref.layer_id as NonNullable<typeof ref.layer_id> }
+    },
+    'again',
+  ),
 ]
 
 async function aCopyToMake(lab: Lab, template: Awaited<ReturnType<typeof aTemplate>>) {
@@ -111,7 +141,13 @@ function doneTwice(definition: JobDefinition): JobDefinition {
         await step.do(context)
         return step.do(context)
       },
-      undo: typeof undo === 'function' ? async context => { await undo(context); await undo(context) } : undo,
+      undo:
+        typeof undo === 'function'
+          ? async context => {
+              await undo(context)
+              await undo(context)
+            }
+          : undo,
     }
   })
 }
@@ -121,7 +157,9 @@ function withSteps(definition: JobDefinition, change: (step: Step) => Step): Job
 }
 
 async function useInstead(lab: Lab, changed: JobDefinition | null): Promise<void> {
-  await lab.restart({ definitions: definitions.map(each => (each.traits.kind === changed?.traits.kind ? changed : each)) })
+  await lab.restart({
+    definitions: definitions.map(each => (each.traits.kind === changed?.traits.kind ? changed : each)),
+  })
 }
 
 describe('every job', () => {
@@ -135,7 +173,10 @@ describe('every job', () => {
   })
 
   test('has a scenario here', () => {
-    assert.deepEqual(scenarios.map(({ definition }) => definition.traits.kind).toSorted(), definitions.map(({ traits }) => traits.kind).toSorted())
+    assert.deepEqual(
+      scenarios.map(({ definition }) => definition.traits.kind).toSorted(),
+      definitions.map(({ traits }) => traits.kind).toSorted(),
+    )
   })
 
   for (const { definition, arrange, failure } of scenarios) {
@@ -173,14 +214,24 @@ describe('every job', () => {
   }
 })
 
-async function afterFailure(lab: Lab, definition: JobDefinition<unknown>, input: unknown, failure: Scenario['failure'], earlier: Awaited<ReturnType<typeof inventory>>): Promise<void> {
+async function afterFailure(
+  lab: Lab,
+  definition: JobDefinition<unknown>,
+  input: unknown,
+  failure: Scenario['failure'],
+  earlier: Awaited<ReturnType<typeof inventory>>,
+): Promise<void> {
   await quiet(lab)
   if (typeof failure === 'function') {
     await failure(lab, input)
     await quiet(lab)
-    const without = (list: readonly { id?: string; vm_id?: unknown }[]) => list.filter(each => each.id !== (input as { vm?: string }).vm && each.vm_id !== (input as { vm?: string }).vm)
+    const without = (list: readonly { id?: string; vm_id?: unknown }[]) =>
+      list.filter(each => each.id !== (input as { vm?: string }).vm && each.vm_id !== (input as { vm?: string }).vm)
     const [now, then] = [await inventory(lab), earlier]
-    assert.deepEqual({ ...now, vms: without(now.vms), volumes: without(now.volumes) }, { ...then, vms: without(then.vms), volumes: without(then.volumes) })
+    assert.deepEqual(
+      { ...now, vms: without(now.vms), volumes: without(now.volumes) },
+      { ...then, vms: without(then.vms), volumes: without(then.volumes) },
+    )
   } else if (failure === 'restores') assert.deepEqual(await inventory(lab), earlier)
   else if (failure === 'settles') await settlesWithPower(lab, (input as { vm: VmId }).vm)
   else {
@@ -190,7 +241,11 @@ async function afterFailure(lab: Lab, definition: JobDefinition<unknown>, input:
 }
 
 async function settlesWithPower(lab: Lab, vm: VmId): Promise<void> {
-  const { state, host_id } = await lab.app.db.selectFrom('vm').select(['state', 'host_id']).where('id', '=', vm).executeTakeFirstOrThrow()
+  const { state, host_id } = await lab.app.db
+    .selectFrom('vm')
+    .select(['state', 'host_id'])
+    .where('id', '=', vm)
+    .executeTakeFirstOrThrow()
   const isOn = lab.world.machines.get(vm)?.power === 'on'
   assert.equal(state, isOn ? 'Running' : 'Stopped')
   assert.equal(host_id !== null, isOn)

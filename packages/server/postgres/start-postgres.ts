@@ -51,8 +51,13 @@ export async function startPostgres(options: PostgresOptions): Promise<EmbeddedP
   await privateDirectory(place.socketDirectory, account)
 
   const { version, exited, stop } = await launchWhenFree(bin, account, place, options.log)
-  const url = `postgresql:///${databaseName}?host=${encodeURIComponent(place.socketDirectory)}&user=${roleName}`
+  const url = databaseUrl(runtimeDirectory)
   return { url, version, majorVersion: chosen.major, exited, stop }
+}
+
+/** How to reach the PostgreSQL that runs, or is to run, for a server with this data (or runtime) directory. */
+export function databaseUrl(directory: string): string {
+  return `postgresql:///${databaseName}?host=${encodeURIComponent(join(directory, 'postgres-socket'))}&user=${roleName}`
 }
 
 /** Ours to make passable, unlike its parents: PostgreSQL's account must get through it, without seeing what is there. */

@@ -27,20 +27,39 @@ export async function insertVm(tx: Tx, { vm, name, displayName, instanceSuffix, 
   const generic = `vm-${vm.id}` // until the number is known
   const { number } = await tx
     .insertInto('vm')
-    .values({ ...vm, name: name ?? generic, display_name: generic, instance_name: generic, generation_id: newId(), state: 'Stopped' })
+    .values({
+      ...vm,
+      name: name ?? generic,
+      display_name: generic,
+      instance_name: generic,
+      generation_id: newId(),
+      state: 'Stopped',
+    })
     .returning('number')
     .executeTakeFirstOrThrow()
-  const { number: account } = await tx.selectFrom('account').select('number').where('id', '=', vm.account_id).executeTakeFirstOrThrow()
+  const { number: account } = await tx
+    .selectFrom('account')
+    .select('number')
+    .where('id', '=', vm.account_id)
+    .executeTakeFirstOrThrow()
   const hostName = name ?? `vm-${number}`
   const row = await tx
     .updateTable('vm')
-    .set({ name: hostName, display_name: displayName || hostName, instance_name: `i-${account}-${number}-${instanceSuffix}` })
+    .set({
+      name: hostName,
+      display_name: displayName || hostName,
+      instance_name: `i-${account}-${number}-${instanceSuffix}`,
+    })
     .where('id', '=', vm.id)
     .returningAll()
     .executeTakeFirstOrThrow()
   await insertNics(tx, row, rest.networks)
   await insertVolumes(tx, row, rest.volumes)
-  if (rest.keys.length > 0) await tx.insertInto('vm_ssh_key_pair').values(rest.keys.map(key => ({ vm_id: row.id, ...key }))).execute()
+  if (rest.keys.length > 0)
+    await tx
+      .insertInto('vm_ssh_key_pair')
+      .values(rest.keys.map(key => ({ vm_id: row.id, ...key })))
+      .execute()
   return row
 }
 
@@ -49,7 +68,15 @@ async function insertNics(tx: Tx, vm: Row<'vm'>, networks: readonly NetworkId[])
     const id = newId<'nic'>()
     await tx
       .insertInto('nic')
-      .values({ id, vm_id: vm.id, network_id: network, device_id: index, mac: newMac(), ip_address: '10.0.2.15', is_default: index === 0 })
+      .values({
+        id,
+        vm_id: vm.id,
+        network_id: network,
+        device_id: index,
+        mac: newMac(),
+        ip_address: '10.0.2.15',
+        is_default: index === 0,
+      })
       .execute()
     await recordEvent(tx, {
       type: 'NIC.CREATE',
@@ -64,7 +91,7 @@ async function insertNics(tx: Tx, vm: Row<'vm'>, networks: readonly NetworkId[])
 
 /** A random address of the locally administered unicast range, with the prefix that KVM guests customarily have. */
 function newMac(): string {
-  return ['52', '54', '00', ...randomBytes(3).toString('hex').match(/../g) ?? []].join(':')
+  return ['52', '54', '00', ...(randomBytes(3).toString('hex').match(/../g) ?? [])].join(':')
 }
 
 async function insertVolumes(tx: Tx, vm: Row<'vm'>, volumes: readonly NewVolume[]): Promise<void> {

@@ -49,7 +49,15 @@ function nicsIn(eb: VmExpression) {
     eb
       .selectFrom('nic')
       .innerJoin('network', 'network.id', 'nic.network_id')
-      .select(['nic.id', 'nic.mac', 'nic.ip_address', 'nic.ssh_port', 'nic.is_default', 'nic.device_id', 'nic.network_id'])
+      .select([
+        'nic.id',
+        'nic.mac',
+        'nic.ip_address',
+        'nic.ssh_port',
+        'nic.is_default',
+        'nic.device_id',
+        'nic.network_id',
+      ])
       .select(['network.name as network_name', 'network.gateway', 'network.netmask'])
       .whereRef('nic.vm_id', '=', 'vm.id')
       .orderBy('nic.device_id'),

@@ -28,7 +28,8 @@ export async function simulatedLab(): Promise<Lab> {
   const directory = await mkdtemp(join(tmpdir(), 'ramet-lab-'))
   const world = newWorld()
   const config = await labConfig(directory)
-  const start = (parts: Omit<Parts, 'driver'> = {}) => build(config, silentLog, { driver: simulatedDriver(world), ...parts })
+  const start = (parts: Omit<Parts, 'driver'> = {}) =>
+    build(config, silentLog, { driver: simulatedDriver(world), ...parts })
   let server: Server = await start()
   return {
     world,
@@ -75,7 +76,12 @@ export async function ended(lab: Lab, id: Row<'job'>['id']): Promise<Row<'job'>>
 /** Waits until no job is left to do. */
 export async function quiet(lab: Lab): Promise<void> {
   await eventually('all jobs end', async () => {
-    const open = await lab.app.db.selectFrom('job').select('id').where('completed', 'is', null).where('state', '!=', 'stuck').executeTakeFirst()
+    const open = await lab.app.db
+      .selectFrom('job')
+      .select('id')
+      .where('completed', 'is', null)
+      .where('state', '!=', 'stuck')
+      .executeTakeFirst()
     return open ? null : true
   })
 }
@@ -150,7 +156,11 @@ export async function aDeployment(lab: Lab, template: TemplateId) {
 }
 
 export async function stateOf(lab: Lab, vm: VmId): Promise<string> {
-  const row = await lab.app.db.selectFrom('vm').select(['state', 'removed']).where('id', '=', vm).executeTakeFirstOrThrow()
+  const row = await lab.app.db
+    .selectFrom('vm')
+    .select(['state', 'removed'])
+    .where('id', '=', vm)
+    .executeTakeFirstOrThrow()
   return row.removed ? 'removed' : row.state
 }
 
@@ -159,10 +169,25 @@ export async function inventory(lab: Lab) {
   const { db } = lab.app
   const [vms, volumes, layers, copies, templates, clones] = await Promise.all([
     db.selectFrom('vm').select(['id', 'state', 'host_id']).where('removed', 'is', null).orderBy('id').execute(),
-    db.selectFrom('volume').select(['id', 'state', 'layer_id', 'pool_id', 'vm_id']).where('removed', 'is', null).orderBy('id').execute(),
+    db
+      .selectFrom('volume')
+      .select(['id', 'state', 'layer_id', 'pool_id', 'vm_id'])
+      .where('removed', 'is', null)
+      .orderBy('id')
+      .execute(),
     db.selectFrom('layer').select(['id', 'state', 'parent_id']).orderBy('id').execute(),
-    db.selectFrom('template_spool_ref').select(['template_id', 'state', 'layer_id', 'marked_for_gc']).where('state', '!=', 'Allocated').orderBy('template_id').execute(),
-    db.selectFrom('template').select(['id', 'state', 'download_state']).where('removed', 'is', null).orderBy('id').execute(),
+    db
+      .selectFrom('template_spool_ref')
+      .select(['template_id', 'state', 'layer_id', 'marked_for_gc'])
+      .where('state', '!=', 'Allocated')
+      .orderBy('template_id')
+      .execute(),
+    db
+      .selectFrom('template')
+      .select(['id', 'state', 'download_state'])
+      .where('removed', 'is', null)
+      .orderBy('id')
+      .execute(),
     db.selectFrom('user_vm_clone_setting').select(['vm_id', 'clone_type']).orderBy('vm_id').execute(),
   ])
   const files = [...lab.world.layers.keys()].toSorted()

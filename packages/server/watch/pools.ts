@@ -14,7 +14,8 @@ export function watchPools(db: Database, driver: Driver, log: Log, everyMs = 10_
     const pools = await db.selectFrom('storage_pool').select(['id', 'path', 'total_bytes', 'free_bytes']).execute()
     for (const pool of pools) {
       const space = await driver.host.space(pool)
-      if (space.totalBytes !== pool.total_bytes || space.freeBytes !== pool.free_bytes) await setPoolSpace(db, pool.id, space)
+      if (space.totalBytes !== pool.total_bytes || space.freeBytes !== pool.free_bytes)
+        await setPoolSpace(db, pool.id, space)
     }
   }
   const timer = setInterval(() => {

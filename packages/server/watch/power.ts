@@ -24,7 +24,12 @@ export function watchPower(db: Database, driver: Driver, log: Log, everyMs = 30_
     await db.transaction().execute(async tx => {
       const row = await tx.selectFrom('vm').select(['id', 'state']).where('id', '=', vm).forUpdate().executeTakeFirst()
       if (!row || agrees(row.state, power) || (await jobOn(tx, vmLock(vm)))) return
-      const after = await moveVm(tx, vm, power === 'on' ? 'FollowAgentPowerOnReport' : 'FollowAgentPowerOffReport', power === 'off' ? { host_id: null } : {})
+      const after = await moveVm(
+        tx,
+        vm,
+        power === 'on' ? 'FollowAgentPowerOnReport' : 'FollowAgentPowerOffReport',
+        power === 'off' ? { host_id: null } : {},
+      )
       await recordEvent(tx, {
         type: power === 'on' ? 'VM.START' : 'VM.STOP',
         level: 'WARN',
@@ -37,10 +42,16 @@ export function watchPower(db: Database, driver: Driver, log: Log, everyMs = 30_
   }
 
   async function settleAll(): Promise<void> {
-    const recorded = await db.selectFrom('vm').select('id').where('removed', 'is', null).where('state', 'in', [...occupyingStates]).execute()
+    const recorded = await db
+      .selectFrom('vm')
+      .select('id')
+      .where('removed', 'is', null)
+      .where('state', 'in', [...occupyingStates])
+      .execute()
     const running = (await driver.machines.list()).filter(({ power }) => power === 'on')
     const ids = new Set([...recorded.map(({ id }) => id), ...running.map(({ vm }) => vm)])
-    for (const id of ids) await settle(id).catch(error => log.warn({ err: error, vm: id }, 'cannot settle the power state'))
+    for (const id of ids)
+      await settle(id).catch(error => log.warn({ err: error, vm: id }, 'cannot settle the power state'))
   }
 
   const report = (error: unknown) => log.error({ err: error }, 'cannot follow a change of power')
@@ -57,7 +68,13 @@ export function watchPower(db: Database, driver: Driver, log: Log, everyMs = 30_
   }
 }
 
-const settled: Partial<Record<VmState, Power>> = { Running: 'on', Stopped: 'off', Destroyed: 'off', Error: 'off', Expunging: 'off' }
+const settled: Partial<Record<VmState, Power>> = {
+  Running: 'on',
+  Stopped: 'off',
+  Destroyed: 'off',
+  Error: 'off',
+  Expunging: 'off',
+}
 
 /** States without a settled power (Starting, Stopping) never agree: with no job at work on them they are leftovers. */
 function agrees(state: VmState, power: Power): boolean {

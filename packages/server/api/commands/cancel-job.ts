@@ -12,9 +12,14 @@ export const cancelJob = plainCommand({
   params: { jobid: id<'job'>('the job').must },
   async run({ app, caller, params }) {
     const job = await jobOfCall(app, caller, params.jobid)
-    if (isFinished(job.state)) throw new Problem('refused', 'job-ended', `Job ${job.id} has ended already: it is ${job.state}`)
+    if (isFinished(job.state))
+      throw new Problem('refused', 'job-ended', `Job ${job.id} has ended already: it is ${job.state}`)
     if (!definitions.find(({ traits }) => traits.kind === job.kind)?.traits.cancellable)
-      throw new Problem('refused', 'not-cancellable', `A ${job.command} job cannot be cancelled: what it has done cannot be undone`)
+      throw new Problem(
+        'refused',
+        'not-cancellable',
+        `A ${job.command} job cannot be cancelled: what it has done cannot be undone`,
+      )
     await app.db.updateTable('job').set({ cancel_asked: true }).where('id', '=', job.id).execute()
     app.jobs.cancel(job.id)
     return { success: true }

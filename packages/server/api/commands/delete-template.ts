@@ -5,7 +5,8 @@ import { flag, id } from '../parameters.ts'
 
 export const deleteTemplate = jobCommand({
   name: 'deleteTemplate',
-  description: 'Deletes a template. Machines made from it live on; what linked clones stand on goes with the last of them',
+  description:
+    'Deletes a template. Machines made from it live on; what linked clones stand on goes with the last of them',
   permission: 'user',
   params: {
     id: id<'template'>('the template').must,
@@ -13,8 +14,20 @@ export const deleteTemplate = jobCommand({
     forced: flag('accepted: a template in use can be deleted in any case'),
   },
   async run({ app, caller, params }) {
-    const row = await app.db.selectFrom('template').selectAll().where('id', '=', params.id).where('removed', 'is', null).executeTakeFirst()
+    const row = await app.db
+      .selectFrom('template')
+      .selectAll()
+      .where('id', '=', params.id)
+      .where('removed', 'is', null)
+      .executeTakeFirst()
     const template = demandOwned(caller, row, 'id', params.id)
-    return { jobid: await app.jobs.start(app.db, deleteTemplateJob, { template: template.id }, originOfCall(caller, 'deleteTemplate')) }
+    return {
+      jobid: await app.jobs.start(
+        app.db,
+        deleteTemplateJob,
+        { template: template.id },
+        originOfCall(caller, 'deleteTemplate'),
+      ),
+    }
   },
 })

@@ -29,7 +29,10 @@ export const deployVirtualMachine = jobCommand({
     zoneid: id<'zone'>('the zone').must,
     serviceofferingid: id<'service-offering'>('CPUs and memory').must,
     templateid: id<'template'>('the template').must,
-    clonetype: choice('full or linked; absent: the offering, the storage pool or the global setting decides', cloneTypes),
+    clonetype: choice(
+      'full or linked; absent: the offering, the storage pool or the global setting decides',
+      cloneTypes,
+    ),
     name: text('host name, RFC 1123; made up when absent', 63),
     displayname: text('label for people; the name when absent'),
     networkids: list('networks, the first is the default', id<'network'>('a network')),
@@ -55,7 +58,12 @@ export const deployVirtualMachine = jobCommand({
     const networks = await chosenNetworks(app, caller, zone, params.networkids)
     const keys = await chosenKeys(app, owner, [...(params.keypairs ?? []), ...(params.keypair ? [params.keypair] : [])])
     const dataVolume = await chosenDataVolume(app, params.diskofferingid, params.size)
-    const root = { id: newId<'volume'>(), type: 'ROOT' as const, sizeBytes: rootBytes(template, params.rootdisksize), diskOffering: null }
+    const root = {
+      id: newId<'volume'>(),
+      type: 'ROOT' as const,
+      sizeBytes: rootBytes(template, params.rootdisksize),
+      diskOffering: null,
+    }
     const volumes = [root, ...dataVolume]
     const vmId = newId<'vm'>()
     return app.db.transaction().execute(async tx => {
@@ -90,7 +98,10 @@ export const deployVirtualMachine = jobCommand({
         host: params.hostid,
         cloneType: params.clonetype ?? offering.clone_type,
       }
-      return { id: vm.id, jobid: await app.jobs.start(tx, deployVm, input, originOfCall(caller, 'deployVirtualMachine')) }
+      return {
+        id: vm.id,
+        jobid: await app.jobs.start(tx, deployVm, input, originOfCall(caller, 'deployVirtualMachine')),
+      }
     })
   },
 })

@@ -6,7 +6,8 @@ import { startVmJob, vmOfCall, vmResult } from '../vm-call.ts'
 
 export const destroyVirtualMachine = jobCommand({
   name: 'destroyVirtualMachine',
-  description: 'Destroys a virtual machine: it is stopped and set aside, and with expunge=true removed for good; one in Error is always removed for good',
+  description:
+    'Destroys a virtual machine: it is stopped and set aside, and with expunge=true removed for good; one in Error is always removed for good',
   permission: 'user',
   params: {
     id: id<'vm'>('the virtual machine').must,

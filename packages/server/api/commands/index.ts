@@ -1,45 +1,133 @@
 // Every command of the API, by name. A command that is not here does not exist: not for listApis, not for the door.
 import type { Command } from '../command.ts'
+import {
+  listAffinityGroups,
+  listAlerts,
+  listInstanceGroups,
+  listLdapConfigurations,
+  listProjects,
+  listSecurityGroups,
+  listVPCs,
+} from './absent-lists.ts'
 import { cancelJob } from './cancel-job.ts'
+import { cloudianIsEnabled } from './cloudian-is-enabled.ts'
+import { createDiskOffering } from './create-disk-offering.ts'
 import { createServiceOffering } from './create-service-offering.ts'
+import { createSSHKeyPair } from './create-ssh-key-pair.ts'
+import { deleteDiskOffering } from './delete-disk-offering.ts'
+import { deleteServiceOffering } from './delete-service-offering.ts'
+import { deleteSSHKeyPair } from './delete-ssh-key-pair.ts'
 import { deleteTemplate } from './delete-template.ts'
 import { deployVirtualMachine } from './deploy-virtual-machine.ts'
 import { destroyVirtualMachine } from './destroy-virtual-machine.ts'
 import { expungeVirtualMachine } from './expunge-virtual-machine.ts'
 import { getConsoleLog } from './get-console-log.ts'
+import { getUserKeys } from './get-user-keys.ts'
+import { listAccounts } from './list-accounts.ts'
+import { listApis } from './list-apis.ts'
 import { listAsyncJobs } from './list-async-jobs.ts'
+import { listCapabilities } from './list-capabilities.ts'
+import { listClusters } from './list-clusters.ts'
+import { listConfigurations } from './list-configurations.ts'
+import { listDiskOfferings } from './list-disk-offerings.ts'
+import { listDomains } from './list-domains.ts'
+import { listEventTypes } from './list-event-types.ts'
+import { listEvents } from './list-events.ts'
+import { listHosts } from './list-hosts.ts'
+import { listHypervisors } from './list-hypervisors.ts'
+import { listImageStores } from './list-image-stores.ts'
+import { listInfrastructure } from './list-infrastructure.ts'
+import { listManagementServers } from './list-management-servers.ts'
+import { listNetworkOfferings } from './list-network-offerings.ts'
+import { listNetworks } from './list-networks.ts'
+import { listOsCategories } from './list-os-categories.ts'
+import { listOsTypes } from './list-os-types.ts'
+import { listPods } from './list-pods.ts'
+import { listServiceOfferings } from './list-service-offerings.ts'
+import { listSSHKeyPairs } from './list-ssh-key-pairs.ts'
+import { listStoragePools } from './list-storage-pools.ts'
 import { listTemplates } from './list-templates.ts'
+import { listUsers } from './list-users.ts'
 import { listVirtualMachines } from './list-virtual-machines.ts'
 import { listVolumes } from './list-volumes.ts'
 import { listZones } from './list-zones.ts'
 import { prepareTemplate } from './prepare-template.ts'
 import { queryAsyncJobResult } from './query-async-job-result.ts'
+import { quotaIsEnabled } from './quota-is-enabled.ts'
 import { rebootVirtualMachine } from './reboot-virtual-machine.ts'
+import { registerSSHKeyPair } from './register-ssh-key-pair.ts'
 import { registerTemplate } from './register-template.ts'
+import { registerUserKeys } from './register-user-keys.ts'
+import { resetConfiguration } from './reset-configuration.ts'
 import { retryJob } from './retry-job.ts'
 import { startVirtualMachine } from './start-virtual-machine.ts'
 import { stopVirtualMachine } from './stop-virtual-machine.ts'
+import { updateConfiguration } from './update-configuration.ts'
+import { updateServiceOffering } from './update-service-offering.ts'
 import { updateVirtualMachine } from './update-virtual-machine.ts'
 
 export const commands: readonly Command[] = [
   cancelJob,
+  cloudianIsEnabled,
+  createDiskOffering,
   createServiceOffering,
+  createSSHKeyPair,
+  deleteDiskOffering,
+  deleteServiceOffering,
+  deleteSSHKeyPair,
   deleteTemplate,
   deployVirtualMachine,
   destroyVirtualMachine,
   expungeVirtualMachine,
   getConsoleLog,
+  getUserKeys,
+  listAccounts,
+  listAffinityGroups,
+  listAlerts,
+  listApis,
   listAsyncJobs,
+  listCapabilities,
+  listClusters,
+  listConfigurations,
+  listDiskOfferings,
+  listDomains,
+  listEvents,
+  listEventTypes,
+  listHosts,
+  listHypervisors,
+  listImageStores,
+  listInfrastructure,
+  listInstanceGroups,
+  listLdapConfigurations,
+  listManagementServers,
+  listNetworkOfferings,
+  listNetworks,
+  listOsCategories,
+  listOsTypes,
+  listPods,
+  listProjects,
+  listSecurityGroups,
+  listServiceOfferings,
+  listSSHKeyPairs,
+  listStoragePools,
   listTemplates,
+  listUsers,
   listVirtualMachines,
   listVolumes,
+  listVPCs,
   listZones,
   prepareTemplate,
   queryAsyncJobResult,
+  quotaIsEnabled,
   rebootVirtualMachine,
+  registerSSHKeyPair,
   registerTemplate,
+  registerUserKeys,
+  resetConfiguration,
   retryJob,
   startVirtualMachine,
   stopVirtualMachine,
+  updateConfiguration,
+  updateServiceOffering,
   updateVirtualMachine,
 ]

@@ -8,7 +8,16 @@ import { choice, flag, id, list, text } from '../parameters.ts'
 import { pageOf } from '../query.ts'
 import { templateView } from '../views/template.ts'
 
-const filters = ['featured', 'self', 'selfexecutable', 'sharedexecutable', 'executable', 'community', 'all', 'shared'] as const
+const filters = [
+  'featured',
+  'self',
+  'selfexecutable',
+  'sharedexecutable',
+  'executable',
+  'community',
+  'all',
+  'shared',
+] as const
 
 export const listTemplates = listCommand({
   name: 'listTemplates',
@@ -29,7 +38,8 @@ export const listTemplates = listCommand({
   view: templateView,
   async run({ app, caller, params, page }) {
     const { templatefilter: filter, storageid } = params
-    if (filter === 'all' && !isAdmin(caller)) throw new Problem('invalid', 'filter-all', 'Parameter templatefilter: only administrators may ask for "all"')
+    if (filter === 'all' && !isAdmin(caller))
+      throw new Problem('invalid', 'filter-all', 'Parameter templatefilter: only administrators may ask for "all"')
     let templates = selectTemplates(app.db).orderBy('template.created', 'desc').orderBy('template.id')
     if (!params.showremoved) templates = templates.where('template.state', '=', 'Active')
     if (filter === 'featured') templates = templates.where('is_public', '=', true).where('is_featured', '=', true)
@@ -37,16 +47,27 @@ export const listTemplates = listCommand({
     if (filter.startsWith('self')) templates = narrowToOwner(templates, 'template.account_id', caller, params)
     if (filter.startsWith('shared')) templates = templates.where(eb => eb.lit(false)) // nothing can be shared with single accounts
     if (filter === 'executable')
-      templates = templates.where(eb => eb.or([eb('template.account_id', '=', caller.account.id), eb('is_public', '=', true)]))
+      templates = templates.where(eb =>
+        eb.or([eb('template.account_id', '=', caller.account.id), eb('is_public', '=', true)]),
+      )
     if (filter.endsWith('executable')) templates = templates.where('download_state', '=', 'DOWNLOADED')
     if (params.id) templates = templates.where('template.id', '=', params.id)
     if (params.ids) templates = templates.where('template.id', 'in', params.ids)
     if (params.name) templates = templates.where('template.name', '=', params.name)
     if (params.zoneid) templates = templates.where('template.zone_id', '=', params.zoneid)
     if (params.hypervisor) templates = templates.where('template.hypervisor', 'ilike', params.hypervisor)
-    if (params.isready !== undefined) templates = templates.where('download_state', params.isready ? '=' : '!=', 'DOWNLOADED')
+    if (params.isready !== undefined)
+      templates = templates.where('download_state', params.isready ? '=' : '!=', 'DOWNLOADED')
     if (storageid)
-      templates = templates.where(eb => eb.exists(eb.selectFrom('template_spool_ref as r').select('r.id').whereRef('r.template_id', '=', 'template.id').where('r.pool_id', '=', storageid)))
+      templates = templates.where(eb =>
+        eb.exists(
+          eb
+            .selectFrom('template_spool_ref as r')
+            .select('r.id')
+            .whereRef('r.template_id', '=', 'template.id')
+            .where('r.pool_id', '=', storageid),
+        ),
+      )
     if (page.keyword) templates = templates.where('template.name', 'ilike', containing(page.keyword))
     return pageOf(templates, page)
   },

@@ -47,13 +47,41 @@ export const listVirtualMachines = listCommand({
     if (params.hypervisor) vms = vms.where('vm.hypervisor', '=', params.hypervisor as 'KVM')
     const { networkid, keypair } = params
     if (networkid)
-      vms = vms.where(eb => eb.exists(eb.selectFrom('nic').select('nic.id').whereRef('nic.vm_id', '=', 'vm.id').where('nic.network_id', '=', networkid)))
+      vms = vms.where(eb =>
+        eb.exists(
+          eb
+            .selectFrom('nic')
+            .select('nic.id')
+            .whereRef('nic.vm_id', '=', 'vm.id')
+            .where('nic.network_id', '=', networkid),
+        ),
+      )
     if (keypair)
-      vms = vms.where(eb => eb.exists(eb.selectFrom('vm_ssh_key_pair as k').select('k.name').whereRef('k.vm_id', '=', 'vm.id').where('k.name', '=', keypair)))
-    if (page.keyword) vms = vms.where(eb => eb.or([eb('vm.name', 'ilike', containing(page.keyword ?? '')), eb('vm.display_name', 'ilike', containing(page.keyword ?? ''))]))
+      vms = vms.where(eb =>
+        eb.exists(
+          eb
+            .selectFrom('vm_ssh_key_pair as k')
+            .select('k.name')
+            .whereRef('k.vm_id', '=', 'vm.id')
+            .where('k.name', '=', keypair),
+        ),
+      )
+    if (page.keyword)
+      vms = vms.where(eb =>
+        eb.or([
+          eb('vm.name', 'ilike', containing(page.keyword ?? '')),
+          eb('vm.display_name', 'ilike', containing(page.keyword ?? '')),
+        ]),
+      )
     const { count, items } = await pageOf(vms, page)
     if (params.details?.includes('min')) return { count, items }
-    const lineages = await lineagesOf(app.db, items.flatMap(({ root_layer_id }) => root_layer_id ?? []))
-    return { count, items: items.map(vm => ({ ...vm, lineage: vm.root_layer_id ? lineages.get(vm.root_layer_id) : undefined })) }
+    const lineages = await lineagesOf(
+      app.db,
+      items.flatMap(({ root_layer_id }) => root_layer_id ?? []),
+    )
+    return {
+      count,
+      items: items.map(vm => ({ ...vm, lineage: vm.root_layer_id ? lineages.get(vm.root_layer_id) : undefined })),
+    }
   },
 })

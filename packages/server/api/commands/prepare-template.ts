@@ -8,7 +8,8 @@ import { templateView } from '../views/template.ts'
 
 export const prepareTemplate = objectCommand({
   name: 'prepareTemplate',
-  description: 'Copies a template to primary storage ahead of its first deployment; progress is in downloaddetails of listTemplates',
+  description:
+    'Copies a template to primary storage ahead of its first deployment; progress is in downloaddetails of listTemplates',
   permission: 'admin',
   params: {
     zoneid: id<'zone'>('the zone').must,
@@ -24,7 +25,8 @@ export const prepareTemplate = objectCommand({
     const pools = up.filter(pool => !params.storageid || pool.id === params.storageid)
     if (params.storageid && pools.length === 0) throw unknownId('storageid', params.storageid)
     await app.db.transaction().execute(async tx => {
-      for (const pool of pools) await findOrPrepare(tx, app.jobs, template.id, pool.id, originOfCall(caller, 'prepareTemplate'))
+      for (const pool of pools)
+        await findOrPrepare(tx, app.jobs, template.id, pool.id, originOfCall(caller, 'prepareTemplate'))
     })
     return (await listedTemplate(app.db, template.id)) as ListedTemplate
   },

@@ -15,7 +15,8 @@ const formats = ['QCOW2', 'RAW', 'VMDK', 'VHDX'] as const
 
 export const registerTemplate = objectCommand({
   name: 'registerTemplate',
-  description: 'Registers a bootable disk image as a template; it is fetched and examined in the background, see status and jobid',
+  description:
+    'Registers a bootable disk image as a template; it is fetched and examined in the background, see status and jobid',
   permission: 'user',
   params: {
     ...ownerParameters,
@@ -43,7 +44,11 @@ export const registerTemplate = objectCommand({
     const owner = await ownerOf(app, caller, params)
     const zone = await zoneOf(app, params.zoneid, params.zoneids)
     if (params.ostypeid) await demandOsType(app, params.ostypeid)
-    const store = await app.db.selectFrom('image_store').selectAll().where('zone_id', '=', zone).executeTakeFirstOrThrow()
+    const store = await app.db
+      .selectFrom('image_store')
+      .selectAll()
+      .where('zone_id', '=', zone)
+      .executeTakeFirstOrThrow()
     const template = newId<'template'>()
     await app.db.transaction().execute(async tx => {
       await tx
@@ -81,16 +86,26 @@ function demandUrl(app: App, caller: Caller, url: string): void {
   const protocol = URL.canParse(url) ? new URL(url).protocol : null
   if (protocol === 'http:' || protocol === 'https:') return
   if (protocol !== 'file:') throw invalid('url', 'must be an http or https address, or file:///path')
-  if (!isAdmin(caller)) throw new Problem('forbidden', 'local-path', 'Only administrators register files of this machine')
+  if (!isAdmin(caller))
+    throw new Problem('forbidden', 'local-path', 'Only administrators register files of this machine')
   if (!app.settings.flag('allow.register.local.path'))
-    throw new Problem('refused', 'local-path', 'Registering files of this machine is off; updateConfiguration name=allow.register.local.path value=true allows it')
+    throw new Problem(
+      'refused',
+      'local-path',
+      'Registering files of this machine is off; updateConfiguration name=allow.register.local.path value=true allows it',
+    )
 }
 
-async function zoneOf(app: App, zoneid: Parameters<typeof chosenZone>[1] | undefined, zoneids: readonly string[] | undefined) {
+async function zoneOf(
+  app: App,
+  zoneid: Parameters<typeof chosenZone>[1] | undefined,
+  zoneids: readonly string[] | undefined,
+) {
   if (zoneid && zoneids) throw invalid('zoneids', 'and zoneid exclude each other')
   if (!zoneid && !zoneids) throw invalid('zoneid', 'is missing')
   const [first] = zoneids ?? []
-  if (!zoneid && first === '-1') return (await app.db.selectFrom('zone').select('id').orderBy('created').executeTakeFirstOrThrow()).id
+  if (!zoneid && first === '-1')
+    return (await app.db.selectFrom('zone').select('id').orderBy('created').executeTakeFirstOrThrow()).id
   return (await chosenZone(app, (zoneid ?? first) as Parameters<typeof chosenZone>[1])).id
 }
 

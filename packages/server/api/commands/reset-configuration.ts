@@ -19,11 +19,7 @@ export const resetConfiguration = objectCommand({
     const { pool } = target
     return changeSetting(app, caller, target, `reset ${name}`, tx =>
       pool
-        ? tx
-            .deleteFrom('storage_pool_configuration')
-            .where('pool_id', '=', pool)
-            .where('name', '=', name)
-            .execute()
+        ? tx.deleteFrom('storage_pool_configuration').where('pool_id', '=', pool).where('name', '=', name).execute()
         : tx.deleteFrom('configuration').where('name', '=', name).execute(),
     )
   },

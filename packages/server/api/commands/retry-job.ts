@@ -17,7 +17,8 @@ export const retryJob = plainCommand({
       .where('state', '=', 'stuck')
       .returning('id')
       .executeTakeFirst()
-    if (!moved) throw new Problem('refused', 'job-not-stuck', `Job ${job.id} is ${job.state}; only a stuck job is tried again`)
+    if (!moved)
+      throw new Problem('refused', 'job-not-stuck', `Job ${job.id} is ${job.state}; only a stuck job is tried again`)
     app.jobs.kick()
     return { success: true }
   },

@@ -5,7 +5,8 @@ import { startVmJob, vmResult } from '../vm-call.ts'
 
 export const stopVirtualMachine = jobCommand({
   name: 'stopVirtualMachine',
-  description: 'Stops a virtual machine: the guest is asked to shut down, and after vm.stop.wait seconds its power is cut',
+  description:
+    'Stops a virtual machine: the guest is asked to shut down, and after vm.stop.wait seconds its power is cut',
   permission: 'user',
   params: {
     id: id<'vm'>('the virtual machine').must,

@@ -5,7 +5,10 @@ import { objectCommand } from '../command.ts'
 import { choice, id, integer, type Parameter, text } from '../parameters.ts'
 import { serviceOfferingView } from '../views/service-offering.ts'
 
-const cloneType = choice('full or linked clones; empty: the storage pool or the global setting decides again', cloneTypes)
+const cloneType = choice(
+  'full or linked clones; empty: the storage pool or the global setting decides again',
+  cloneTypes,
+)
 
 const cloneTypeOrNone: Parameter<CloneType | null | undefined> = {
   ...cloneType,

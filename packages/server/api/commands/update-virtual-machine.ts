@@ -10,7 +10,8 @@ import { vmOfCall } from '../vm-call.ts'
 
 export const updateVirtualMachine = objectCommand({
   name: 'updateVirtualMachine',
-  description: 'Changes label, host name, user data or protection of a virtual machine; host name and user data apply at its next start',
+  description:
+    'Changes label, host name, user data or protection of a virtual machine; host name and user data apply at its next start',
   permission: 'user',
   params: {
     id: id<'vm'>('the virtual machine').must,
@@ -28,7 +29,8 @@ export const updateVirtualMachine = objectCommand({
       const vm = await holdVm(tx, found.id)
       demandAction(vm, 'update')
       const owner = await tx.selectFrom('account').selectAll().where('id', '=', vm.account_id).executeTakeFirstOrThrow()
-      if (params.name && params.name.toLowerCase() !== vm.name.toLowerCase()) await demandFreeName(tx, owner, params.name)
+      if (params.name && params.name.toLowerCase() !== vm.name.toLowerCase())
+        await demandFreeName(tx, owner, params.name)
       await setVm(tx, vm.id, {
         ...(params.displayname !== undefined && { display_name: params.displayname }),
         ...(params.name && { name: params.name }),

@@ -19,7 +19,10 @@ export type ListedAccount = Row<'account'> & {
 export const accountView = view<ListedAccount>('account', {
   id: string('the id of the account', account => account.id),
   name: string('its name', account => account.name),
-  accounttype: integer('0 user, 1 administrator, 2 administrator of a domain', account => accountTypes[account.type].number),
+  accounttype: integer(
+    '0 user, 1 administrator, 2 administrator of a domain',
+    account => accountTypes[account.type].number,
+  ),
   roletype: string('User, Admin or DomainAdmin', account => account.type),
   rolename: string('the name of that role', account => accountTypes[account.type].role),
   state: string('enabled or disabled', account => account.state),

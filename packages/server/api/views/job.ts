@@ -11,7 +11,9 @@ export const jobView = view<JobOnWire>('asyncjobs', {
   cmd: string('the command that started it', job => job.command),
   jobstatus: integer('0 pending, 1 done, 2 failed, 3 cancelled', job => jobStatusNumber(job.state)),
   jobprocstatus: integer('0', () => 0),
-  jobresultcode: integer('0, or the error code', job => (job.problem && job.completed ? wireCodes[job.problem.kind].http : 0)),
+  jobresultcode: integer('0, or the error code', job =>
+    job.problem && job.completed ? wireCodes[job.problem.kind].http : 0,
+  ),
   jobresulttype: string('object', () => 'object'),
   jobresult: map('the result, or the error', job => job.answer),
   jobinstancetype: string('what it works on', job => job.instance_type),

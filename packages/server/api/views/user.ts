@@ -22,7 +22,10 @@ export const userView = view<ListedUser>('user', {
   state: string('enabled or disabled', user => user.state),
   account: string('the account the user belongs to', user => user.account_name),
   accountid: string('the id of that account', user => user.account_id),
-  accounttype: integer('0 user, 1 administrator, 2 administrator of a domain', user => accountTypes[user.account_type].number),
+  accounttype: integer(
+    '0 user, 1 administrator, 2 administrator of a domain',
+    user => accountTypes[user.account_type].number,
+  ),
   roletype: string('User, Admin or DomainAdmin', user => user.account_type),
   rolename: string('the name of that role', user => accountTypes[user.account_type].role),
   domainid: string('the domain of the account', user => user.domain_id),

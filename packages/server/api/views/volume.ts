@@ -29,7 +29,10 @@ export const volumeView = view<ListedVolume>('volume', {
   templatename: string('the name of that template', volume => volume.template_name),
   diskofferingid: string('its disk offering', volume => volume.disk_offering_id),
   diskofferingname: string('the name of that offering', volume => volume.disk_offering_name),
-  serviceofferingid: string('the service offering of its machine, for a root disk', volume => volume.service_offering_id),
+  serviceofferingid: string(
+    'the service offering of its machine, for a root disk',
+    volume => volume.service_offering_id,
+  ),
   serviceofferingname: string('the name of that offering', volume => volume.service_offering_name),
   created: date('when it was made', volume => volume.created),
   destroyed: boolean('whether it is set aside with its machine', volume => volume.state === 'Destroy'),

@@ -5,6 +5,7 @@ import { mkdtemp, open, readFile, rename, rm, stat, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { bootDisk, probeExitCode, probePort } from './boot-sector.ts'
+import { asMessage } from './json-socket.ts'
 import { qemuProgram } from './host.ts'
 import type { Installed } from './host.ts'
 import type { Accelerator, Log, QemuOptions } from './options.ts'
@@ -45,7 +46,9 @@ interface Verdict {
 
 async function readVerdict(file: string): Promise<Verdict | null> {
   try {
-    return JSON.parse(await readFile(file, 'utf8')) as Verdict
+    const { boot, version, accelerator } = asMessage(JSON.parse(await readFile(file, 'utf8')))
+    if (accelerator !== 'kvm' && accelerator !== 'tcg') return null
+    return { boot: String(boot), version: String(version), accelerator }
   } catch {
     return null
   }
@@ -74,10 +77,14 @@ export async function bootFails(
     await writeFile(disk, bootDisk(), { mode: 0o444 })
     const file = await open(disk)
     const args = probeArguments(accelerator, machineType)
-    return await runTool(qemuProgram, args, { identity, timeoutMs: bootLimitMs, file: file.fd })
-      .then(({ code, stderr }) => (code === probeExitCode ? null : lastLine(stderr) || `QEMU ended with code ${code}`))
-      .catch(String)
-      .finally(() => file.close())
+    try {
+      const { code, stderr } = await runTool(qemuProgram, args, { identity, timeoutMs: bootLimitMs, file: file.fd })
+      return code === probeExitCode ? null : lastLine(stderr) || `QEMU ended with code ${code}`
+    } finally {
+      await file.close()
+    }
+  } catch (error) {
+    return String(error)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }

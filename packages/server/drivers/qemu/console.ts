@@ -12,7 +12,11 @@ const kept = 256 * 1024
 export async function tailOf(path: string, maxBytes: number): Promise<Buffer> {
   const file = await openLog(path, constants.O_RDONLY)
   if (!file) return Buffer.alloc(0)
-  return readTail(file, maxBytes).finally(() => file.close())
+  try {
+    return await readTail(file, maxBytes)
+  } finally {
+    await file.close()
+  }
 }
 
 /** Keeps the end of a log that has grown too long. What the guest writes in between may come before it, and is not lost. */

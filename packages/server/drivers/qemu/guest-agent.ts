@@ -15,7 +15,7 @@ export class GuestAgent {
 
   private constructor(socket: JsonSocket) {
     this.#socket = socket
-    this.#sync()
+    void this.#sync()
   }
 
   static async connect(path: string): Promise<GuestAgent> {

@@ -6,8 +6,8 @@ import { kindNames, kindOf } from './magic.ts'
 import type { Privileges } from './privileges.ts'
 import { problems } from './problems.ts'
 import { incompatibleBits, readHeader } from './qcow2.ts'
-import { imageAsFilename, inspectionLimits, openForStranger } from './strangers.ts'
-import { lastLine, runTool } from './tools.ts'
+import { imageAsFilename, imageInfo, inspectionLimits, openForStranger, reason } from './strangers.ts'
+import { runTool } from './tools.ts'
 import type { ToolRun } from './tools.ts'
 import { refuseVmdk } from './vmdk.ts'
 
@@ -65,15 +65,18 @@ function encrypted() {
   return problems.image('image-encrypted', 'The image is encrypted, and nobody could start it; register it decrypted')
 }
 
+function onAnotherFile() {
+  return problems.image(
+    'image-has-backing-file',
+    'The image stands on another file; flatten it first: qemu-img convert -O qcow2 IN OUT',
+  )
+}
+
 function refuseQcow2(start: Buffer, size: number): void {
   const header = readHeader(start)
   if (!header || header.version > 3) throw problems.image('image-damaged', 'The qcow2 header has an unknown version')
   const { incompatible } = header
-  if (header.hasBackingFile)
-    throw problems.image(
-      'image-has-backing-file',
-      'The image stands on another file; flatten it first: qemu-img convert -O qcow2 IN OUT',
-    )
+  if (header.hasBackingFile) throw onAnotherFile()
   if (incompatible & incompatibleBits.dataFile)
     throw problems.image(
       'image-has-data-file',
@@ -103,24 +106,11 @@ function refuseSize(virtualBytes: number, maxVirtualBytes: number): void {
   )
 }
 
-interface Info {
-  readonly 'virtual-size'?: number
-  readonly encrypted?: boolean
-  readonly 'backing-filename'?: string
-  readonly 'full-backing-filename'?: string
-}
-
 async function readVirtualBytes(format: Format, run: ToolRun): Promise<number> {
-  const { code, stdout, stderr } = await runTool('qemu-img', ['info', '--output=json', imageAsFilename(format)], run)
-  if (code !== 0) throw problems.image('image-damaged', `The image cannot be read as ${format}${reason(stderr)}`)
-  const info = JSON.parse(stdout) as Info
-  if (info.encrypted) throw encrypted()
-  if (info['backing-filename'] ?? info['full-backing-filename'])
-    throw problems.image(
-      'image-has-backing-file',
-      'The image stands on another file; flatten it first: qemu-img convert -O qcow2 IN OUT',
-    )
-  return Number(info['virtual-size'])
+  const { virtualBytes, encrypted: isEncrypted, hasBackingFile } = await imageInfo(format, run)
+  if (isEncrypted) throw encrypted()
+  if (hasBackingFile) throw onAnotherFile()
+  return virtualBytes
 }
 
 /** 0 sound, 3 only leaked space, 63 no check for this format, 1 and 2 damage (qemu-img(1), "check"). */
@@ -131,10 +121,4 @@ async function refuseDamage(format: Format, run: ToolRun): Promise<void> {
     'image-damaged',
     `The image is damaged or cut off${reason(stderr)}; transfer it again or repair it: qemu-img check -r all FILE`,
   )
-}
-
-/** Without our own words for the file, which would mean nothing to the user. */
-function reason(stderr: string): string {
-  const said = lastLine(stderr.replaceAll(/json:\{.*?\}':? ?/g, '').replaceAll('/proc/self/fd/3', 'the file'))
-  return said ? ` (${said})` : ''
 }

@@ -5,6 +5,8 @@
 //   sector 16 volume descriptor   17 terminator   18, 19 path tables   20 folder   21… files
 const sectorBytes = 2048
 const folderSector = 20
+/** Busybox gives up on a device that ends before the places where other file systems have their marks, up to 68 KiB. */
+const fewestSectors = 64
 const epoch = Buffer.from([70, 1, 1, 0, 0, 0, 0]) // 1970: the same files make the same volume
 
 export interface IsoFile {
@@ -19,9 +21,10 @@ export function isoVolume(label: string, files: readonly IsoFile[]): Buffer {
     next += Math.max(1, Math.ceil(file.bytes.length / sectorBytes))
     return { ...file, sector }
   })
-  const volume = Buffer.alloc(next * sectorBytes)
+  const sectors = Math.max(next, fewestSectors)
+  const volume = Buffer.alloc(sectors * sectorBytes)
   const write = (sector: number, bytes: Uint8Array) => volume.set(bytes, sector * sectorBytes)
-  write(16, descriptor(label, next))
+  write(16, descriptor(label, sectors))
   write(17, Buffer.from('\xffCD001\x01', 'latin1'))
   write(18, pathTable(false))
   write(19, pathTable(true))

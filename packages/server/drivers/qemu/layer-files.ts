@@ -2,7 +2,7 @@
 // when all of it is on the disk, so a file with the final name is always whole.
 // The folder belongs to the server; a machine's own user may write the file but can never put another in its place.
 import { constants } from 'node:fs'
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { chmod, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { parseId } from '@ramet/core/ids.ts'
@@ -25,8 +25,7 @@ export function layerFile({ pool, id }: LayerRef): string {
 export async function makePoolFolders(pool: PoolRef): Promise<void> {
   for (const folder of [pool.path, layersFolder(pool)]) {
     await mkdir(folder, { recursive: true, mode: 0o711 })
-    const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY)
-    await handle.chmod(0o711).finally(() => handle.close())
+    await chmod(folder, 0o711) // whatever the umask took away
   }
 }
 
@@ -129,7 +128,11 @@ export function onFull(layer: LayerRef, error: unknown): unknown {
 /** A new or removed name is only on the disk once its folder is. */
 export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY)
-  await handle.sync().finally(() => handle.close())
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
 }
 
 export async function removeFiles({ pool, id }: LayerRef): Promise<void> {

@@ -59,11 +59,11 @@ describe('layers on QEMU', () => {
     const [base, layer] = [await aBase(), aLayer()]
     await made.driver.layers.fork(layer, [base], 8 * mib, anOwner)
     await run('qemu-img', ['compare', layerFile(base), layerFile(layer)])
-    const before = await run('sha256sum', [layerFile(base)])
+    const earlier = await run('sha256sum', [layerFile(base)])
     await run('qemu-io', ['-c', 'write -P 7 0 1M', layerFile(layer)])
     await assert.rejects(run('qemu-img', ['compare', layerFile(base), layerFile(layer)]))
     await run('qemu-img', ['check', '-q', layerFile(layer)])
-    assert.deepEqual(await run('sha256sum', [layerFile(base)]), before)
+    assert.deepEqual(await run('sha256sum', [layerFile(base)]), earlier)
   })
 
   test('a copy of a chain holds what the chain shows, and nothing stands behind it', async () => {

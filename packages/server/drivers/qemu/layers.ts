@@ -4,7 +4,7 @@ import { constants, copyFile, readFile, stat } from 'node:fs/promises'
 import type { Driver, ImageFacts, LayerChain, LayerFacts, LayerRef, Progress } from '../driver.ts'
 import { dirname, relative } from 'node:path'
 import { chainAsFilename } from './blockdev.ts'
-import { conversionLimits, imageAsFilename, inspectionLimits, openForStranger } from './strangers.ts'
+import { conversionLimits, imageAsFilename, imageInfo, inspectionLimits, openForStranger } from './strangers.ts'
 import { layerFile, listLayers, onFull, readFacts, removeFiles, startPart, writeEmpty } from './layer-files.ts'
 import type { PartFile } from './layer-files.ts'
 import type { Identity, Privileges } from './privileges.ts'
@@ -81,7 +81,11 @@ async function withPart(
 ): Promise<LayerFacts> {
   try {
     const part = await startPart(layer, make, writer)
-    return await use(part).finally(() => part.close())
+    try {
+      return await use(part)
+    } finally {
+      await part.close()
+    }
   } catch (error) {
     throw onFull(layer, error)
   }
@@ -161,7 +165,7 @@ async function seed(
   const file = await openForStranger(image, stranger)
   try {
     const run = { identity: stranger, file: file.fd, limits: inspectionLimits }
-    const virtualBytes = await virtualBytesOf(format, run)
+    const { virtualBytes } = await imageInfo(format, run)
     return await withPart(layer, empty(virtualBytes, null), stranger, async part => {
       await convert(layer, imageAsFilename(format), part, { ...run, limits: conversionLimits, signal }, progress)
       return part.publish(0o444, null)
@@ -169,10 +173,4 @@ async function seed(
   } finally {
     await file.close()
   }
-}
-
-async function virtualBytesOf(format: ImageFacts['format'], run: ToolRun): Promise<number> {
-  const { code, stdout, stderr } = await runTool('qemu-img', ['info', '--output=json', imageAsFilename(format)], run)
-  if (code !== 0) throw problems.image('image-damaged', `The image cannot be read as ${format}: ${lastLine(stderr)}`)
-  return Number((JSON.parse(stdout) as { 'virtual-size': number })['virtual-size'])
 }

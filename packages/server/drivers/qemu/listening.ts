@@ -28,7 +28,8 @@ export async function listenFor(path: string): Promise<Listening> {
 
 /** Node has no public way to ask; it uses this one itself to hand a server to a child (lib/internal/child_process.js). */
 function fdOf(server: object): number {
-  const fd = '_handle' in server ? (server._handle as { fd?: unknown } | null)?.fd : undefined
+  const handle: unknown = '_handle' in server ? server._handle : null
+  const fd = handle !== null && typeof handle === 'object' && 'fd' in handle ? handle.fd : null
   if (typeof fd !== 'number' || fd < 0)
     throw problems.startFailed('this Node.js does not tell the number of a listening socket')
   return fd

@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { parseId } from '@ramet/core/ids.ts'
 import type { NicId, VmId } from '@ramet/core/ids.ts'
+import { asMessage } from './json-socket.ts'
 import { syncFolder } from './layer-files.ts'
 import { give } from './privileges.ts'
 import type { Identity } from './privileges.ts'
@@ -109,9 +110,12 @@ export async function writeRecord(folder: MachineFolder, record: MachineRecord):
 /** Null when there is none, or only half of one. */
 export async function readRecord(folder: MachineFolder): Promise<MachineRecord | null> {
   try {
-    const record = JSON.parse(await readFile(folder.record, 'utf8')) as Partial<MachineRecord>
-    const { pid, startTime, boot, sshPorts } = record
-    return pid && startTime && boot && sshPorts ? { pid, startTime, boot, sshPorts } : null
+    const { pid, startTime, boot, sshPorts } = asMessage(JSON.parse(await readFile(folder.record, 'utf8')))
+    if (typeof pid !== 'number' || typeof startTime !== 'string' || typeof boot !== 'string') return null
+    const ports = Object.entries(asMessage(sshPorts)).filter(
+      (entry): entry is [NicId, number] => typeof entry[1] === 'number',
+    )
+    return { pid, startTime, boot, sshPorts: Object.fromEntries(ports) }
   } catch {
     return null
   }

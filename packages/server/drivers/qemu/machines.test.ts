@@ -90,7 +90,7 @@ describe('machines on QEMU', () => {
         .split('\0')
         .filter(Boolean)
         .map(each => each.split('=')[0])
-        .sort(),
+        .toSorted(),
       ['HOME', 'LC_ALL', 'PATH'],
     )
     await import('node:fs').then(fs => fs.closeSync(secret))
@@ -130,12 +130,12 @@ describe('machines on QEMU', () => {
 
   test('a machine that outlived its server is found, watched and stopped by the next', async () => {
     const spec = await aRunning()
-    const before = await made.driver.machines.facts(spec.vm)
+    const earlier = await made.driver.machines.facts(spec.vm)
     await made.driver.close()
     made = { ...made, driver: await made.again() }
     assert.deepEqual(
       (await made.driver.machines.adopt()).filter(each => each.vm === spec.vm),
-      [before],
+      [earlier],
     )
     const gone = new Promise<string>(resolve => made.driver.onPowerChange(change => resolve(change.reason)))
     const since = Date.now()

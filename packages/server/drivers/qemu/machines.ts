@@ -1,5 +1,5 @@
 // All machines of this host. What is asked of one machine happens in turn; machines do not wait for each other.
-import type { NicId, VmId } from '@ramet/core/ids.ts'
+import type { VmId } from '@ramet/core/ids.ts'
 import type { Driver, MachineFacts, MachineSpec, PowerChange } from '../driver.ts'
 import { cutLog, tailOf } from './console.ts'
 import { findMachines } from './find-machines.ts'
@@ -147,7 +147,7 @@ export class Machines {
 
   #facts(vm: VmId): MachineFacts {
     const machine = this.#running.get(vm)
-    if (!machine?.alive) return { vm, power: 'off', sshPorts: {} as Record<NicId, number> }
+    if (!machine?.alive) return { vm, power: 'off', sshPorts: {} }
     return { vm, power: 'on', sshPorts: machine.found.sshPorts }
   }
 

@@ -39,11 +39,13 @@ export class Qmp {
   private constructor(socket: JsonSocket, waiters: Map<number, Waiter>) {
     this.#socket = socket
     this.#waiters = waiters
-    void socket.closed.then(() => {
-      this.#ended = true
-      for (const waiter of waiters.values()) waiter.reject(silent())
-      waiters.clear()
-    })
+    void socket.closed.then(() => this.#end())
+  }
+
+  #end(): void {
+    this.#ended = true
+    for (const waiter of this.#waiters.values()) waiter.reject(silent())
+    this.#waiters.clear()
   }
 
   /** Fulfils after the handshake; `limitMs` is for a QEMU that listens and never gets to answering. */

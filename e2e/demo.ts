@@ -1,0 +1,169 @@
+// `ramet demo`: the main job, on real machines. A template, a linked clone, a full clone, SSH into both, proof that they
+// are apart, a restart, and everything gone again; then what linked and full cost. With --json one document instead.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { readAdmin } from '@ramet/client/admin.ts'
+import { buildTiny } from '../images/tiny/build.ts'
+import { imageCache } from './image-cache.ts'
+import { type ServerProcess, startServer } from './server-process.ts'
+import { type Machine, World } from './world.ts'
+
+export interface DemoStep {
+  readonly name: string
+  readonly ok: boolean
+  readonly ms: number
+  /** Disk space that the step took, where it took any. */
+  readonly bytes?: number
+}
+
+/** 0 when everything worked. */
+export async function demo(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: { json: { type: 'boolean' }, keep: { type: 'boolean' }, 'data-dir': { type: 'string' } },
+  })
+  const dataDir = values['data-dir'] ?? (await mkdtemp(join(tmpdir(), 'ramet-demo-')))
+  const story = new Story(values.json ?? false)
+  let server: ServerProcess | null = null
+  try {
+    const { file } = await story.step('build the tiny image', () =>
+      buildTiny({ directory: imageCache(), onProgress: line => story.say(`   ${line}`) }),
+    )
+    server = await story.step('start the server', () => startServer(dataDir, { RAMET_LOG_LEVEL: 'warn' }))
+    await play(story, await World.open(server.client), file, values.keep ?? false)
+  } catch (error) {
+    story.fail(error)
+  }
+  if (values.keep && server) await keep(story, server, dataDir)
+  else {
+    await server?.end('SIGTERM')
+    await rm(dataDir, { recursive: true, force: true })
+    await rm(`${dataDir}.log`, { force: true })
+  }
+  story.close()
+  return story.ok ? 0 : 1
+}
+
+async function play(story: Story, world: World, image: string, keepMachines: boolean): Promise<void> {
+  story.accel = await world.acceleration()
+  story.say(`\nGuests run under ${story.accel.toUpperCase()} on ${cpus().length} processors.\n`)
+  const template = await story.step(
+    'register the template',
+    () => world.registerTemplate(image),
+    ({ bytes }) => bytes,
+  )
+  const linked = await story.step(
+    'deploy a linked clone',
+    () => world.deploy(template.id, 'demo-linked', 'linked'),
+    machine => machine.exclusiveBytes,
+  )
+  const full = await story.step(
+    'deploy a full clone',
+    () => world.deploy(template.id, 'demo-full', 'full'),
+    machine => machine.exclusiveBytes,
+  )
+  story.machines = [linked, full]
+  for (const machine of [linked, full])
+    await story.step(`log in to ${machine.name} by SSH`, () => world.awaitSsh(machine))
+  await story.step('a file written in one is not in the other', () => proveApart(world, linked, full))
+  const restarted = await story.step(`restart ${linked.name} and log in again`, async () => {
+    const machine = await world.reboot(linked)
+    await world.awaitSsh(machine)
+    return machine
+  })
+  await story.step('the file is still there', () => world.ssh(restarted, 'grep -q linked /root/mine'))
+  story.compare(linked, full)
+  if (keepMachines) return
+  await story.step('destroy both machines', () => Promise.all([linked, full].map(machine => world.expunge(machine))))
+  await story.step('delete the template', () => world.deleteTemplate(template.id))
+}
+
+async function proveApart(world: World, one: Machine, other: Machine): Promise<void> {
+  await world.ssh(one, 'echo linked > /root/mine && sync')
+  if ((await world.ssh(other, 'ls /root/mine 2>/dev/null || echo none')) !== 'none')
+    throw new Error('the file is in both machines')
+  const [a, b] = await Promise.all([one, other].map(machine => world.ssh(machine, 'hostname; cat /etc/machine-id')))
+  if (a === b) throw new Error('both machines call themselves the same')
+}
+
+async function keep(story: Story, server: ServerProcess, dataDir: string): Promise<void> {
+  const { username, password } = await readAdmin(dataDir)
+  story.say(
+    `\nThe server runs on at ${server.url} (user ${username}, password ${password}, keys in ${dataDir}/admin.json).`,
+  )
+  story.say(
+    `  ./ramet listVirtualMachines --data-dir ${dataDir}\nIt ends with: kill ${server.child.pid}; the machines live on until they are destroyed.`,
+  )
+  server.child.unref()
+  for (const stream of [server.child.stdout, server.child.stderr]) stream?.destroy()
+}
+
+class Story {
+  readonly steps: DemoStep[] = []
+  machines: Machine[] = []
+  accel = 'unknown'
+  #error: string | null = null
+  readonly #json: boolean
+
+  constructor(json: boolean) {
+    this.#json = json
+  }
+
+  get ok(): boolean {
+    return this.#error === null && this.steps.every(({ ok }) => ok)
+  }
+
+  say(line: string): void {
+    if (!this.#json) process.stdout.write(`${line}\n`)
+  }
+
+  async step<T>(name: string, act: () => Promise<T>, bytesOf?: (made: T) => number | undefined): Promise<T> {
+    const begin = performance.now()
+    const note = (ok: boolean, bytes?: number) => {
+      const ms = Math.round(performance.now() - begin)
+      this.steps.push({ name, ok, ms, ...(bytes !== undefined && { bytes }) })
+      this.say(
+        `${ok ? '✓' : '✗'} ${name.padEnd(44)} ${`${ms} ms`.padStart(10)}${bytes === undefined ? '' : `   ${inMib(bytes)}`}`,
+      )
+    }
+    try {
+      const made = await act()
+      note(true, bytesOf?.(made))
+      return made
+    } catch (error) {
+      note(false)
+      throw error
+    }
+  }
+
+  compare(linked: Machine, full: Machine): void {
+    const row = (machine: Machine) =>
+      `${machine.cloneType.padEnd(8)} ${`${machine.deployMs} ms`.padStart(10)} ${inMib(machine.exclusiveBytes).padStart(14)} ${inMib(machine.sharedBytes).padStart(14)}`
+    this.say(`\nclone     deployed in      own bytes   shared bytes\n${row(linked)}\n${row(full)}\n`)
+  }
+
+  fail(error: unknown): void {
+    this.#error = (error as Error).message
+    process.stderr.write(`${this.#error}\n`)
+  }
+
+  close(): void {
+    if (!this.#json) return this.say(this.ok ? '\nEverything worked.' : '\nThe demo failed.')
+    const machines = this.machines.map(({ id, name, cloneType, sshAddress, deployMs }) => ({
+      id,
+      name,
+      clonetype: cloneType,
+      sshaddress: sshAddress,
+      deployms: deployMs,
+    }))
+    process.stdout.write(
+      `${JSON.stringify({ ok: this.ok, accel: this.accel, steps: this.steps, machines, ...(this.#error && { error: this.#error }) })}\n`,
+    )
+  }
+}
+
+function inMib(bytes: number): string {
+  return bytes < 2 ** 20 ? `${Math.ceil(bytes / 1024)} KiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`
+}

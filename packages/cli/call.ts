@@ -1,0 +1,65 @@
+// `./ramet COMMAND key=value…`: calls the API, waits for the job, and prints what came of it.
+import { readAdmin } from '@ramet/client/admin.ts'
+import { ApiError, type Fields } from '@ramet/client/api-error.ts'
+import { type Client, type ClientOptions, createClient } from '@ramet/client/client.ts'
+import { defaultDataDir, type Invocation, parseArguments } from './arguments.ts'
+import { UsageError } from './explain.ts'
+import { nearest } from './near.ts'
+import { openProgress } from './progress.ts'
+import { render } from './render.ts'
+
+export async function callApi(args: string[]): Promise<number> {
+  const invocation = parseArguments(args)
+  const { command, parameters, json } = invocation
+  const client = createClient(checked(await whom(invocation)))
+  const progress = openProgress(process.stderr)
+  try {
+    const answer = await client.run(command, parameters, progress.show)
+    progress.clear()
+    print(json ? JSON.stringify(answer, null, 2) : render(command, answer, process.stdout.columns ?? Infinity))
+    return 0
+  } catch (error) {
+    progress.clear()
+    throw (await unknownCommand(client, command, error)) ?? error
+  }
+}
+
+function print(text: string): void {
+  if (text !== '') process.stdout.write(text.endsWith('\n') ? text : `${text}\n`)
+}
+
+/** The server to call, and the keys to call it with. */
+async function whom({ url, dataDir }: Invocation): Promise<ClientOptions> {
+  if (url !== null) return { url, ...keysOf(process.env) }
+  const folder = dataDir ?? defaultDataDir(process.env)
+  try {
+    return await readAdmin(folder)
+  } catch (cause) {
+    const text = `No server has kept its data in ${folder}. Start one with: ./ramet serve --data-dir '${folder}', or name another by --data-dir or --url`
+    throw new UsageError(text, { cause })
+  }
+}
+
+function checked(options: ClientOptions): ClientOptions {
+  if (URL.canParse(options.url)) return options
+  throw new UsageError(`"${options.url}" is not the URL of a server; it looks like http://127.0.0.1:8080`)
+}
+
+function keysOf({ RAMET_APIKEY: apikey, RAMET_SECRETKEY: secretkey }: NodeJS.ProcessEnv) {
+  if (apikey && secretkey) return { apikey, secretkey }
+  throw new UsageError('--url needs the keys of a user: set RAMET_APIKEY and RAMET_SECRETKEY')
+}
+
+/** A wrong name and a wrong key get the same refusal; whether the server lists the name tells them apart. */
+async function unknownCommand(client: Client, command: string, error: unknown): Promise<UsageError | null> {
+  if (!(error instanceof ApiError) || ![401, 432].includes(error.errorcode)) return null
+  const names = await client.call('listApis').then(namesOf, () => [])
+  if (names.length === 0 || names.some(name => name.toLowerCase() === command.toLowerCase())) return null
+  const near = nearest(command, names)
+  const hint = near.length > 0 ? `Did you mean ${near.join(', ')}?` : './ramet listApis lists all'
+  return new UsageError(`There is no command ${command}. ${hint}`)
+}
+
+function namesOf({ api }: Fields): string[] {
+  return Array.isArray(api) ? api.map((each: Fields) => String(each.name)) : []
+}

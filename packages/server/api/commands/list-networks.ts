@@ -1,0 +1,60 @@
+import type { Database } from '../../store/database.ts'
+import { isAdmin } from '../caller.ts'
+import { listCommand } from '../command.ts'
+import { narrowToOwner, ownershipParameters } from '../ownership.ts'
+import { containing } from '../paging.ts'
+import { flag, id, text } from '../parameters.ts'
+import { pageOf, reads } from '../query.ts'
+import { networkView } from '../views/network.ts'
+
+export const listNetworks = listCommand({
+  name: 'listNetworks',
+  description: 'Lists guest networks; the one named default is for every account',
+  permission: 'user',
+  params: {
+    ...ownershipParameters,
+    id: id<'network'>('the network'),
+    name: text('exact name'),
+    zoneid: id<'zone'>('those of a zone'),
+    type: text('isolated, shared, l2 or all'),
+    traffictype: text('Guest: there are no others'),
+    networkofferingid: id<'network-offering'>('those of a network offering'),
+    issystem: flag('those for system machines, of which there are none'),
+    canusefordeploy: flag('those in which machines can be deployed: all'),
+  },
+  view: networkView,
+  run: async ({ app, caller, params, page }) => {
+    const foreign = params.traffictype && params.traffictype.toLowerCase() !== 'guest'
+    if (params.issystem || foreign || params.canusefordeploy === false) return { count: 0, items: [] }
+    let networks = selectNetworks(app.db)
+    if (isAdmin(caller)) networks = narrowToOwner(networks, 'network.account_id', caller, params)
+    else
+      networks = networks.where(eb =>
+        eb.or([eb('network.account_id', '=', caller.account.id), eb('network.name', '=', 'default')]),
+      )
+    if (params.id) networks = networks.where('network.id', '=', params.id)
+    if (params.name) networks = networks.where('network.name', '=', params.name)
+    if (params.zoneid) networks = networks.where('network.zone_id', '=', params.zoneid)
+    if (params.type && params.type !== 'all')
+      networks = networks.where(reads('network_offering.guest_ip_type', params.type))
+    if (params.networkofferingid) networks = networks.where('network_offering.id', '=', params.networkofferingid)
+    if (page.keyword) networks = networks.where('network.name', 'ilike', containing(page.keyword))
+    return pageOf(networks, page)
+  },
+})
+
+function selectNetworks(db: Database) {
+  return db
+    .selectFrom('network')
+    .innerJoin('zone', 'zone.id', 'network.zone_id')
+    .innerJoin('network_offering', 'network_offering.id', 'network.network_offering_id')
+    .innerJoin('account', 'account.id', 'network.account_id')
+    .innerJoin('domain', 'domain.id', 'account.domain_id')
+    .selectAll('network')
+    .select(['zone.name as zone_name', 'zone.dns1', 'network_offering.name as offering_name'])
+    .select(['network_offering.display_text as offering_display_text', 'network_offering.guest_ip_type'])
+    .select(['account.name as account_name', 'domain.id as domain_id'])
+    .select(['domain.name as domain_name', 'domain.path as domain_path'])
+    .orderBy('network.name')
+    .orderBy('network.id')
+}

@@ -1,0 +1,179 @@
+// Compares what the database says with what is on disk and what runs. It only looks: each finding says what to do.
+import { readdir } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
+import type { LayerId } from '@ramet/core/ids.ts'
+import type { Driver, MachineFacts } from '../drivers/driver.ts'
+import type { Database } from '../store/database.ts'
+import { layersOfPool } from '../store/layers.ts'
+
+export interface Finding {
+  readonly subject: string
+  readonly what: string
+  readonly remedy: string
+}
+
+export async function examine(db: Database, driver: Driver): Promise<Finding[]> {
+  const busy = await jobsAtWork(db)
+  const parts = await Promise.all([
+    findInJobs(db),
+    findInPools(db, driver, busy),
+    findInMachines(db, driver, busy),
+    findInRecords(db, busy),
+    findInSecondary(db, busy),
+  ])
+  return parts.flat()
+}
+
+/** Ids of everything that an unfinished job works on; what looks wrong there may only be under way. */
+async function jobsAtWork(db: Database): Promise<(id: string) => boolean> {
+  const rows = await db.selectFrom('job').select(['lock_key', 'input']).where('completed', 'is', null).execute()
+  const text = rows.map(({ lock_key, input }) => `${lock_key} ${JSON.stringify(input)}`).join(' ')
+  return id => text.includes(id)
+}
+
+async function findInJobs(db: Database): Promise<Finding[]> {
+  const stuck = await db.selectFrom('job').selectAll().where('state', '=', 'stuck').execute()
+  return stuck.map(job => ({
+    subject: `job ${job.id} (${job.command})`,
+    what: `is stuck at ${job.step}: ${job.problem?.message}`,
+    remedy: `mend the cause, then: ramet retryJob jobid=${job.id}`,
+  }))
+}
+
+async function findInPools(db: Database, driver: Driver, busy: (id: string) => boolean): Promise<Finding[]> {
+  const findings: Finding[] = []
+  for (const pool of await db.selectFrom('storage_pool').select(['id', 'name', 'path']).execute()) {
+    const recorded = new Map((await layersOfPool(db, pool.id)).map(layer => [layer.id, layer]))
+    const onDisk = new Set(await driver.layers.list(pool))
+    for (const id of onDisk) if (!recorded.has(id) && !busy(id)) findings.push(strayLayer(id, pool.name))
+    for (const { id, state } of recorded.values()) {
+      if (busy(id)) continue
+      if (state !== 'ready')
+        findings.push({
+          subject: `layer ${id}`,
+          what: `is ${state}, but no job works on it`,
+          remedy: 'restart the server; report this if it stays',
+        })
+      else if (!onDisk.has(id))
+        findings.push({
+          subject: `layer ${id}`,
+          what: `has no file on ${pool.name}`,
+          remedy: 'restore the file from a backup; machines that stand on it cannot start',
+        })
+    }
+  }
+  return findings
+}
+
+function strayLayer(id: LayerId, pool: string): Finding {
+  return {
+    subject: `layer file ${id}`,
+    what: `is on ${pool}, but the database does not know it`,
+    remedy: 'move it away once you know that nobody misses it',
+  }
+}
+
+async function findInMachines(db: Database, driver: Driver, busy: (id: string) => boolean): Promise<Finding[]> {
+  const vms = new Map(
+    (await db.selectFrom('vm').select(['id', 'name', 'state', 'removed']).execute()).map(vm => [vm.id, vm]),
+  )
+  const found = new Map((await driver.machines.list()).map(facts => [facts.vm, facts]))
+  const findings = [...found.values()]
+    .filter(({ vm }) => !busy(vm))
+    .flatMap(facts => strayMachine(facts, vms.get(facts.vm)))
+  for (const { id, name, state } of vms.values())
+    if (state === 'Running' && found.get(id)?.power !== 'on' && !busy(id))
+      findings.push({
+        subject: `virtual machine ${name} (${id})`,
+        what: 'is Running, but has no process',
+        remedy: 'start the server, which settles it',
+      })
+  return findings
+}
+
+function strayMachine(
+  { vm, power }: MachineFacts,
+  recorded: { state: string; removed: Date | null } | undefined,
+): Finding[] {
+  if (!recorded || recorded.removed)
+    return [
+      {
+        subject: `machine ${vm}`,
+        what: `has ${power === 'on' ? 'a process' : 'files'}, but the database does not know it`,
+        remedy: 'end the process or remove the files',
+      },
+    ]
+  if (power === 'on' && recorded.state !== 'Running')
+    return [
+      {
+        subject: `machine ${vm}`,
+        what: `has a process, but is ${recorded.state}`,
+        remedy: 'start the server, which settles it',
+      },
+    ]
+  return []
+}
+
+async function findInRecords(db: Database, busy: (id: string) => boolean): Promise<Finding[]> {
+  const vms = await db
+    .selectFrom('vm')
+    .select(['id', 'state'])
+    .where('removed', 'is', null)
+    .where('state', 'in', ['Starting', 'Stopping', 'Migrating', 'Restoring', 'Expunging'])
+    .execute()
+  const volumes = await db
+    .selectFrom('volume')
+    .select(['id', 'vm_id', 'state'])
+    .where('removed', 'is', null)
+    .where('state', 'in', ['Creating', 'Expunging'])
+    .execute()
+  const copies = await db
+    .selectFrom('template_spool_ref')
+    .select(['template_id as id', 'state'])
+    .where('state', '=', 'Creating')
+    .execute()
+  const transient = [
+    ...vms.map(vm => ({ subject: `virtual machine ${vm.id}`, key: vm.id, state: vm.state })),
+    ...volumes.map(volume => ({ subject: `volume ${volume.id}`, key: volume.vm_id ?? volume.id, state: volume.state })),
+    ...copies.map(copy => ({ subject: `copy of template ${copy.id}`, key: copy.id, state: copy.state })),
+  ]
+  return transient
+    .filter(({ key }) => !busy(key))
+    .map(({ subject, state }) => ({
+      subject,
+      what: `is ${state}, but no job works on it`,
+      remedy: 'restart the server; for a machine in Expunging: ramet expungeVirtualMachine',
+    }))
+}
+
+async function findInSecondary(db: Database, busy: (id: string) => boolean): Promise<Finding[]> {
+  const templates = await db
+    .selectFrom('template')
+    .innerJoin('image_store', 'image_store.id', 'template.image_store_id')
+    .select(['template.id', 'template.name', 'template.download_state', 'template.removed', 'install_path', 'path'])
+    .execute()
+  const kept = templates
+    .filter(({ removed, download_state }) => !removed && download_state === 'DOWNLOADED')
+    .map(each => ({ ...each, file: `${each.path}/${each.install_path}` }))
+  const folders = new Set(templates.map(each => dirname(`${each.path}/${each.install_path}`)))
+  const files = (await Promise.all([...folders].map(listFiles))).flat()
+  const missing = kept.filter(({ file }) => !files.includes(file))
+  const stray = files.filter(file => !kept.some(each => each.file === file) && !busy(basename(file).slice(0, 36)))
+  return [
+    ...missing.map(({ name, file }) => ({
+      subject: `template ${name}`,
+      what: `has lost its file ${file}`,
+      remedy: 'register it again',
+    })),
+    ...stray.map(file => ({
+      subject: `file ${file}`,
+      what: 'belongs to no template',
+      remedy: 'remove it once you know that nobody misses it',
+    })),
+  ]
+}
+
+async function listFiles(folder: string): Promise<string[]> {
+  const names = await readdir(folder).catch(() => [])
+  return names.map(name => `${folder}/${name}`)
+}

@@ -1,0 +1,62 @@
+// `ramet doctor`: opens the data directory beside a running server, or on its own when none runs, and tells what is wrong.
+import { realpath } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { Problem } from '@ramet/core/problem.ts'
+import { qemuDriver } from '../drivers/qemu/driver.ts'
+import { silentLog } from '../log.ts'
+import { lockDataDirectory } from '../postgres/lock-data-directory.ts'
+import { databaseUrl, startPostgres } from '../postgres/start-postgres.ts'
+import { connect } from '../store/database.ts'
+import { examine, type Finding } from './examine.ts'
+
+/** Prints what it found; 0 when nothing is wrong, 1 when something is. */
+export async function doctor(args: readonly string[]): Promise<number> {
+  const text = { type: 'string' } as const
+  const { values } = parseArgs({
+    args: [...args],
+    options: { 'data-dir': text, 'database-url': text, json: { type: 'boolean' } },
+  })
+  const given = values['data-dir'] ?? process.env['RAMET_DATA_DIR']
+  if (!given) throw new Problem('invalid', 'no-data-dir', 'Say where the data lives: ramet doctor --data-dir DIR')
+  const directory = await realpath(given).catch(() => {
+    throw new Problem('invalid', 'no-data-dir', `There is no data directory ${given}`)
+  })
+  const findings = await withDatabase(directory, values['database-url'], url => look(directory, url))
+  process.stdout.write(values.json ? `${JSON.stringify({ ok: findings.length === 0, findings })}\n` : report(findings))
+  return findings.length === 0 ? 0 : 1
+}
+
+async function look(directory: string, url: string): Promise<Finding[]> {
+  const { db, close } = connect(url, () => {}, 5)
+  const driver = await qemuDriver({ runDirectory: join(directory, 'vms'), acceleration: 'tcg', log: silentLog })
+  try {
+    return await examine(db, driver)
+  } finally {
+    await driver.close()
+    await close()
+  }
+}
+
+/** Uses the database that a running server keeps open, or opens it for the time of the look. */
+async function withDatabase<T>(
+  directory: string,
+  given: string | undefined,
+  use: (url: string) => Promise<T>,
+): Promise<T> {
+  if (given) return use(given)
+  const lock = await lockDataDirectory(directory).catch(() => null)
+  if (!lock) return use(databaseUrl(directory))
+  const postgres = await startPostgres({ directory, log: () => {} })
+  try {
+    return await use(postgres.url)
+  } finally {
+    await postgres.stop()
+    await lock.release()
+  }
+}
+
+function report(findings: readonly Finding[]): string {
+  if (findings.length === 0) return 'Database, files and processes agree.\n'
+  return `${findings.map(({ subject, what, remedy }) => `${subject} ${what}\n    ${remedy}`).join('\n')}\n${findings.length} findings\n`
+}
