@@ -1,7 +1,13 @@
 // A server seen by someone who uses it: templates, machines and logins, in a user's words. The demo, the journeys and the
 // benchmarks share it; everything goes through the API, and into guests by SSH.
+import { execFile } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import type { Client } from '@ramet/client/client.ts'
 import { eventually } from '@ramet/server/testing/eventually.ts'
+import { type ServerProcess, startServer } from './server-process.ts'
 import { awaitSsh, type KeyPair, makeKeyPair, ssh } from './ssh.ts'
 
 export interface Machine {
@@ -22,7 +28,7 @@ export interface DeployOptions {
   readonly [parameter: string]: string | number | boolean
 }
 
-type Fields = Record<string, unknown>
+export type Fields = Record<string, unknown>
 
 export class World {
   readonly client: Client
@@ -40,9 +46,14 @@ export class World {
     const [zone] = await list(client, 'listZones', 'zone')
     const [offering] = await list(client, 'listServiceOfferings', 'serviceoffering', { name: 'Tiny Instance' })
     const key = await makeKeyPair()
-    process.once('exit', () => void key.remove())
+    process.once('exit', () => rmSync(dirname(key.file), { recursive: true, force: true }))
     await client.call('registerSSHKeyPair', { name: 'demo', publickey: key.publicKey })
     return new World(client, zone?.['id'] as string, offering?.['id'] as string, key)
+  }
+
+  /** The same, asking a server that came after. */
+  at(client: Client): World {
+    return new World(client, this.zone, this.offering, this.key)
   }
 
   async acceleration(): Promise<string> {
@@ -51,9 +62,19 @@ export class World {
   }
 
   async registerTemplate(file: string, set: DeployOptions = {}): Promise<{ id: string; bytes: number }> {
+    const id = await this.startRegister(file, 'tiny', set)
+    const ready = await eventually('the template is ready', async () => {
+      const template = await this.template(id)
+      if (String(template['status']).startsWith('Failed')) throw new Error(String(template['status']))
+      return template['isready'] ? template : null
+    })
+    return { id, bytes: ready['physicalsize'] as number }
+  }
+
+  async startRegister(file: string, name: string, set: DeployOptions = {}): Promise<string> {
     await this.client.call('updateConfiguration', { name: 'allow.register.local.path', value: true })
     const answer = await this.client.call('registerTemplate', {
-      name: 'tiny',
+      name,
       displaytext: 'A small Linux with SSH and a guest agent',
       format: 'QCOW2',
       hypervisor: 'KVM',
@@ -63,13 +84,7 @@ export class World {
       passwordenabled: true,
       ...set,
     })
-    const id = (answer['template'] as Fields[])[0]?.['id'] as string
-    const ready = await eventually('the template is ready', async () => {
-      const template = await this.template(id)
-      if (String(template['status']).startsWith('Failed')) throw new Error(String(template['status']))
-      return template['isready'] ? template : null
-    })
-    return { id, bytes: ready['physicalsize'] as number }
+    return (answer['template'] as Fields[])[0]?.['id'] as string
   }
 
   async template(id: string): Promise<Fields> {
@@ -82,6 +97,11 @@ export class World {
     return template
   }
 
+  async templatesNamed(name: string): Promise<string[]> {
+    const found = await list(this.client, 'listTemplates', 'template', { templatefilter: 'all', name })
+    return found.map(each => each['id'] as string)
+  }
+
   /** Waits until its copies on primary storage are gone too, which nothing may stand on any more. */
   async deleteTemplate(id: string): Promise<void> {
     await this.client.run('deleteTemplate', { id })
@@ -90,7 +110,17 @@ export class World {
 
   async deploy(template: string, name: string, cloneType?: string, set: DeployOptions = {}): Promise<Machine> {
     const begin = performance.now()
-    const result = await this.client.run('deployVirtualMachine', {
+    const result = await this.client.run('deployVirtualMachine', this.#deployment(template, name, cloneType, set))
+    return machineOf(result['virtualmachine'] as Fields, Math.round(performance.now() - begin))
+  }
+
+  /** Asks for a machine without waiting for it: the ids of the machine and its job. */
+  startDeploy(template: string, name: string, cloneType?: string, set: DeployOptions = {}): Promise<Fields> {
+    return this.client.call('deployVirtualMachine', this.#deployment(template, name, cloneType, set))
+  }
+
+  #deployment(template: string, name: string, cloneType: string | undefined, set: DeployOptions): DeployOptions {
+    return {
       zoneid: this.zone,
       serviceofferingid: this.offering,
       templateid: template,
@@ -98,8 +128,7 @@ export class World {
       keypair: 'demo',
       ...(cloneType && { clonetype: cloneType }),
       ...set,
-    })
-    return machineOf(result['virtualmachine'] as Fields, Math.round(performance.now() - begin))
+    }
   }
 
   async machine(id: string): Promise<Machine> {
@@ -108,10 +137,9 @@ export class World {
     return machineOf(found, 0)
   }
 
-  async machines(): Promise<Machine[]> {
-    return (await list(this.client, 'listVirtualMachines', 'virtualmachine', { listall: true })).map(each =>
-      machineOf(each, 0),
-    )
+  async machines(filter: DeployOptions = {}): Promise<Machine[]> {
+    const found = await list(this.client, 'listVirtualMachines', 'virtualmachine', { listall: true, ...filter })
+    return found.map(each => machineOf(each, 0))
   }
 
   async stop({ id }: Pick<Machine, 'id'>, forced = false): Promise<Machine> {
@@ -173,4 +201,81 @@ export async function list(
   parameters: DeployOptions = {},
 ): Promise<Fields[]> {
   return ((await client.call(command, parameters))[object] ?? []) as Fields[]
+}
+
+/** A server on a folder of its own, for the time of a journey; at its end nothing of it is left. */
+export class Cloud {
+  readonly folder: string
+  server: ServerProcess
+  world: World
+
+  private constructor(folder: string, server: ServerProcess, world: World) {
+    this.folder = folder
+    this.server = server
+    this.world = world
+  }
+
+  /** `prepare` finds the folder before the first start. */
+  static async open(prepare: (folder: string) => Promise<void> = async () => {}): Promise<Cloud> {
+    const folder = await mkdtemp(join(tmpdir(), 'ramet-e2e-'))
+    await chmod(folder, 0o711) // machines run as users of their own and pass through
+    await prepare(folder)
+    const server = await startServer(join(folder, 'data'))
+    return new Cloud(folder, server, await World.open(server.client))
+  }
+
+  get dataDir(): string {
+    return join(this.folder, 'data')
+  }
+
+  get logFile(): string {
+    return `${this.dataDir}.log`
+  }
+
+  /** Ends the server by `signal` and starts the next one on the same data. */
+  async restart(signal: NodeJS.Signals): Promise<void> {
+    await this.server.end(signal)
+    this.server = await startServer(this.dataDir)
+    this.world = this.world.at(this.server.client)
+  }
+
+  /** The files of the primary storage. */
+  async layerFiles(): Promise<string[]> {
+    return (await readdir(join(this.dataDir, 'primary/layers'))).toSorted()
+  }
+
+  /** Ids of machines that have a folder. */
+  machineFolders(): Promise<string[]> {
+    return readdir(join(this.dataDir, 'vms'))
+  }
+
+  /** The process of a machine that runs. */
+  async pidOf(machine: string): Promise<number> {
+    return (JSON.parse(await readFile(join(this.dataDir, 'vms', machine, 'machine.json'), 'utf8')) as { pid: number })
+      .pid
+  }
+
+  /** `./ramet WORDS --data-dir …`, without the set-up. */
+  cli(...words: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+    const main = join(import.meta.dirname, '../packages/cli/main.ts')
+    return new Promise(resolve => {
+      execFile(process.execPath, [main, ...words, '--data-dir', this.dataDir], (error, stdout, stderr) =>
+        resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
+      )
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.server.end('SIGTERM')
+    for (const machine of await this.machineFolders()) await this.#endMachine(machine)
+    await rm(this.folder, { recursive: true, force: true })
+  }
+
+  /** What a journey that failed half way has left running. */
+  async #endMachine(machine: string): Promise<void> {
+    const pid = await this.pidOf(machine).catch(() => null)
+    if (pid === null) return
+    const words = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+    if (words.includes(this.dataDir)) process.kill(pid, 'SIGKILL')
+  }
 }

@@ -54,7 +54,7 @@ export function listCommand<P extends Parameters, S>(
     ...spec,
     params,
     isAsync: false,
-    answer: spec.view as View<never>,
+    answer: spec.view,
     async run(app, caller, raw) {
       const page = readPage(readParameters(pageParameters, raw), app.settings)
       const { count, items } = await spec.run({ app, caller, params: readParameters(spec.params, raw), page })
@@ -75,7 +75,7 @@ export function objectCommand<P extends Parameters, S>(
   return {
     ...spec,
     isAsync: false,
-    answer: spec.view as View<never>,
+    answer: spec.view,
     async run(app, caller, raw) {
       const item = await spec.run({ app, caller, params: readParameters(spec.params, raw) })
       return spec.asList ? listAnswer(spec.view, 1, [item]) : { [spec.view.object]: render(spec.view, item) }

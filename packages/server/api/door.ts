@@ -1,7 +1,7 @@
 // The CloudStack API door: one route, any command. Reads the request, finds the command, asks who calls, and wraps what
 // the command answers, or why it does not. Login and logout are commands too, but they also speak of cookies.
 import { asProblem, Problem } from '@ramet/core/problem.ts'
-import type {} from '@fastify/cookie' // gives requests and replies their cookies
+import '@fastify/cookie' // its types give requests and replies their cookies
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { App } from '../app.ts'
 import { authenticate, type Request } from './authenticate.ts'

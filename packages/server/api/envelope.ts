@@ -26,7 +26,8 @@ function xmlFields(fields: Answer): string {
 
 function xmlElement(name: string, value: unknown): string {
   if (value === null || value === undefined) return ''
-  const inner = typeof value === 'object' ? xmlFields(value as Answer) : escapeXml(String(value))
+  const inner =
+    typeof value === 'object' ? xmlFields(value as Answer) : escapeXml(`${value as string | number | boolean}`)
   return `<${name}>${inner}</${name}>`
 }
 

@@ -1,7 +1,7 @@
 // Login sessions: two secrets, one in an HttpOnly cookie that names the session, one that every call repeats as a
 // parameter, so that another site's page cannot call with the cookie alone (cloudstack-api 1.3).
 import { Problem } from '@ramet/core/problem.ts'
-import type {} from '@fastify/cookie' // gives requests and replies their cookies
+import '@fastify/cookie' // its types give requests and replies their cookies
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { App } from '../app.ts'
 import { hashPassword, passwordMatches, randomToken, sha256 } from '../secrets.ts'

@@ -21,7 +21,7 @@ export function invalid(name: string, reason: string): Problem {
   return new Problem('invalid', 'invalid-parameter', `Parameter ${name} ${reason}`)
 }
 
-type Reader<T> = (name: string, text: string) => T | undefined
+type Reader<T> = (name: string, value: string) => T | undefined
 
 interface Optional<T> extends Parameter<T | undefined> {
   /** The same parameter, demanded. */
@@ -31,8 +31,8 @@ interface Optional<T> extends Parameter<T | undefined> {
 function single<T>(type: Parameter<T>['type'], description: string, read: Reader<T>, length = 255): Optional<T> {
   const common = { type, description, length }
   const optional = (name: string, raw: RawParameters) => {
-    const text = raw.get(name)
-    return text === undefined ? undefined : read(name, checked(name, text, length))
+    const given = raw.get(name)
+    return given === undefined ? undefined : read(name, checked(name, given, length))
   }
   const must: Parameter<T> = {
     ...common,
@@ -46,12 +46,15 @@ function single<T>(type: Parameter<T>['type'], description: string, read: Reader
   return { ...common, required: false, read: optional, must }
 }
 
-function checked(name: string, text: string, length: number): string {
-  if (text.length > length) throw invalid(name, `is too long: ${text.length} characters, at most ${length} are allowed`)
-  // biome-ignore lint: control characters are what this looks for
-  if (/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.test(text)) throw invalid(name, 'contains control characters')
-  return text
+function checked(name: string, value: string, length: number): string {
+  if (value.length > length)
+    throw invalid(name, `is too long: ${value.length} characters, at most ${length} are allowed`)
+  if (controlCharacters.test(value)) throw invalid(name, 'contains control characters')
+  return value
 }
+
+// Tab, line feed and carriage return are judged by each type of parameter.
+const controlCharacters = /(?![\t\n\r])\p{Cc}/u
 
 /** Text of one line. */
 export function text(description: string, length = 255): Optional<string> {

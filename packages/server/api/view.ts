@@ -56,6 +56,6 @@ function wireValue(value: unknown): unknown {
 }
 
 /** 2025-01-31T12:00:00+0000: no milliseconds, offset without colon. */
-export function wireDate(date: Date): string {
-  return `${date.toISOString().slice(0, 19)}+0000`
+export function wireDate(moment: Date): string {
+  return `${moment.toISOString().slice(0, 19)}+0000`
 }

@@ -1,6 +1,7 @@
 // Destroys a machine: it is stopped and set aside, its root volume with it. Until it is expunged nothing is lost.
 import type { VmId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
+import type { Tx } from '../store/database.ts'
 import { demandAction, holdVm, moveVm, vmLock } from '../store/vms.ts'
 import { setVolume, volumesOf } from '../store/volumes.ts'
 import { defineJob, nothing } from './define-job.ts'
@@ -48,11 +49,15 @@ export const destroyVm = defineJob<DestroyVm>({
     do: async ({ tx, input, jobs, job }) => {
       const vm = await moveVm(tx, input.vm, 'DestroyRequested')
       // A machine in Error holds nothing worth keeping: it goes at once, as upstream's state machine says.
-      if (vm.state === 'Expunging') return void (await jobs.start(tx, expungeVm, input, originOf(job)))
-      for (const volume of await volumesOf(tx, input.vm)) {
-        if (volume.type === 'ROOT') await setVolume(tx, volume.id, { state: 'Destroy' })
-        else await setVolume(tx, volume.id, { vm_id: null, device_id: null, attached: null })
-      }
+      if (vm.state === 'Expunging') await jobs.start(tx, expungeVm, input, originOf(job))
+      else await setVolumesAside(tx, input.vm)
     },
     undo: nothing('nothing follows it'),
   })
+
+async function setVolumesAside(tx: Tx, vm: VmId): Promise<void> {
+  for (const volume of await volumesOf(tx, vm)) {
+    if (volume.type === 'ROOT') await setVolume(tx, volume.id, { state: 'Destroy' })
+    else await setVolume(tx, volume.id, { vm_id: null, device_id: null, attached: null })
+  }
+}

@@ -187,7 +187,7 @@ describe('every job', () => {
         const input = await arrange(lab)
         await quiet(lab)
         const earlier = await inventory(lab)
-        await useInstead(lab, failingAt(definition as JobDefinition, step.name))
+        await useInstead(lab, failingAt(definition, step.name))
         const job = await run(lab, definition as unknown as JobDefinition<unknown>, input)
         assert.equal(job.state, 'failed', `it is ${job.state}: ${job.problem?.message}`)
         assert.match(job.problem?.message ?? '', /made to fail/)
@@ -198,7 +198,7 @@ describe('every job', () => {
     test(`${kind} may do every act twice`, async () => {
       await useInstead(lab, null)
       const input = await arrange(lab)
-      await useInstead(lab, doneTwice(definition as JobDefinition))
+      await useInstead(lab, doneTwice(definition))
       const job = await run(lab, definition as unknown as JobDefinition<unknown>, input)
       assert.equal(job.state, 'done', job.problem?.message)
     })
@@ -207,7 +207,7 @@ describe('every job', () => {
       await useInstead(lab, null)
       const input = await arrange(lab)
       const last = definition.steps.at(-1)?.name ?? ''
-      await useInstead(lab, failingAt(doneTwice(definition as JobDefinition), last))
+      await useInstead(lab, failingAt(doneTwice(definition), last))
       const job = await run(lab, definition as unknown as JobDefinition<unknown>, input)
       assert.equal(job.state, 'failed', job.problem?.message)
     })

@@ -16,13 +16,14 @@ export interface DataDirectoryLock {
 
 const taken = 75 // what we tell flock to exit with; its other failures have codes of their own
 
-export async function lockDataDirectory(directory: string): Promise<DataDirectoryLock> {
+/** Waits `patienceSeconds` for a holder to go: the helper of a server that was just killed needs a moment. */
+export async function lockDataDirectory(directory: string, patienceSeconds = 2): Promise<DataDirectoryLock> {
   await mkdir(directory, { recursive: true, mode: 0o711 })
   const file = join(directory, 'server.lock')
   await writeFile(file, '', { flag: 'a' })
   await chmod(file, 0o600) // whoever may read a file may lock it, and so keep us out
 
-  const helper = startHelper(file)
+  const helper = startHelper(file, patienceSeconds)
   const exit = once(helper, 'exit')
   helper.stdin.on('error', () => {}) // a helper that was refused leaves a broken pipe; its exit code says why
   helper.stdin.write('held\n') // cat's echo tells that the lock is ours
@@ -44,9 +45,8 @@ export async function lockDataDirectory(directory: string): Promise<DataDirector
   }
 }
 
-/** Waits two seconds for the helper of a server that has just been killed. */
-function startHelper(file: string) {
-  const flock = ['flock', '--timeout=2', `--conflict-exit-code=${taken}`, '--no-fork', file, 'cat']
+function startHelper(file: string, patienceSeconds: number) {
+  const flock = ['flock', `--timeout=${patienceSeconds}`, `--conflict-exit-code=${taken}`, '--no-fork', file, 'cat']
   // Detached, as Ctrl-C in a terminal must not take the lock from a server that is still closing its work.
   return spawn('setpriv', ['--pdeathsig=KILL', ...flock], { stdio: ['pipe', 'pipe', 'inherit'], detached: true })
 }

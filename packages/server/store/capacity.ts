@@ -44,8 +44,8 @@ export async function hostRooms(db: Db, { cpu }: Factors): Promise<HostRoom[]> {
     id: row.id,
     name: row.name,
     up: row.state === 'Up' && row.resource_state === 'Enabled',
-    cpuFree: row.cpus * cpu - Number(row.cpus_used ?? 0),
-    memoryFreeMib: row.memory_mib - Number(row.memory_used ?? 0),
+    cpuFree: row.cpus * cpu - (row.cpus_used ?? 0),
+    memoryFreeMib: row.memory_mib - (row.memory_used ?? 0),
     pools: pools.filter(pool => pool.cluster_id === row.cluster_id).map(pool => pool.id),
   }))
 }
@@ -56,7 +56,7 @@ export async function poolRooms(db: Db, { reservePercent }: Factors): Promise<Po
     .selectFrom('storage_pool')
     .leftJoin('layer', join => join.onRef('layer.pool_id', '=', 'storage_pool.id').on('layer.state', '=', 'creating'))
     .select(['storage_pool.id', 'storage_pool.name', 'storage_pool.state', 'total_bytes', 'free_bytes'])
-    .select(eb => eb.fn.sum<number | null>('layer.allocated_bytes').as('reserved'))
+    .select(eb => eb.fn.sum<string | null>('layer.allocated_bytes').as('reserved'))
     .groupBy('storage_pool.id')
     .execute()
   return rows.map(row => ({

@@ -1,5 +1,6 @@
 // Tells whoever listens what changed, as soon as it is committed, by whichever server: PostgreSQL's notifications
 // (schema.sql, `tell_change`), received on one connection of its own that is made anew when it breaks.
+import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import type { Log } from '../log.ts'
 
@@ -20,31 +21,31 @@ export interface Changes {
 export async function watchChanges(url: string, log: Log): Promise<Changes> {
   const listeners = new Set<(change: Change) => void>()
   let closed = false
-  let client = await connect()
+  let client = await open()
 
-  async function connect(): Promise<pg.Client> {
+  async function open(): Promise<pg.Client> {
     const next = new pg.Client({ connectionString: url, application_name: 'ramet changes' })
     next.on('notification', ({ payload }) => {
       if (payload) for (const listener of listeners) listener(JSON.parse(payload) as Change)
     })
-    next.on('error', error => log.warn({ err: error }, 'lost the connection that tells changes'))
-    next.on('end', () => {
-      if (!closed) setTimeout(reconnect, 500).unref()
-    })
+    next.on('error', error => log.warn({ err: error }, 'the connection that tells changes has a problem'))
     await next.connect()
     await next.query('listen ramet_change')
+    next.once('end', () => void reopen())
     return next
   }
 
-  function reconnect(): void {
-    connect().then(
-      next => {
-        client = next
-      },
-      () => {
-        if (!closed) setTimeout(reconnect, 500).unref()
-      },
-    )
+  /** Tries until it works; what changed meanwhile is not told, and everybody who listens also looks now and then. */
+  async function reopen(): Promise<void> {
+    while (!closed) {
+      try {
+        client = await open()
+        return
+      } catch (error) {
+        log.warn({ err: error }, 'changes are not told for now')
+        await delay(500)
+      }
+    }
   }
 
   return {

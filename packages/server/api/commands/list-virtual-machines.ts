@@ -3,7 +3,7 @@ import { isAdmin } from '../caller.ts'
 import { listCommand } from '../command.ts'
 import { narrowToOwner, ownershipParameters } from '../ownership.ts'
 import { containing } from '../paging.ts'
-import { flag, id, list, text } from '../parameters.ts'
+import { id, list, text } from '../parameters.ts'
 import { pageOf } from '../query.ts'
 import { virtualMachineView } from '../views/virtual-machine.ts'
 

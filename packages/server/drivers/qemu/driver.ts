@@ -13,7 +13,7 @@ import { Machines } from './machines.ts'
 import { defaultUidBase } from './options.ts'
 import type { QemuOptions } from './options.ts'
 import { privilegesOf, server } from './privileges.ts'
-import { makeRamDirectory } from './ram.ts'
+import { dropRamDirectory } from './ram.ts'
 import { openPassage, requireReachable } from './reachable.ts'
 
 export type { QemuOptions } from './options.ts'
@@ -26,7 +26,6 @@ export async function qemuDriver(options: QemuOptions): Promise<Driver> {
   await chmod(runDirectory, 0o711)
   await openPassage(dirname(runDirectory), privileges)
   await requireReachable(runDirectory, privileges)
-  await makeRamDirectory(ramDirectory(runDirectory))
   const installed = await findInstalled()
   const accelerator = await chooseAccelerator(options, installed, privileges.stranger)
   const machines = new Machines({ runDirectory, installed, accelerator, privileges, log })
@@ -38,6 +37,9 @@ export async function qemuDriver(options: QemuOptions): Promise<Driver> {
     layers: qemuLayers(privileges),
     machines: machines.calls,
     onPowerChange: listener => machines.listen(listener),
-    close: async () => machines.close(),
+    async close() {
+      machines.close()
+      await dropRamDirectory(ramDirectory(runDirectory))
+    },
   }
 }

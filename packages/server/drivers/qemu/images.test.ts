@@ -49,7 +49,8 @@ describe('inspection of images', () => {
   const header = async (name: string, offset: number, bytes: Buffer) => {
     await img('convert', '-O', 'qcow2', at('good.qcow2'), at(name))
     const file = await open(at(name), 'r+')
-    await file.write(bytes, 0, bytes.length, offset).finally(() => file.close())
+    await file.write(bytes, 0, bytes.length, offset)
+    await file.close()
   }
   const descriptor = (extent: string, type: string) =>
     `# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=ffffffff\ncreateType="${type}"\n${extent}\n`

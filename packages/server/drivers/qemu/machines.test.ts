@@ -111,7 +111,7 @@ describe('machines on QEMU', () => {
   test('when a machine is off, only its folder is left, and nothing when it is discarded', async () => {
     const spec = await aRunning()
     await made.driver.machines.stop(spec.vm, 0, never)
-    assert.deepEqual((await readdir(folderOf(spec).path)).sort(), ['console.log', 'qemu.log', 'run', 'seed.iso'])
+    assert.deepEqual((await readdir(folderOf(spec).path)).toSorted(), ['console.log', 'qemu.log', 'run', 'seed.iso'])
     assert.deepEqual(await readdir(ramDirectory(made.runDirectory)), [])
     await made.driver.machines.discard(spec.vm)
     await assert.rejects(stat(folderOf(spec).path), { code: 'ENOENT' })
@@ -305,5 +305,7 @@ describe('machines on QEMU', () => {
     await sleep(50)
     assert.deepEqual(await made.driver.machines.list(), [])
     assert.deepEqual(await readdir(ramDirectory(made.runDirectory)), [])
+    await made.driver.close()
+    await assert.rejects(stat(ramDirectory(made.runDirectory)), { code: 'ENOENT' })
   })
 })

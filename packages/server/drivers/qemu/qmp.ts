@@ -51,18 +51,25 @@ export class Qmp {
   /** Fulfils after the handshake; `limitMs` is for a QEMU that listens and never gets to answering. */
   static async connect(path: string, onEvent: (event: QmpEvent) => void, limitMs: number): Promise<Qmp> {
     const waiters = new Map<number, Waiter>()
+    const greeted = Promise.withResolvers<boolean>()
     const socket = await openJsonSocket(path, message => {
-      if (typeof message['event'] === 'string') onEvent({ event: message['event'], data: asMessage(message['data']) })
+      if ('QMP' in message) greeted.resolve(true)
+      else if (typeof message['event'] === 'string')
+        onEvent({ event: message['event'], data: asMessage(message['data']) })
       else answer(waiters, message)
     })
     const qmp = new Qmp(socket, waiters)
+    const timer = setTimeout(() => qmp.close(), limitMs)
     try {
-      // Not waiting for the greeting: QEMU reads what came meanwhile, in order.
+      // The greeting comes from a thread of the monitor's own, long before the machine is made. The reply comes after.
+      if (!(await Promise.race([greeted.promise, socket.closed]))) throw silent()
       await qmp.execute('qmp_capabilities', {}, limitMs)
       return qmp
     } catch (error) {
       qmp.close()
       throw error
+    } finally {
+      clearTimeout(timer)
     }
   }
 

@@ -26,7 +26,11 @@ async function withVolume(volume: Uint8Array, use: (file: string) => Promise<voi
   const folder = await mkdtemp(join(tmpdir(), 'ramet-s-'))
   const file = join(folder, 'seed.iso')
   await writeFile(file, volume)
-  await use(file).finally(() => rm(folder, { recursive: true }))
+  try {
+    await use(file)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
 }
 
 test('isoinfo finds the label, the names and the files', { skip: !hasIsoinfo }, async () => {

@@ -1,0 +1,17 @@
+// What a benchmark is.
+import type { BenchServer } from './bench-server.ts'
+import type { Figure } from './measure.ts'
+
+export interface Benchmark {
+  readonly name: string
+  /** One line: what is measured, and against what. */
+  readonly about: string
+  readonly rounds: number
+  run(server: BenchServer, rounds: number): Promise<Result>
+}
+
+export interface Result {
+  readonly figures: readonly Figure[]
+  /** What a reader must know to believe them; not printed with --json. */
+  readonly notes: readonly string[]
+}

@@ -1,0 +1,131 @@
+// The peer: libvirt, by its daemon started here on a socket of its own and by virsh, as an operator would script it.
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+const environment = { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin`, LC_ALL: 'C' }
+
+export interface Libvirt {
+  readonly version: string
+  virsh(...args: string[]): Promise<string>
+  close(): Promise<void>
+}
+
+export async function startLibvirt(folder: string): Promise<Libvirt> {
+  await mkdir(folder, { recursive: true })
+  await writeFile(join(folder, 'libvirtd.conf'), `unix_sock_dir = "${folder}"\nauth_unix_rw = "none"\nauth_unix_ro = "none"\n`)
+  // virtlogd keeps guests' console logs; where one runs already, a second ends at once and the first is used.
+  const daemons = [
+    daemon('virtlogd', ['-p', join(folder, 'virtlogd.pid')]),
+    daemon('libvirtd', ['-f', join(folder, 'libvirtd.conf'), '-p', join(folder, 'libvirtd.pid')]),
+  ]
+  const uri = `qemu+unix:///system?socket=${folder}/libvirt-sock`
+  const virsh = async (...args: string[]) => (await run('virsh', ['-q', '-c', uri, ...args], { env: environment })).stdout.trim()
+  for (let attempt = 0; ; attempt += 1) {
+    const version = await virsh('version').catch(error => {
+      if (attempt === 100) throw new Error('libvirtd does not answer', { cause: error })
+      return null
+    })
+    if (version !== null) return { version: /libvirt \d\S+/.exec(version)?.[0] ?? version, virsh, close: () => end(daemons) }
+    await delay(100)
+  }
+}
+
+function daemon(program: string, args: readonly string[]): ChildProcess {
+  return spawn(program, args, { stdio: 'ignore', env: environment }).on('error', () => {})
+}
+
+async function end(daemons: readonly ChildProcess[]): Promise<void> {
+  for (const child of daemons) if (child.exitCode === null && child.kill('SIGTERM')) await once(child, 'exit')
+}
+
+/** One domain, defined and started anew each time, on an overlay over `base`. */
+export class LibvirtMachine {
+  readonly #libvirt: Libvirt
+  readonly #folder: string
+  readonly #base: string
+  readonly name = `ramet-bench-${process.pid}`
+  readonly xml: string
+
+  private constructor(libvirt: Libvirt, folder: string, base: string, args: readonly string[]) {
+    this.#libvirt = libvirt
+    this.#folder = folder
+    this.#base = base
+    this.xml = domainXml(this.name, folder, args)
+  }
+
+  /** A twin of the machine that `args` start. libvirt gives disks to a user of its own, so it gets files of its own. */
+  static async prepare(libvirt: Libvirt, folder: string, base: string, args: readonly string[]): Promise<LibvirtMachine> {
+    await chmod(folder, 0o711)
+    await run('cp', ['--sparse=always', base, join(folder, 'base.qcow2')])
+    await run('cp', [/"filename":"([^"]+seed\.iso)"/.exec(args.join(' '))?.[1] ?? '', join(folder, 'seed.iso')])
+    const machine = new LibvirtMachine(libvirt, folder, join(folder, 'base.qcow2'), args)
+    await writeFile(machine.#file, machine.xml)
+    return machine
+  }
+
+  get #file(): string {
+    return join(this.#folder, 'domain.xml')
+  }
+
+  get #overlay(): string {
+    return join(this.#folder, 'overlay.qcow2')
+  }
+
+  /** One virsh for both commands, which is faster than one for each. */
+  async start(): Promise<void> {
+    await run('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', this.#base, this.#overlay])
+    await this.#libvirt.virsh(`define ${this.#file}; start ${this.name}`)
+  }
+
+  async remove(): Promise<void> {
+    for (const command of ['destroy', 'undefine']) await this.#libvirt.virsh(command, this.name).catch(() => {})
+    await rm(this.#overlay, { force: true })
+  }
+
+  /** The command line that libvirt made of it. */
+  async arguments(): Promise<string> {
+    const pid = (await readFile(`/run/libvirt/qemu/${this.name}.pid`, 'utf8')).trim()
+    return (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0').join(' ').trim()
+  }
+}
+
+function domainXml(name: string, folder: string, args: readonly string[]): string {
+  const after = (flag: string) => (args[args.indexOf(flag) + 1] ?? '').split(',')[0] ?? ''
+  const rootPorts = args.filter(each => each.startsWith('pcie-root-port,')).length
+  return `<domain type='qemu'>
+  <name>${name}</name>
+  <genid/>
+  <memory unit='MiB'>${parseInt(after('-m'), 10)}</memory>
+  <memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>
+  <vcpu>${after('-smp')}</vcpu>
+  <os><type arch='x86_64' machine='${after('-machine')}'>hvm</type></os>
+  <features><acpi/></features>
+  <cpu mode='maximum'/>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='qcow2' discard='unmap' detect_zeroes='unmap'/>
+      <source file='${folder}/overlay.qcow2'/><target dev='vda' bus='virtio'/><boot order='1'/>
+    </disk>
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='raw'/><source file='${folder}/seed.iso'/><target dev='vdb' bus='virtio'/><readonly/>
+    </disk>
+    <controller type='usb' model='none'/>
+    <controller type='pci' model='pcie-root'/>
+${`    <controller type='pci' model='pcie-root-port'/>\n`.repeat(rootPorts)}    <controller type='virtio-serial'/>
+    <interface type='user'><model type='virtio'/></interface>
+    <serial type='file'><source path='${folder}/console.log'/></serial>
+    <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
+    <graphics type='vnc'><listen type='socket'/></graphics>
+    <video><model type='vga'/></video>
+    <rng model='virtio'><backend model='builtin'/></rng>
+    <memballoon model='none'/>
+  </devices>
+</domain>
+`
+}

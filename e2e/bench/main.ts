@@ -1,0 +1,48 @@
+// `ramet bench [NAME] [--json] [--rounds N]`: measures what docs promise, on real machines of a server of its own.
+import { cpus } from 'node:os'
+import { parseArgs } from 'node:util'
+import { BenchServer } from './bench-server.ts'
+import type { Benchmark, Result } from './benchmark.ts'
+import { deployBurst } from './deploy-burst.ts'
+import { fullClone } from './full-clone.ts'
+import { linkedCloneBytes } from './linked-clone-bytes.ts'
+import { linkedClone } from './linked-clone.ts'
+import { table } from './table.ts'
+
+const benchmarks: readonly Benchmark[] = [linkedClone, fullClone, linkedCloneBytes, deployBurst]
+
+/** 0 when every promise that was measured is kept. */
+export async function bench(args: readonly string[]): Promise<number> {
+  const { names, json, rounds } = read(args)
+  const chosen = names.length === 0 ? benchmarks : benchmarks.filter(({ name }) => names.includes(name))
+  const server = await BenchServer.start()
+  try {
+    const results: Result[] = []
+    const say = (line: string) => void (json || process.stdout.write(`${line}\n`))
+    say(`Guests run under ${(await server.world.acceleration()).toUpperCase()} on ${cpus().length} processors.`)
+    for (const benchmark of chosen) {
+      say(`\n${benchmark.name}: ${benchmark.about}`)
+      const result = await benchmark.run(server, rounds ?? benchmark.rounds)
+      results.push(result)
+      for (const note of result.notes) say(note)
+    }
+    const figures = results.flatMap(result => result.figures)
+    process.stdout.write(json ? `${JSON.stringify(figures)}\n` : `\n${table(figures)}\n`)
+    return figures.some(({ pass }) => pass === false) ? 1 : 0
+  } finally {
+    await server.close()
+  }
+}
+
+function read(args: readonly string[]) {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { json: { type: 'boolean' }, rounds: { type: 'string' } },
+  })
+  const unknown = positionals.find(each => !benchmarks.some(({ name }) => name === each))
+  if (unknown) throw new Error(`There is no benchmark "${unknown}"; there are ${benchmarks.map(({ name }) => name).join(', ')}`)
+  const rounds = values.rounds === undefined ? undefined : Number(values.rounds)
+  if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0)) throw new Error('--rounds wants a number from 1 on')
+  return { names: positionals, json: values.json ?? false, rounds }
+}

@@ -1,0 +1,103 @@
+// One lane a kind of job: how it is brought about on a real server, in which two ways it may go (through, or failing near
+// its end and being undone), and how what is left is cleared away by ordinary commands.
+import type { World } from '../world.ts'
+
+export interface Lane {
+  readonly kind: string
+  /** Makes what the job needs, and returns the calls that start it and that clear up after it. */
+  arrange(world: World, image: string): Promise<Attempt>
+  /** Where the job is made to fail so that its undo is tried too; absent where nothing is undone. */
+  readonly failAt?: string
+}
+
+export interface Attempt {
+  /** Starts the job; may be cut off by the crash. */
+  start(): Promise<unknown>
+  /** Clears away whatever the job left, on the server that came after. */
+  clear(world: World): Promise<unknown>
+}
+
+let count = 0
+const name = () => `crash-${++count}`
+
+async function template(world: World, image: string): Promise<string> {
+  return (await world.registerTemplate(image, { name: name(), passwordenabled: false })).id
+}
+
+/** A machine, and how it and its template are cleared away in whatever state they are. */
+async function machine(world: World, image: string, command: string, parameters: Record<string, boolean>, prepare?: (id: string) => Promise<unknown>): Promise<Attempt> {
+  const from = await template(world, image)
+  const { id } = await world.deploy(from, name())
+  await prepare?.(id)
+  return { start: () => world.client.call(command, { id, ...parameters }), clear: later => clear(later, from) }
+}
+
+/** Removes what was made from the template, and the template, as far as they are there. */
+async function clear(world: World, templateId: string): Promise<void> {
+  for (const each of await world.machines({ templateid: templateId })) await world.expunge(each)
+  const { removed } = await world.template(templateId)
+  if (!removed) await world.deleteTemplate(templateId)
+  await world.quiet()
+}
+
+export const lanes: readonly Lane[] = [
+  {
+    kind: 'deploy-vm',
+    failAt: 'note-running/done/before',
+    async arrange(world, image) {
+      const from = await template(world, image)
+      await world.deploy(from, name()) // so that the template's copy is there
+      return { start: () => world.startDeploy(from, name()), clear: later => clear(later, from) }
+    },
+  },
+  {
+    kind: 'prepare-template',
+    failAt: 'publish/done/before',
+    async arrange(world, image) {
+      const from = await template(world, image)
+      return {
+        start: () => world.client.call('prepareTemplate', { zoneid: world.zone, templateid: from }),
+        clear: later => clear(later, from),
+      }
+    },
+  },
+  {
+    kind: 'register-template',
+    failAt: 'publish/done/before',
+    async arrange(world, image) {
+      const label = name()
+      return {
+        start: () => world.startRegister(image, label),
+        async clear(later) {
+          for (const id of await later.templatesNamed(label)) await later.deleteTemplate(id)
+        },
+      }
+    },
+  },
+  {
+    kind: 'delete-template',
+    async arrange(world, image) {
+      const from = await template(world, image)
+      await world.expunge(await world.deploy(from, name())) // leaves the template's copy behind
+      return { start: () => world.client.call('deleteTemplate', { id: from }), clear: later => clear(later, from) }
+    },
+  },
+  {
+    kind: 'remove-layer',
+    async arrange(world, image) {
+      const from = await template(world, image)
+      const { id } = await world.deploy(from, name(), 'linked')
+      await world.deleteTemplate(from)
+      return { start: () => world.client.call('destroyVirtualMachine', { id, expunge: true }), clear: later => clear(later, from) }
+    },
+  },
+  { kind: 'stop-vm', failAt: 'note-stopped/done/before', arrange: (world, image) => machine(world, image, 'stopVirtualMachine', { forced: true }) },
+  {
+    kind: 'start-vm',
+    failAt: 'note-running/done/before',
+    arrange: (world, image) => machine(world, image, 'startVirtualMachine', {}, id => world.stop({ id }, true)),
+  },
+  { kind: 'reboot-vm', failAt: 'note-running/done/before', arrange: (world, image) => machine(world, image, 'rebootVirtualMachine', { forced: true }) },
+  { kind: 'destroy-vm', failAt: 'set-aside/done/before', arrange: (world, image) => machine(world, image, 'destroyVirtualMachine', { forced: true }) },
+  { kind: 'expunge-vm', arrange: (world, image) => machine(world, image, 'destroyVirtualMachine', { expunge: true }) },
+]
