@@ -219,8 +219,11 @@ describe('a linked and a full clone of one template', { timeout: 600_000 }, () =
   })
 
   test('the linked clone starts and the full clone reboots without the template, their data intact', async () => {
+    const bootOf = (machine: Machine) => world().ssh(machine, 'cat /proc/sys/kernel/random/boot_id')
+    const boot = await bootOf(full)
     ;[linked, full] = await Promise.all([world().start(linked), world().reboot(full)])
     await Promise.all([linked, full].map(machine => world().awaitSsh(machine)))
+    assert.notEqual(await bootOf(full), boot)
     for (const machine of [linked, full])
       assert.equal(await world().ssh(machine, `cat /root/mine-${machine.name}`), machine.name)
   })

@@ -6,6 +6,7 @@ import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Client } from '@ramet/client/client.ts'
+import { ramDirectory } from '@ramet/server/drivers/qemu/machine-folder.ts'
 import { eventually } from '@ramet/server/testing/eventually.ts'
 import { type ServerProcess, startServer } from './server-process.ts'
 import { awaitSsh, type KeyPair, makeKeyPair, ssh } from './ssh.ts'
@@ -268,7 +269,8 @@ export class Cloud {
   async close(): Promise<void> {
     await this.server.end('SIGTERM')
     for (const machine of await this.machineFolders()) await this.#endMachine(machine)
-    await rm(this.folder, { recursive: true, force: true })
+    for (const folder of [this.folder, ramDirectory(join(this.dataDir, 'vms'))])
+      await rm(folder, { recursive: true, force: true })
   }
 
   /** What a journey that failed half way has left running. */

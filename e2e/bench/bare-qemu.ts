@@ -20,13 +20,13 @@ export interface BareMachine {
   remove(): Promise<void>
 }
 
-/** A machine's command line, as the kernel tells it. */
-export async function argumentsOf(machine: string): Promise<string[]> {
+/** The command line of the QEMU that `wanted` knows, as the kernel tells it. */
+export async function argumentsWhere(wanted: (args: readonly string[]) => boolean): Promise<string[]> {
   for (const pid of (await readdir('/proc')).filter(name => /^\d+$/.test(name))) {
     const args = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0').slice(0, -1)
-    if (args[args.indexOf('-uuid') + 1] === machine && args[0]?.includes('qemu-system')) return args
+    if (args[0]?.includes('qemu-system') && wanted(args)) return args
   }
-  throw new Error(`no process runs machine ${machine}`)
+  throw new Error('the process that was just started is not to be found')
 }
 
 /** Like the machine that `args` are of, with files in `folder` instead of its own. Made while that machine still exists. */
@@ -54,7 +54,9 @@ function moved(args: readonly string[], folder: string) {
   const lock = args[args.indexOf('-pidfile') + 1] ?? ''
   const oldFolder = lock.replace(/\/run\/lock$/, '')
   const ram = /mem-path=([^,]+)/.exec(args.join(' '))?.[1] ?? ''
-  const [base = '', tip = ''] = [...args.join(' ').matchAll(/"filename":"([^"]+\.qcow2)"/g)].map(match => match[1] ?? '')
+  const [base = '', tip = ''] = [...args.join(' ').matchAll(/"filename":"([^"]+\.qcow2)"/g)].map(
+    match => match[1] ?? '',
+  )
   if (!oldFolder || !ram || !tip) throw new Error(`an unfamiliar command line: ${args.join(' ')}`)
   const overlay = join(folder, 'overlay.qcow2')
   const argv = args.map(each =>
@@ -65,7 +67,14 @@ function moved(args: readonly string[], folder: string) {
       .replace(ram, `${ram}.bare`)
       .replace(/(id=(qmp|agent)),fd=\d+/, `$1,path=${folder}/$2.sock`),
   )
-  return { argv, overlay, base, ram: `${ram}.bare`, lock: lock.replace(oldFolder, folder), seed: `${oldFolder}/seed.iso` }
+  return {
+    argv,
+    overlay,
+    base,
+    ram: `${ram}.bare`,
+    lock: lock.replace(oldFolder, folder),
+    seed: `${oldFolder}/seed.iso`,
+  }
 }
 
 async function untilRunning(path: string, child: ChildProcess): Promise<void> {

@@ -61,7 +61,12 @@ export class BenchServer {
     return this.#onPool(id)
   }
 
-  async deploy(template: string, name: string, cloneType: 'linked' | 'full', set: DeployOptions = {}): Promise<Deployed> {
+  async deploy(
+    template: string,
+    name: string,
+    cloneType: 'linked' | 'full',
+    set: DeployOptions = {},
+  ): Promise<Deployed> {
     const { client, zone, offering } = this.world
     const begin = performance.now()
     const { id, jobid } = await client.call('deployVirtualMachine', {

@@ -27,7 +27,11 @@ export const deployBurst: Benchmark = {
       figures: [
         figure(`deploy-burst: ${machines} machines`, 'ms', walls),
         figure('deploy-burst: each, from the common start', 'ms', each),
-        figure('deploy-burst: per machine', 'ms', walls.map(wall => wall / machines)),
+        figure(
+          'deploy-burst: per machine',
+          'ms',
+          walls.map(wall => wall / machines),
+        ),
       ],
       notes: [`on ${cpus().length} processors`],
     }

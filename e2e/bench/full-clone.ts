@@ -44,7 +44,9 @@ export const fullClone: Benchmark = {
         figure('full-clone', 'ms', ours, { floor: series.of('convert'), limit: 1.2 }),
         figure('full-clone against convert + fsync', 'ms', ours, { floor: series.of('fsync'), limit: 1.2 }),
       ],
-      notes: ['Ours is on the disk (fsync of file and folder) when the job ends; the second figure gives convert the same duty.'],
+      notes: [
+        'Ours is on the disk (fsync of file and folder) when the job ends; the second figure gives convert the same duty.',
+      ],
     }
   },
 }
@@ -58,7 +60,8 @@ async function bigTemplate(server: BenchServer): Promise<{ template: string; bas
   const template = await server.register(image, 'data')
   await rm(image)
   const [base] = (await server.layerFiles()).filter(file => !before.has(file))
-  if (!base || (await stat(base)).size < dataMib * mib) throw new Error(`the template's copy is not to be found: ${base}`)
+  if (!base || (await stat(base)).size < dataMib * mib)
+    throw new Error(`the template's copy is not to be found: ${base}`)
   await run('sync')
   return { template, base }
 }
@@ -67,7 +70,8 @@ async function writeRandom(path: string): Promise<void> {
   const file = await open(path, 'wx')
   try {
     const piece = Buffer.alloc(16 * mib)
-    for (let at = 0; at < dataMib * mib; at += piece.length) await file.write(randomFillSync(piece), 0, piece.length, at)
+    for (let at = 0; at < dataMib * mib; at += piece.length)
+      await file.write(randomFillSync(piece), 0, piece.length, at)
     await file.truncate(diskMib * mib)
   } finally {
     await file.close()

@@ -1,10 +1,11 @@
 // The peer: libvirt, by its daemon started here on a socket of its own and by virsh, as an operator would script it.
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { argumentsWhere } from './bare-qemu.ts'
 
 const run = promisify(execFile)
 const environment = { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin`, LC_ALL: 'C' }
@@ -15,32 +16,44 @@ export interface Libvirt {
   close(): Promise<void>
 }
 
-export async function startLibvirt(folder: string): Promise<Libvirt> {
+export async function startLibvirt(folder: string, acceleration: string): Promise<Libvirt> {
   await mkdir(folder, { recursive: true })
-  await writeFile(join(folder, 'libvirtd.conf'), `unix_sock_dir = "${folder}"\nauth_unix_rw = "none"\nauth_unix_ro = "none"\n`)
-  // virtlogd keeps guests' console logs; where one runs already, a second ends at once and the first is used.
-  const daemons = [
-    daemon('virtlogd', ['-p', join(folder, 'virtlogd.pid')]),
-    daemon('libvirtd', ['-f', join(folder, 'libvirtd.conf'), '-p', join(folder, 'libvirtd.pid')]),
-  ]
+  await writeFile(
+    join(folder, 'libvirtd.conf'),
+    `unix_sock_dir = "${folder}"\nauth_unix_rw = "none"\nauth_unix_ro = "none"\n`,
+  )
+  await writeFile(join(folder, 'no-kvm'), '', { mode: 0 })
+  // Half usable, as in many containers, /dev/kvm makes libvirtd probe QEMU anew at every call, for 20 s.
+  const hideKvm = acceleration === 'kvm' ? '' : `[ ! -e /dev/kvm ] || mount --bind ${folder}/no-kvm /dev/kvm; `
+  const daemons = inProcessesOfTheirOwn(
+    `${hideKvm}virtlogd -p ${folder}/virtlogd.pid & libvirtd -f ${folder}/libvirtd.conf -p ${folder}/libvirtd.pid & wait`,
+  )
   const uri = `qemu+unix:///system?socket=${folder}/libvirt-sock`
-  const virsh = async (...args: string[]) => (await run('virsh', ['-q', '-c', uri, ...args], { env: environment })).stdout.trim()
+  const virsh = async (...args: string[]) =>
+    (await run('virsh', ['-q', '-c', uri, ...args], { env: environment })).stdout.trim()
   for (let attempt = 0; ; attempt += 1) {
     const version = await virsh('version').catch(error => {
       if (attempt === 100) throw new Error('libvirtd does not answer', { cause: error })
       return null
     })
-    if (version !== null) return { version: /libvirt \d\S+/.exec(version)?.[0] ?? version, virsh, close: () => end(daemons) }
+    if (version !== null)
+      return { version: /libvirt \d\S+/.exec(version)?.[0] ?? version, virsh, close: () => end(daemons) }
     await delay(100)
   }
 }
 
-function daemon(program: string, args: readonly string[]): ChildProcess {
-  return spawn(program, args, { stdio: 'ignore', env: environment }).on('error', () => {})
+/**
+ * In PID and mount namespaces, where the first process is the shell: it collects ended processes at once, and takes all with it when it
+ * ends. Under a first process that is slow at that, as in many containers, libvirtd waits for seconds for its probes of
+ * QEMU to be gone, which would flatter us.
+ */
+function inProcessesOfTheirOwn(script: string): ChildProcess {
+  const args = ['--fork', '--pid', '--mount-proc', '--kill-child', 'sh', '-c', script]
+  return spawn('unshare', args, { stdio: 'ignore', env: environment })
 }
 
-async function end(daemons: readonly ChildProcess[]): Promise<void> {
-  for (const child of daemons) if (child.exitCode === null && child.kill('SIGTERM')) await once(child, 'exit')
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode === null && child.kill('SIGTERM')) await once(child, 'exit')
 }
 
 /** One domain, defined and started anew each time, on an overlay over `base`. */
@@ -59,7 +72,12 @@ export class LibvirtMachine {
   }
 
   /** A twin of the machine that `args` start. libvirt gives disks to a user of its own, so it gets files of its own. */
-  static async prepare(libvirt: Libvirt, folder: string, base: string, args: readonly string[]): Promise<LibvirtMachine> {
+  static async prepare(
+    libvirt: Libvirt,
+    folder: string,
+    base: string,
+    args: readonly string[],
+  ): Promise<LibvirtMachine> {
     await chmod(folder, 0o711)
     await run('cp', ['--sparse=always', base, join(folder, 'base.qcow2')])
     await run('cp', [/"filename":"([^"]+seed\.iso)"/.exec(args.join(' '))?.[1] ?? '', join(folder, 'seed.iso')])
@@ -89,15 +107,15 @@ export class LibvirtMachine {
 
   /** The command line that libvirt made of it. */
   async arguments(): Promise<string> {
-    const pid = (await readFile(`/run/libvirt/qemu/${this.name}.pid`, 'utf8')).trim()
-    return (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0').join(' ').trim()
+    return (await argumentsWhere(args => args.some(each => each.startsWith(`guest=${this.name}`)))).join(' ')
   }
 }
 
 function domainXml(name: string, folder: string, args: readonly string[]): string {
   const after = (flag: string) => (args[args.indexOf(flag) + 1] ?? '').split(',')[0] ?? ''
   const rootPorts = args.filter(each => each.startsWith('pcie-root-port,')).length
-  return `<domain type='qemu'>
+  const isKvm = after('-accel') === 'kvm'
+  return `<domain type='${isKvm ? 'kvm' : 'qemu'}'>
   <name>${name}</name>
   <genid/>
   <memory unit='MiB'>${parseInt(after('-m'), 10)}</memory>
@@ -105,7 +123,7 @@ function domainXml(name: string, folder: string, args: readonly string[]): strin
   <vcpu>${after('-smp')}</vcpu>
   <os><type arch='x86_64' machine='${after('-machine')}'>hvm</type></os>
   <features><acpi/></features>
-  <cpu mode='maximum'/>
+  <cpu mode='${isKvm ? 'host-passthrough' : 'maximum'}'/>
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
     <disk type='file' device='disk'>

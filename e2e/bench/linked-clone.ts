@@ -6,7 +6,7 @@
 // `running` is noted by the job one step earlier; when that was told is the second figure.
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { argumentsOf, type BareMachine, bareMachine } from './bare-qemu.ts'
+import { argumentsWhere, type BareMachine, bareMachine } from './bare-qemu.ts'
 import type { BenchServer } from './bench-server.ts'
 import type { Benchmark } from './benchmark.ts'
 import { type Libvirt, LibvirtMachine, startLibvirt } from './libvirt.ts'
@@ -17,7 +17,7 @@ export const linkedClone: Benchmark = {
   about: 'deployVirtualMachine of a linked clone, call to job end; floor: overlay + bare QEMU; peer: libvirt',
   rounds: 15,
   async run(server, rounds) {
-    const libvirt = await startLibvirt(join(server.directory, 'libvirt'))
+    const libvirt = await startLibvirt(join(server.directory, 'libvirt'), await server.world.acceleration())
     try {
       return await compare(server, libvirt, rounds)
     } finally {
@@ -77,7 +77,7 @@ async function prepare(
   await mkdir(bareFolder)
   await mkdir(domainFolder)
   const model = await server.deploy(template, 'model', 'linked')
-  const args = await argumentsOf(model.id)
+  const args = await argumentsWhere(each => each.includes(model.id))
   const bare = await bareMachine(args, bareFolder)
   const domain = await LibvirtMachine.prepare(libvirt, domainFolder, bare.base, args)
   await server.remove(model)

@@ -41,8 +41,10 @@ function read(args: readonly string[]) {
     options: { json: { type: 'boolean' }, rounds: { type: 'string' } },
   })
   const unknown = positionals.find(each => !benchmarks.some(({ name }) => name === each))
-  if (unknown) throw new Error(`There is no benchmark "${unknown}"; there are ${benchmarks.map(({ name }) => name).join(', ')}`)
+  if (unknown)
+    throw new Error(`There is no benchmark "${unknown}"; there are ${benchmarks.map(({ name }) => name).join(', ')}`)
   const rounds = values.rounds === undefined ? undefined : Number(values.rounds)
-  if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0)) throw new Error('--rounds wants a number from 1 on')
+  if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0))
+    throw new Error('--rounds wants a number from 1 on')
   return { names: positionals, json: values.json ?? false, rounds }
 }

@@ -35,7 +35,19 @@ export function figure(name: string, unit: Figure['unit'], values: readonly numb
   const reference = peer ?? floor
   const ratio = reference === null ? null : middle / reference
   const pass = limit === null ? null : (ratio ?? middle) <= limit
-  return { name, unit, median: middle, min: Math.min(...values), max: Math.max(...values), n: values.length, floor, peer, ratio, limit, pass }
+  return {
+    name,
+    unit,
+    median: middle,
+    min: Math.min(...values),
+    max: Math.max(...values),
+    n: values.length,
+    floor,
+    peer,
+    ratio,
+    limit,
+    pass,
+  }
 }
 
 export function median(values: readonly number[]): number {
@@ -53,7 +65,12 @@ export async function inTurns<Name extends string>(
   const acts = Object.values<(round: number) => Promise<void>>(contenders)
   for (let round = 0; round <= rounds; round += 1) {
     const first = round % acts.length
-    for (const act of [...acts.slice(first), ...acts.slice(0, first)]) { const t=performance.now(); console.error('>', act.name, round); await act(round); console.error('<', act.name, round, performance.now()-t) }
+    for (const act of [...acts.slice(first), ...acts.slice(0, first)]) {
+      const t = performance.now()
+      console.error('>', act.name, round)
+      await act(round)
+      console.error('<', act.name, round, performance.now() - t)
+    }
   }
 }
 

@@ -48,7 +48,7 @@ export class CrashLab {
     return [...new Set((await readFile(this.#log, 'utf8')).trim().split('\n'))]
   }
 
-  order(...lines: string[]): Promise<void> {
+  order(lines: readonly string[]): Promise<void> {
     return writeFile(this.#orders, lines.join('\n'))
   }
 
@@ -58,7 +58,10 @@ export class CrashLab {
   }
 
   async died(): Promise<void> {
-    await eventually('the server dies', async () => this.server.child.signalCode !== null || this.server.child.exitCode !== null)
+    await eventually(
+      'the server dies',
+      async () => this.server.child.signalCode !== null || this.server.child.exitCode !== null,
+    )
   }
 
   /** A new server on what the dead one left, once it has brought everything to an end. */

@@ -25,7 +25,13 @@ async function template(world: World, image: string): Promise<string> {
 }
 
 /** A machine, and how it and its template are cleared away in whatever state they are. */
-async function machine(world: World, image: string, command: string, parameters: Record<string, boolean>, prepare?: (id: string) => Promise<unknown>): Promise<Attempt> {
+async function machine(
+  world: World,
+  image: string,
+  command: string,
+  parameters: Record<string, boolean>,
+  prepare?: (id: string) => Promise<unknown>,
+): Promise<Attempt> {
   const from = await template(world, image)
   const { id } = await world.deploy(from, name())
   await prepare?.(id)
@@ -88,16 +94,31 @@ export const lanes: readonly Lane[] = [
       const from = await template(world, image)
       const { id } = await world.deploy(from, name(), 'linked')
       await world.deleteTemplate(from)
-      return { start: () => world.client.call('destroyVirtualMachine', { id, expunge: true }), clear: later => clear(later, from) }
+      return {
+        start: () => world.client.call('destroyVirtualMachine', { id, expunge: true }),
+        clear: later => clear(later, from),
+      }
     },
   },
-  { kind: 'stop-vm', failAt: 'note-stopped/done/before', arrange: (world, image) => machine(world, image, 'stopVirtualMachine', { forced: true }) },
+  {
+    kind: 'stop-vm',
+    failAt: 'note-stopped/done/before',
+    arrange: (world, image) => machine(world, image, 'stopVirtualMachine', { forced: true }),
+  },
   {
     kind: 'start-vm',
     failAt: 'note-running/done/before',
     arrange: (world, image) => machine(world, image, 'startVirtualMachine', {}, id => world.stop({ id }, true)),
   },
-  { kind: 'reboot-vm', failAt: 'note-running/done/before', arrange: (world, image) => machine(world, image, 'rebootVirtualMachine', { forced: true }) },
-  { kind: 'destroy-vm', failAt: 'set-aside/done/before', arrange: (world, image) => machine(world, image, 'destroyVirtualMachine', { forced: true }) },
+  {
+    kind: 'reboot-vm',
+    failAt: 'note-running/done/before',
+    arrange: (world, image) => machine(world, image, 'rebootVirtualMachine', { forced: true }),
+  },
+  {
+    kind: 'destroy-vm',
+    failAt: 'set-aside/done/before',
+    arrange: (world, image) => machine(world, image, 'destroyVirtualMachine', { forced: true }),
+  },
   { kind: 'expunge-vm', arrange: (world, image) => machine(world, image, 'destroyVirtualMachine', { expunge: true }) },
 ]

@@ -19,8 +19,7 @@ export async function doctor(args: readonly string[]): Promise<number> {
     options: { 'data-dir': text, 'database-url': text, json: { type: 'boolean' } },
   })
   const directory = values['data-dir'] ?? process.env['RAMET_DATA_DIR']
-  if (!directory)
-    throw new Problem('invalid', 'no-data-dir', 'Say where the data lives: ramet doctor --data-dir DIR')
+  if (!directory) throw new Problem('invalid', 'no-data-dir', 'Say where the data lives: ramet doctor --data-dir DIR')
   const findings = await diagnose(directory, values['database-url'])
   process.stdout.write(values.json ? `${JSON.stringify({ ok: findings.length === 0, findings })}\n` : report(findings))
   return findings.length === 0 ? 0 : 1

@@ -192,7 +192,7 @@ describe('every job', () => {
         assert.equal(job.state, 'failed', `it is ${job.state}: ${job.problem?.message}`)
         assert.match(job.problem?.message ?? '', /made to fail/)
         await useInstead(lab, null)
-        await afterFailure(lab, definition as unknown as JobDefinition<unknown>, input, failure, earlier)
+        await afterFailure(lab, definition, input, failure, earlier)
       })
 
     test(`${kind} may do every act twice`, async () => {

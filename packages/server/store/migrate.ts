@@ -1,5 +1,6 @@
 // Brings a database to the present shape: an empty one by schema.sql, an older one by the numbered migrations it lacks.
 import { readdir, readFile } from 'node:fs/promises'
+import { Problem } from '@ramet/core/problem.ts'
 import { sql } from 'kysely'
 import type { Database, Tx } from './database.ts'
 
@@ -26,8 +27,16 @@ export async function migrate(db: Database): Promise<void> {
     const { rows } = await sql<{ name: string }>`select name from migration`.execute(tx)
     const applied = new Set(rows.map(row => row.name))
     if (applied.size === 0) return fromSchema(tx, all)
+    refuseNewer(applied, all)
     for (const each of all.filter(({ name }) => !applied.has(name))) await apply(tx, each)
   })
+}
+
+function refuseNewer(applied: ReadonlySet<string>, all: readonly Migration[]): void {
+  const unknown = [...applied].filter(name => !all.some(each => each.name === name))
+  if (unknown.length === 0) return
+  const reason = `The database was brought to ${unknown.join(', ')} by a newer version of Ramet; run that version`
+  throw new Problem('refused', 'database-newer', reason)
 }
 
 async function fromSchema(tx: Tx, all: Migration[]): Promise<void> {

@@ -88,8 +88,9 @@ describe('layers on QEMU', () => {
     assert.match((await run('qemu-img', ['compare', layerFile(base), layerFile(copy)])).stdout, /identical/)
   })
 
-  test('a copy of a disk that is being written is refused and leaves nothing', async () => {
-    const [base, copy] = [await aBase(), aLayer()]
+  test('a copy of a disk that is being written is refused and leaves nothing', { timeout: 20_000 }, async () => {
+    const [base, copy] = [aLayer(), aLayer()]
+    await made.driver.layers.blank(base, 8 * mib, anOwner)
     const writer = execFile('qemu-io', ['-c', 'sleep 5000', layerFile(base)])
     try {
       await made.driver.layers.fork(copy, [base], 8 * mib, anOwner).then(() => made.driver.layers.discard(copy))

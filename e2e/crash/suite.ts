@@ -1,0 +1,96 @@
+// What a crash costs: the server is killed with -9 at the points that its job runner enumerates - before and after each
+// durable write and each driver call, forward and while it undoes - and started again. Nothing may be left half done: no
+// job, no process, no file, no state without an end.
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import type { JobDefinition } from '@ramet/server/jobs/define-job.ts'
+import { definitions } from '@ramet/server/jobs/definitions.ts'
+import { CrashLab } from './lab.ts'
+import { type Lane, lanes } from './lanes.ts'
+
+/** What the server is told: at most one `fail POINT`, then `kill POINT`. */
+type Orders = readonly string[]
+
+export function crashSuite(where: 'every point' | 'every state that a crash can leave'): void {
+  describe(`a server killed at ${where} of a job`, () => {
+    let lab: CrashLab
+    let bystander: { id: string; pid: string }
+    const counts = { points: 0, killed: 0 }
+
+    before(async () => {
+      lab = await CrashLab.open()
+      const { id } = await lab.world.registerTemplate(lab.image, { name: 'bystander', passwordenabled: false })
+      const machine = await lab.world.deploy(id, 'bystander')
+      bystander = { id: machine.id, pid: await lab.pidOf(machine.id) }
+    })
+    after(() => lab.close())
+
+    for (const lane of lanes)
+      test(`leaves nothing half done: ${lane.kind}`, async () => {
+        const points = await enumerate(lab, lane)
+        assertEveryStepHasOne(lane, points)
+        const chosen = where === 'every point' ? points : distinct(points)
+        for (const orders of chosen) await crash(lab, lane, orders)
+        assert.deepEqual(await lab.findings(), [], 'after clearing up')
+        counts.points += points.length
+        counts.killed += chosen.length
+      })
+
+    test('was tried on every kind of job, and no other machine noticed', async t => {
+      const kinds = definitions.map(({ traits }) => traits.kind)
+      assert.deepEqual(lanes.map(({ kind }) => kind).toSorted(), kinds.toSorted())
+      assert.equal(await lab.pidOf(bystander.id), bystander.pid)
+      assert.equal((await lab.world.machine(bystander.id)).state, 'Running')
+      t.diagnostic(`${counts.points} crash points, killed at ${counts.killed} of them`)
+    })
+  })
+}
+
+/** The orders that kill the server at each point of the lane's job: on its way forward, and on its way back. */
+async function enumerate(lab: CrashLab, lane: Lane): Promise<Orders[]> {
+  const forward = await rehearse(lab, lane, [])
+  if (!lane.failAt) return forward.map(point => [`kill ${point}`])
+  const failing = `fail ${lane.kind}/${lane.failAt}`
+  const back = (await rehearse(lab, lane, [failing])).filter(point => !forward.includes(point))
+  assert.ok(back.length > 0, `${lane.kind} undoes nothing when it fails at ${lane.failAt}`)
+  return [...forward.map(point => [`kill ${point}`]), ...back.map(point => [failing, `kill ${point}`])]
+}
+
+async function rehearse(lab: CrashLab, lane: Lane, orders: Orders): Promise<string[]> {
+  const attempt = await lane.arrange(lab.world, lab.image)
+  await lab.order(orders)
+  const points = await lab.pointsOf(attempt.start)
+  assert.ok(await lab.obeyed(), `${lane.kind} did not pass ${orders.join()}`)
+  await attempt.clear(lab.world)
+  return points.filter(point => point.startsWith(`${lane.kind}/`))
+}
+
+/** Between `X/after` and the `Y/before` that follows it nothing is written and nobody called: one of them will do. */
+function distinct(points: readonly Orders[]): Orders[] {
+  return points.filter(
+    (orders, index) => !(orders.at(-1)?.endsWith('/before') && points[index - 1]?.at(-1)?.endsWith('/after')),
+  )
+}
+
+async function crash(lab: CrashLab, lane: Lane, orders: Orders): Promise<void> {
+  const attempt = await lane.arrange(lab.world, lab.image)
+  await lab.order(orders)
+  const answer = attempt.start().catch(() => null)
+  await lab.died()
+  assert.ok(await lab.obeyed(), `the server died elsewhere than at ${orders.join()}`)
+  const acknowledged = (await answer) as { jobid?: string } | null
+  await lab.recover()
+  if (acknowledged?.jobid) await lab.world.client.call('queryAsyncJobResult', { jobid: acknowledged.jobid })
+  assert.deepEqual(await lab.findings(), [], `after dying at ${orders.join()}`)
+  await attempt.clear(lab.world)
+}
+
+function assertEveryStepHasOne({ kind }: Lane, points: readonly Orders[]): void {
+  const { steps } = definitions.find(({ traits }) => traits.kind === kind) as JobDefinition
+  const missing = steps.filter(({ name }) => !points.flat().some(order => order.includes(` ${kind}/${name}/`)))
+  assert.deepEqual(
+    missing.map(({ name }) => name),
+    [],
+    `steps of ${kind} without a crash point`,
+  )
+}
