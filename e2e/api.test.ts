@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { access, readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -41,7 +41,7 @@ describe('the API', { timeout: 300_000 }, () => {
     signed(new Map(Object.entries(parameters).map(([name, value]) => [name, String(value)])), admin, now)
 
   async function get(form: URLSearchParams, headers: Record<string, string> = {}): Promise<Answer> {
-    return answerOf(await fetch(`${endpoint()}?${form}`, { headers }))
+    return answerOf(await fetch(`${endpoint()}?${form.toString()}`, { headers }))
   }
 
   async function post(form: URLSearchParams, headers: Record<string, string> = {}): Promise<Answer> {
@@ -110,7 +110,9 @@ describe('the API', { timeout: 300_000 }, () => {
 
     test('what commands there are: every one, with parameters and answer', async () => {
       const apis = await list(world().client, 'listApis', 'api', { listall: true })
-      assert.deepEqual(apis.map(each => each['name']).toSorted(), commands.map(({ name }) => name).toSorted())
+      const listed = apis.map(each => each['name'])
+      const missing = [...commands.map(({ name }) => name), 'login', 'logout'].filter(name => !listed.includes(name))
+      assert.deepEqual(missing, [])
       for (const { name, params, response, isasync } of apis) {
         assert.ok(Array.isArray(params) && Array.isArray(response), String(name))
         assert.equal(typeof isasync, 'boolean')
@@ -270,16 +272,16 @@ describe('the API', { timeout: 300_000 }, () => {
 
     test('that copies a large disk can be cancelled, and what it did is undone', async () => {
       const { client } = world()
-      const before = await cloud.layerFiles()
+      const earlier = await cloud.layerFiles()
       const large = join(cloud.folder, 'large.qcow2')
-      await run('qemu-img', ['create', '-q', '-f', 'qcow2', large, '2G'])
-      await run('qemu-io', ['-f', 'qcow2', '-c', 'write -q -P 7 0 1G', '-c', 'write -q -P 9 1G 1G', large])
+      await run('qemu-img', ['create', '-q', '-f', 'qcow2', large, '768M'])
+      await run('qemu-io', ['-f', 'qcow2', '-c', 'write -q -P 7 0 768M', large])
       const { id: slow } = await world().registerTemplate(large, { name: 'slow' })
 
       await client.call('prepareTemplate', { zoneid: world().zone, templateid: slow })
       const [copy] = await list(client, 'listAsyncJobs', 'asyncjobs', { resourceid: slow, keyword: 'prepareTemplate' })
       await cancelAt('seed', copy?.['jobid'] as string)
-      assert.deepEqual(await cloud.layerFiles(), before)
+      assert.deepEqual(await cloud.layerFiles(), earlier)
 
       const wanted = {
         zoneid: world().zone,
@@ -292,12 +294,12 @@ describe('the API', { timeout: 300_000 }, () => {
       await cancelAt('make-disks', jobid)
       const [machine] = await list(client, 'listVirtualMachines', 'virtualmachine', { id })
       assert.deepEqual([machine?.['state'], machine?.['error']], ['Error', 'Cancelled on request'])
-      assert.equal((await cloud.layerFiles()).length, before.length + 1) // the template's copy stays, for others
+      assert.equal((await cloud.layerFiles()).length, earlier.length + 1) // the template's copy stays, for others
       assert.deepEqual(await cloud.machineFolders(), [])
 
       await client.run('destroyVirtualMachine', { id })
       await world().deleteTemplate(slow)
-      assert.deepEqual(await cloud.layerFiles(), before)
+      assert.deepEqual(await cloud.layerFiles(), earlier)
       assert.equal((await cloud.cli('doctor')).stdout, 'Database, files and processes agree.\n')
     })
 
@@ -326,7 +328,7 @@ describe('the API', { timeout: 300_000 }, () => {
   test('/events tells a change as soon as it is made', async () => {
     const machine = await deployOff('watched')
     const gone = new AbortController()
-    const stream = await fetch(`${cloud.server.url}/events?${sign({})}`, { signal: gone.signal })
+    const stream = await fetch(`${cloud.server.url}/events?${sign({}).toString()}`, { signal: gone.signal })
     assert.equal(stream.headers.get('content-type'), 'text/event-stream; charset=utf-8')
     await world().client.call('updateVirtualMachine', { id: machine.id, displayname: 'seen' })
     let heard = ''
@@ -455,14 +457,13 @@ async function csProgram(): Promise<string | null> {
   const own = join(folder, 'bin/cs')
   const works = (program: string) =>
     run(program, ['--help']).then(
-      () => program,
+      ({ stdout }) => (/cloudstack/i.test(stdout) ? program : null), // another program has the same name
       () => null,
     )
   const install = async () => {
     await run('python3', ['-m', 'venv', folder])
-    await run(join(folder, 'bin/pip'), ['install', '--quiet', '--disable-pip-version-check', 'cs'])
-    await access(own)
-    return own
+    await run(join(folder, 'bin/pip'), ['install', '--quiet', '--retries=1', '--timeout=10', 'cs'])
+    return works(own)
   }
   return (await works('cs')) ?? (await works(own)) ?? (await install().catch(() => null))
 }

@@ -217,12 +217,12 @@ describe('what is refused', { timeout: 300_000 }, () => {
   })
 
   test('a machine for which no host has room: it is in Error with the reason, and goes without a trace', async () => {
-    const before = await cloud.layerFiles()
+    const earlier = await cloud.layerFiles()
     const offering = await call('createServiceOffering', { name: 'huge', cpunumber: 1, memory: 16 * mib })
     const serviceofferingid = (offering['serviceoffering'] as Fields)['id'] as string
     await refuses(world().deploy(template, 'huge', 'linked', { serviceofferingid }), /^No room for the machine: /, 533)
     await inErrorWith('huge', /^No room for the machine: /)
-    assert.deepEqual(await cloud.layerFiles(), before)
+    assert.deepEqual(await cloud.layerFiles(), earlier)
   })
 
   /** Its owner, the event log and the server's log are told why; then it is destroyed, and all of it goes. */
@@ -257,9 +257,9 @@ describe('what is refused', { timeout: 300_000 }, () => {
       jobs: (await list(world().client, 'listAsyncJobs', 'asyncjobs', { listall: true })).length,
       layers: await cloud.layerFiles(),
     })
-    const before = await inventory()
+    const earlier = await inventory()
     await act()
-    assert.deepEqual(await inventory(), before)
+    assert.deepEqual(await inventory(), earlier)
   }
 })
 
@@ -302,14 +302,14 @@ describe('a primary storage that is full', {
     const template = await world.registerTemplate(packed)
     const other = await world.deploy(template.id, 'other', 'linked')
     const pid = await cloud.pidOf(other.id)
-    const before = await cloud.layerFiles()
+    const earlier = await cloud.layerFiles()
 
     await assert.rejects(world.deploy(template.id, 'full', 'full'), /full|no room/i)
 
     const [machine] = await list(world.client, 'listVirtualMachines', 'virtualmachine', { name: 'full' })
     assert.equal(machine?.['state'], 'Error')
     assert.match(String(machine['error']), /full|no room/i)
-    assert.deepEqual(await cloud.layerFiles(), before)
+    assert.deepEqual(await cloud.layerFiles(), earlier)
     await world.client.run('destroyVirtualMachine', { id: machine['id'] as string })
     assert.deepEqual(
       (await world.machines()).map(({ name, state }) => [name, state]),
@@ -318,7 +318,7 @@ describe('a primary storage that is full', {
     assert.equal(await cloud.pidOf(other.id), pid)
     process.kill(pid, 0)
     await world.stop(other, true)
-    for (const name of before) await run('qemu-img', ['check', join(cloud.dataDir, 'primary/layers', name)])
+    for (const name of earlier) await run('qemu-img', ['check', join(cloud.dataDir, 'primary/layers', name)])
     await world.expunge(other)
     await world.deleteTemplate(template.id)
     assert.deepEqual(await cloud.layerFiles(), [])

@@ -70,7 +70,7 @@ describe('a new machine', { timeout: 300_000 }, () => {
     await say({ global: 'full', pool: 'full', offering: 'full' })
     const full = await deploy()
     assert.deepEqual([shapeOf(linked), shapeOf(full)], [shape('linked'), shape('full')])
-    const before = await recorded()
+    const earlier = await recorded()
 
     const started = await world().start(linked)
     assert.deepEqual(shapeOf(started), shape('linked'))
@@ -79,7 +79,7 @@ describe('a new machine', { timeout: 300_000 }, () => {
     await world().start(full)
     await world().stop(full, true)
 
-    assert.deepEqual(await recorded(), before)
+    assert.deepEqual(await recorded(), earlier)
     assert.deepEqual(shapeOf(await world().machine(linked.id)), shape('linked'))
     assert.deepEqual(shapeOf(await world().machine(full.id)), shape('full'))
     for (const machine of [linked, full]) await world().expunge(machine)

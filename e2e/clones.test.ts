@@ -132,12 +132,13 @@ describe('a linked and a full clone of one template', { timeout: 600_000 }, () =
     }
   })
 
-  test('have no secret on their command line or in their environment', async () => {
+  test('have no secret on their command line, in their environment or in the server’s log', async () => {
+    const log = await readFile(cloud.logFile, 'utf8')
     for (const machine of [linked, full]) {
       const pid = await cloud.pidOf(machine.id)
       const shown = (await readFile(`/proc/${pid}/cmdline`, 'utf8')) + (await readFile(`/proc/${pid}/environ`, 'utf8'))
       const secrets = [machine.password ?? '', '$6$', world().key.publicKey.split(' ')[1] ?? '', 'words that only']
-      for (const secret of secrets) assert.ok(!shown.includes(secret), `"${secret}" is shown`)
+      for (const secret of secrets) assert.ok(!`${shown}${log}`.includes(secret), `"${secret}" is shown`)
     }
   })
 

@@ -84,7 +84,12 @@ export class BenchServer {
     if (last?.state !== 'done') throw new Error(`the deployment of ${name} ended as ${last?.state}`)
     // Told last: "run" done, "note-running" done, and the end of the job.
     const running = set['startvm'] === false ? undefined : told.at(-3)
-    return { id: String(id), answered, running: (running?.at ?? Number.NaN) - begin, done: last.at - begin }
+    return {
+      id: String(id),
+      answered,
+      running: (running?.at ?? Number.NaN) - begin,
+      done: last.at - begin,
+    }
   }
 
   /** Forced stop and expunge: its guest must not keep a processor busy while the next is measured. */

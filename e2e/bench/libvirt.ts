@@ -16,17 +16,17 @@ export interface Libvirt {
   close(): Promise<void>
 }
 
-export async function startLibvirt(folder: string, acceleration: string): Promise<Libvirt> {
+export async function startLibvirt(folder: string): Promise<Libvirt> {
   await mkdir(folder, { recursive: true })
   await writeFile(
     join(folder, 'libvirtd.conf'),
     `unix_sock_dir = "${folder}"\nauth_unix_rw = "none"\nauth_unix_ro = "none"\n`,
   )
-  await writeFile(join(folder, 'no-kvm'), '', { mode: 0 })
-  // Half usable, as in many containers, /dev/kvm makes libvirtd probe QEMU anew at every call, for 20 s.
-  const hideKvm = acceleration === 'kvm' ? '' : `[ ! -e /dev/kvm ] || mount --bind ${folder}/no-kvm /dev/kvm; `
+  await writeFile(join(folder, 'qemu.conf'), 'user = "root"\ngroup = "root"\n')
+  // As root: /dev/kvm that its usual user may not open makes libvirtd probe QEMU anew at every call, for 20 s.
   const daemons = inProcessesOfTheirOwn(
-    `${hideKvm}virtlogd -p ${folder}/virtlogd.pid & libvirtd -f ${folder}/libvirtd.conf -p ${folder}/libvirtd.pid & wait`,
+    `mount --bind ${folder}/qemu.conf /etc/libvirt/qemu.conf && ` +
+      `{ virtlogd -p ${folder}/virtlogd.pid & libvirtd -f ${folder}/libvirtd.conf -p ${folder}/libvirtd.pid & wait; }`,
   )
   const uri = `qemu+unix:///system?socket=${folder}/libvirt-sock`
   const virsh = async (...args: string[]) =>
@@ -53,7 +53,8 @@ function inProcessesOfTheirOwn(script: string): ChildProcess {
 }
 
 async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode === null && child.kill('SIGTERM')) await once(child, 'exit')
+  // unshare(1) ignores the politer signals.
+  if (child.exitCode === null && child.kill('SIGKILL')) await once(child, 'exit')
 }
 
 /** One domain, defined and started anew each time, on an overlay over `base`. */

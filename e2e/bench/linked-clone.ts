@@ -17,7 +17,7 @@ export const linkedClone: Benchmark = {
   about: 'deployVirtualMachine of a linked clone, call to job end; floor: overlay + bare QEMU; peer: libvirt',
   rounds: 15,
   async run(server, rounds) {
-    const libvirt = await startLibvirt(join(server.directory, 'libvirt'), await server.world.acceleration())
+    const libvirt = await startLibvirt(join(server.directory, 'libvirt'))
     try {
       return await compare(server, libvirt, rounds)
     } finally {

@@ -65,12 +65,7 @@ export async function inTurns<Name extends string>(
   const acts = Object.values<(round: number) => Promise<void>>(contenders)
   for (let round = 0; round <= rounds; round += 1) {
     const first = round % acts.length
-    for (const act of [...acts.slice(first), ...acts.slice(0, first)]) {
-      const t = performance.now()
-      console.error('>', act.name, round)
-      await act(round)
-      console.error('<', act.name, round, performance.now() - t)
-    }
+    for (const act of [...acts.slice(first), ...acts.slice(0, first)]) await act(round)
   }
 }
 

@@ -15,7 +15,7 @@ export interface StepContext<Input, Made> extends Tools {
   readonly job: Row<'job'>
   /** Why the job is being undone; null on the way forward. */
   readonly problem: Problem | null
-  /** Aborted when a person cancels, the lease is lost, or the server closes. */
+  /** Aborted when the lease is lost or the server closes and, on the way forward, when a person cancels. */
   readonly signal: AbortSignal
   /** Tells how far this step has come, 0 to 100. */
   progress(percent: number): void

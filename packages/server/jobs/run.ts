@@ -12,8 +12,13 @@ import type { Tools } from './tools.ts'
 export interface RunOptions {
   readonly tools: Tools
   readonly crashPoints: CrashPoints
-  /** True while the server closes: what is interrupted then is no failure, the next server goes on. */
-  readonly closing: () => boolean
+}
+
+export interface RunSignals {
+  /** A person wants the job undone: heard on the way forward only. */
+  readonly cancel: AbortSignal
+  /** The lease is lost or the server closes: what is interrupted by it is no failure, whoever claims the job next goes on. */
+  readonly letGo: AbortSignal
 }
 
 type AnyContext = StepContext<unknown, Record<string, unknown>>
@@ -23,9 +28,9 @@ export async function runJob(
   options: RunOptions,
   definition: JobDefinition,
   job: Row<'job'>,
-  abort: AbortController,
+  signals: RunSignals,
 ): Promise<Row<'job'> | null> {
-  const run = new JobRun(options, definition, job, abort)
+  const run = new JobRun(options, definition, job, signals)
   if (job.state === 'undoing') await run.backward(restoreProblem(job.problem as NonNullable<Row<'job'>['problem']>))
   else await run.forward()
   if (run.waiting) return null
@@ -37,16 +42,16 @@ class JobRun {
   readonly #options: RunOptions
   readonly #definition: JobDefinition
   readonly #job: Row<'job'>
-  readonly #abort: AbortController
+  readonly #signals: RunSignals
   readonly #tools: Tools
   #made: Record<string, unknown> = {}
   #problem: Problem | null = null
 
-  constructor(options: RunOptions, definition: JobDefinition, job: Row<'job'>, abort: AbortController) {
+  constructor(options: RunOptions, definition: JobDefinition, job: Row<'job'>, signals: RunSignals) {
     this.#options = options
     this.#definition = definition
     this.#job = job
-    this.#abort = abort
+    this.#signals = signals
     this.#tools = { ...options.tools, driver: guardDriver(options.tools.driver, this.#guard()) }
   }
 
@@ -103,7 +108,7 @@ class JobRun {
   }
 
   async #turnBack(step: Step, error: unknown): Promise<void> {
-    if (error instanceof store.LeaseLost || this.#options.closing()) throw error
+    if (error instanceof store.LeaseLost || this.#signals.letGo.aborted) throw error
     const cancelled = await this.#cancelAsked()
     const problem = cancelled ? new Problem('cancelled', 'cancelled', 'Cancelled on request') : asProblem(error)
     if (problem.kind === 'internal')
@@ -129,7 +134,7 @@ class JobRun {
       try {
         await this.#undo(step)
       } catch (error) {
-        if (error instanceof store.LeaseLost || this.#options.closing()) throw error
+        if (error instanceof store.LeaseLost || this.#signals.letGo.aborted) throw error
         return this.#getStuck(step, problem, error)
       }
     }
@@ -241,13 +246,14 @@ class JobRun {
   }
 
   #context(step: Step): AnyContext {
+    const { cancel, letGo } = this.#signals
     return {
       ...this.#tools,
       input: this.#job.input,
       made: this.#made,
       job: this.#job,
       problem: this.#problem,
-      signal: this.#abort.signal,
+      signal: this.#problem ? letGo : AbortSignal.any([cancel, letGo]),
       progress: this.#progress(step),
     }
   }

@@ -7,7 +7,7 @@ import { recordEvent } from '../store/events.ts'
 import type { Row } from '../store/tables.ts'
 import type { CrashPoints } from './crash-points.ts'
 import type { JobDefinition } from './define-job.ts'
-import { runJob } from './run.ts'
+import { type RunSignals, runJob } from './run.ts'
 import type { JobOrigin, Tools } from './tools.ts'
 
 export interface RunnerOptions {
@@ -33,7 +33,10 @@ export interface Runner {
 }
 
 interface Running {
-  readonly abort: AbortController
+  /** A person wants the job undone. */
+  readonly cancel: AbortController
+  /** This server must let go of the job: the lease is lost, or the server closes. */
+  readonly letGo: AbortController
   readonly end: Promise<void>
 }
 
@@ -61,13 +64,13 @@ export function createRunner(options: RunnerOptions): Runner {
         looking = null
       })
     },
-    cancel: job => running.get(job)?.abort.abort(),
+    cancel: job => running.get(job)?.cancel.abort(),
     async close() {
       closed = true
       clearInterval(poll)
       clearInterval(renewal)
       clearInterval(expiry)
-      for (const { abort } of running.values()) abort.abort()
+      for (const { letGo } of running.values()) letGo.abort()
       await looking
       await Promise.allSettled([...running.values()].map(({ end }) => end))
       await releaseLeases(tools.db, serverId)
@@ -88,35 +91,35 @@ export function createRunner(options: RunnerOptions): Runner {
   async function claimOne(): Promise<boolean> {
     const job = await claimJob(tools.db, serverId, leaseMs)
     if (!job) return false
-    const abort = new AbortController()
-    const end = work(job, abort).finally(() => {
-      running.delete(job.id)
+    const [cancel, letGo] = [new AbortController(), new AbortController()]
+    const entry = { cancel, letGo, end: work(job, { cancel: cancel.signal, letGo: letGo.signal }) }
+    running.set(job.id, entry)
+    void entry.end.finally(() => {
+      // A job that waited may have been claimed anew before its first run was put away.
+      if (running.get(job.id) === entry) running.delete(job.id)
       runner.kick()
     })
-    running.set(job.id, { abort, end })
     return true
   }
 
-  async function work(job: Row<'job'>, abort: AbortController): Promise<void> {
+  async function work(job: Row<'job'>, signals: RunSignals): Promise<void> {
     const definition = definitions.find(each => each.traits.kind === job.kind)
     if (!definition) return tools.log.error({ job: job.id, kind: job.kind }, 'no such kind of job')
     try {
-      const end = await runJob(
-        { ...options, tools: { ...tools, jobs: runner }, closing: () => closed },
-        definition,
-        job,
-        abort,
-      )
+      const end = await runJob({ ...options, tools: { ...tools, jobs: runner } }, definition, job, signals)
       if (end) options.onEnd(end)
     } catch (error) {
       tools.log.error({ err: error, job: job.id }, 'job interrupted; whoever claims it next goes on')
     }
   }
 
+  /** Only what ran before the question was asked: a job claimed meanwhile is not in the answer, and not lost. */
   async function renew(): Promise<void> {
-    if (running.size === 0) return
-    const held = await renewLeases(tools.db, serverId, [...running.keys()], leaseMs)
-    for (const [id, { abort }] of running) if (!held.has(id)) abort.abort()
+    const asked = [...running]
+    if (asked.length === 0) return
+    const ids = asked.map(([id]) => id)
+    const held = await renewLeases(tools.db, serverId, ids, leaseMs)
+    for (const [id, { letGo }] of asked) if (!held.has(id)) letGo.abort()
   }
 
   const poll = setInterval(runner.kick, pollMs)

@@ -85,14 +85,8 @@ describe('machines on QEMU', () => {
       ),
     )
     assert.ok(!names.includes('/etc/hostname'))
-    assert.deepEqual(
-      (await readFile(`/proc/${pid}/environ`, 'utf8'))
-        .split('\0')
-        .filter(Boolean)
-        .map(each => each.split('=')[0])
-        .toSorted(),
-      ['HOME', 'LC_ALL', 'PATH'],
-    )
+    const variables = (await readFile(`/proc/${pid}/environ`, 'utf8')).split('\0').filter(Boolean)
+    assert.deepEqual(new Set(variables.map(each => each.split('=')[0])), new Set(['HOME', 'LC_ALL', 'PATH']))
     await import('node:fs').then(fs => fs.closeSync(secret))
     await removed(spec)
   })
