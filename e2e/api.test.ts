@@ -273,10 +273,7 @@ describe('the API', { timeout: 300_000 }, () => {
     test('that copies a large disk can be cancelled, and what it did is undone', async () => {
       const { client } = world()
       const earlier = await cloud.layerFiles()
-      const large = join(cloud.folder, 'large.qcow2')
-      await run('qemu-img', ['create', '-q', '-f', 'qcow2', large, '768M'])
-      await run('qemu-io', ['-f', 'qcow2', '-c', 'write -q -P 7 0 768M', large])
-      const { id: slow } = await world().registerTemplate(large, { name: 'slow' })
+      const { id: slow } = await world().registerTemplate(await diskOf(768), { name: 'slow' })
 
       await client.call('prepareTemplate', { zoneid: world().zone, templateid: slow })
       const [copy] = await list(client, 'listAsyncJobs', 'asyncjobs', { resourceid: slow, keyword: 'prepareTemplate' })
@@ -289,6 +286,7 @@ describe('the API', { timeout: 300_000 }, () => {
         templateid: slow,
         name: 'slow',
         clonetype: 'full',
+        rootdisksize: 1, // another size than the template's: such a copy shares no blocks, on any file system
       }
       const { id, jobid } = (await client.call('deployVirtualMachine', wanted)) as { id: string; jobid: string }
       await cancelAt('make-disks', jobid)
@@ -302,6 +300,24 @@ describe('the API', { timeout: 300_000 }, () => {
       assert.deepEqual(await cloud.layerFiles(), earlier)
       assert.equal((await cloud.cli('doctor')).stdout, 'Database, files and processes agree.\n')
     })
+
+    test('that copies a template which is deleted meanwhile leaves no copy', async () => {
+      const earlier = await cloud.layerFiles()
+      const { id } = await world().registerTemplate(await diskOf(256), { name: 'short-lived' })
+      await world().client.call('prepareTemplate', { zoneid: world().zone, templateid: id })
+      await eventually('the copy begins', async () => (await cloud.layerFiles()).length > earlier.length)
+      await world().deleteTemplate(id)
+      assert.deepEqual(await cloud.layerFiles(), earlier)
+      assert.equal((await cloud.cli('doctor')).stdout, 'Database, files and processes agree.\n')
+    })
+
+    /** An image of so many MiB, all of which has to be copied. */
+    async function diskOf(size: number): Promise<string> {
+      const file = join(cloud.folder, `full-${size}.qcow2`)
+      await run('qemu-img', ['create', '-q', '-f', 'qcow2', file, `${size}M`])
+      await run('qemu-io', ['-f', 'qcow2', '-c', `write -q -P 7 0 ${size}M`, file])
+      return file
+    }
 
     /** Cancels the job while it is at `step`, and waits until what it did is undone. */
     async function cancelAt(step: string, jobid: string): Promise<void> {

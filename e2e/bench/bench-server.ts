@@ -81,7 +81,7 @@ export class BenchServer {
     const answered = performance.now() - begin
     const told = await this.#events.untilEnd(String(jobid))
     const last = told.at(-1)
-    if (last?.state !== 'done') throw new Error(`the deployment of ${name} ended as ${last?.state}`)
+    if (last?.state !== 'done') throw await this.#failure(name, String(jobid))
     // Told last: "run" done, "note-running" done, and the end of the job.
     const running = set['startvm'] === false ? undefined : told.at(-3)
     return {
@@ -90,6 +90,11 @@ export class BenchServer {
       running: (running?.at ?? Number.NaN) - begin,
       done: last.at - begin,
     }
+  }
+
+  async #failure(name: string, jobid: string): Promise<Error> {
+    const { jobresult } = await this.world.client.call('queryAsyncJobResult', { jobid })
+    return new Error(`the deployment of ${name} failed: ${JSON.stringify(jobresult)}`)
   }
 
   /** Forced stop and expunge: its guest must not keep a processor busy while the next is measured. */

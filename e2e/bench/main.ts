@@ -25,9 +25,10 @@ export async function bench(args: readonly string[]): Promise<number> {
       const result = await benchmark.run(server, rounds ?? benchmark.rounds)
       results.push(result)
       for (const note of result.notes) say(note)
+      say(`\n${table(result.figures)}`)
     }
     const figures = results.flatMap(result => result.figures)
-    process.stdout.write(json ? `${JSON.stringify(figures)}\n` : `\n${table(figures)}\n`)
+    if (json) process.stdout.write(`${JSON.stringify(figures)}\n`)
     return figures.some(({ pass }) => pass === false) ? 1 : 0
   } finally {
     await server.close()

@@ -41,3 +41,9 @@ test('XML leaves out what has no value and survives any text', () => {
   assert.equal(read, text)
   assert.ok(!body.includes('gone') && !body.includes('never'))
 })
+
+test('XML stays well-formed whatever a guest wrote to its console', () => {
+  const { body } = wrap('xml', 'r', { output: '\u001B[31mred\n\u0000\uFFFE\uD800' })
+  new SaxesParser().write(body).close()
+  assert.match(body, /<output>\uFFFD\[31mred\n\uFFFD{3}<\/output>/)
+})

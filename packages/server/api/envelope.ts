@@ -33,6 +33,10 @@ function xmlElement(name: string, value: unknown): string {
 
 const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&apos;' }
 
+/** A guest's console may hold any character; what XML 1.0 cannot carry in any form becomes the replacement character. */
 function escapeXml(text: string): string {
-  return text.replaceAll(/[&<>"']/g, character => entities[character] ?? '')
+  return text
+    .toWellFormed()
+    .replaceAll(/(?![\t\n\r])[\p{Cc}\uFFFE\uFFFF]/gu, '\uFFFD')
+    .replaceAll(/[&<>"']/g, character => entities[character] ?? '')
 }

@@ -2,9 +2,10 @@
 import { readdir } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import type { LayerId } from '@ramet/core/ids.ts'
+import { type Forest, planRemoval } from '@ramet/core/layer.ts'
 import type { Driver, MachineFacts } from '../drivers/driver.ts'
 import type { Database } from '../store/database.ts'
-import { layersOfPool } from '../store/layers.ts'
+import { forestOfPool, layersOfPool } from '../store/layers.ts'
 
 export interface Finding {
   readonly subject: string
@@ -44,6 +45,7 @@ async function findInPools(db: Database, driver: Driver, busy: (id: string) => b
   const findings: Finding[] = []
   for (const pool of await db.selectFrom('storage_pool').select(['id', 'name', 'path']).execute()) {
     const recorded = new Map((await layersOfPool(db, pool.id)).map(layer => [layer.id, layer]))
+    const forest = await forestOfPool(db, pool.id)
     const onDisk = new Set(await driver.layers.list(pool))
     for (const id of onDisk) if (!recorded.has(id) && !busy(id)) findings.push(strayLayer(id, pool.name))
     for (const { id, state } of recorded.values()) {
@@ -60,9 +62,19 @@ async function findInPools(db: Database, driver: Driver, busy: (id: string) => b
           what: `has no file on ${pool.name}`,
           remedy: 'restore the file from a backup; machines that stand on it cannot start',
         })
+      else if (nobodyNeeds(forest, id))
+        findings.push({
+          subject: `layer ${id}`,
+          what: `takes space on ${pool.name}, but nobody names it and nothing stands on it`,
+          remedy: 'nothing is broken; report this, since it should have been removed',
+        })
     }
   }
   return findings
+}
+
+function nobodyNeeds(forest: Forest, id: LayerId): boolean {
+  return forest.get(id)?.named === false && planRemoval(forest, id)[0]?.op === 'discard'
 }
 
 function strayLayer(id: LayerId, pool: string): Finding {

@@ -59,6 +59,7 @@ export const prepareTemplate = defineJob<PrepareTemplate>({
   })
   .record('publish', {
     do: async ({ tx, input, made }) => {
+      await activeTemplate(tx, input.template) // one deleted meanwhile would leave a copy that nobody removes
       await publishLayer(tx, input.layer, made.seed)
       await setSpoolRef(tx, input.ref, {
         state: 'Ready',

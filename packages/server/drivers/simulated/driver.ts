@@ -4,8 +4,9 @@ import type { LayerId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Driver, LayerChain, LayerFacts, LayerRef, MachineFacts, Progress } from '../driver.ts'
-import { type SimulatedMachine, switchPower, type World } from './world.ts'
+import type { SimulatedMachine, World } from './world.ts'
 
+const imageBytes = 2 ** 30
 const templateBytes = 64 * 2 ** 20
 const overlayBytes = 196_616
 
@@ -42,20 +43,27 @@ export function simulatedDriver(world: World): Driver {
       },
     },
     images: {
-      inspect: async (_file, expected) => {
+      inspect: async (_file, expected, maxVirtualBytes) => {
         await call('images.inspect')
-        return { format: expected, virtualBytes: 2 ** 30, allocatedBytes: templateBytes }
+        if (maxVirtualBytes < imageBytes)
+          throw new Problem(
+            'invalid',
+            'image-too-large',
+            `The image has ${imageBytes} bytes; at most ${maxVirtualBytes} are allowed`,
+          )
+        return { format: expected, virtualBytes: imageBytes, allocatedBytes: templateBytes }
       },
     },
     layers: {
       seed: async (layer, _image, _format, progress, signal) => {
         await call('layers.seed')
         await copying(progress, signal)
-        return put(world, layer, null, 2 ** 30, templateBytes)
+        return put(world, layer, null, imageBytes, templateBytes)
       },
       fork: async (layer, base, virtualBytes) => {
         await call('layers.fork')
         demandLayers(world, base)
+        demandLargeEnough(world, base, virtualBytes)
         return put(world, layer, base.at(-1)?.id ?? null, virtualBytes, overlayBytes)
       },
       copy: async (layer, source, virtualBytes, _owner, progress, signal) => {
@@ -92,11 +100,13 @@ export function simulatedDriver(world: World): Driver {
       },
       stop: async vm => {
         await call('machines.stop')
-        switchPower(world, vm, 'off', 'stopped on request')
+        const machine = world.machines.get(vm)
+        if (machine) machine.power = 'off'
       },
       discard: async vm => {
         await call('machines.discard')
-        if (world.machines.get(vm)?.power === 'on') throw new Error(`machine ${vm} was discarded while it runs`)
+        if (world.machines.get(vm)?.power === 'on')
+          throw new Problem('refused', 'machine-runs', `Machine ${vm} runs; stop it before it is discarded`)
         world.machines.delete(vm)
       },
       facts: async vm => {
@@ -145,7 +155,18 @@ function put(
 }
 
 function demandLayers(world: World, chain: LayerChain): void {
-  for (const { id } of chain) if (!world.layers.has(id)) throw new Error(`there is no layer ${id}`)
+  for (const { id } of chain)
+    if (!world.layers.has(id)) throw new Problem('unavailable', 'layer-missing', `There is no layer ${id}`)
+}
+
+function demandLargeEnough(world: World, base: LayerChain, virtualBytes: number): void {
+  const least = world.layers.get(base[base.length - 1]?.id as LayerId)?.virtualBytes ?? 0
+  if (virtualBytes < least)
+    throw new Problem(
+      'invalid',
+      'layer-too-small',
+      `A layer of ${virtualBytes} bytes cannot stand on one of ${least} bytes`,
+    )
 }
 
 async function copying(progress: Progress, signal: AbortSignal): Promise<void> {
