@@ -173,6 +173,14 @@ describe('what is refused', { timeout: 300_000 }, () => {
       await unchanged(() => refuses(world().deploy(template, 'never', 'full', broken), /details\[0\.cpu/, 430))
     })
 
+    test('that a setting cannot have, or that would stop all work', async () => {
+      const set = (name: string, value: string) => call('updateConfiguration', { name, value })
+      await refuses(set('no.such.setting', '1'), /^Parameter name names no setting/)
+      await refuses(set('kvm.create.full.clone', 'yes'), /^Parameter value .* is true or false, not "yes"/)
+      await refuses(set('pool.storage.reserve.percent', '500'), /^Parameter value .* from 0 to 99, not "500"/)
+      await refuses(set('default.page.size', '0'), /^Parameter value .* from 1 to /)
+    })
+
     test('that is missing', async () => {
       await refuses(call('deployVirtualMachine', { zoneid: world().zone }), /^Parameter serviceofferingid is missing/)
       await refuses(call('stopVirtualMachine'), /^Parameter id is missing/)
@@ -208,6 +216,14 @@ describe('what is refused', { timeout: 300_000 }, () => {
           await refuses(call('createSSHKeyPair', { name }), /^Parameter name /)
         })
       })
+
+    test('that two calls want at once goes to one of them', async () => {
+      const both = ['twin', 'TWIN'].map(name => world().deploy(template, name, 'linked', { startvm: false }))
+      const [given, refused] = (await Promise.allSettled(both)).toSorted((a, b) => a.status.localeCompare(b.status))
+      assert.deepEqual([given?.status, refused?.status], ['fulfilled', 'rejected'])
+      assert.match(String(refused?.status === 'rejected' && refused.reason), /Parameter name is taken/)
+      for (const machine of await world().machines()) await world().expunge(machine)
+    })
 
     test('that another machine has', async () => {
       const machine = await world().deploy(template, 'taken', 'linked', { startvm: false })
@@ -275,6 +291,7 @@ describe('a primary storage that is full', {
   timeout: 300_000,
 }, () => {
   let cloud: Cloud
+  let mounted: string | null = null
 
   before(async () => {
     cloud = await Cloud.open(async folder => {
@@ -284,12 +301,12 @@ describe('a primary storage that is full', {
       await truncate(join(folder, 'disk'), 256 * mib)
       await run('mkfs.ext4', ['-q', '-m', '0', join(folder, 'disk')])
       await run('mount', ['-o', 'loop', join(folder, 'disk'), pool])
+      mounted = pool
     })
   })
   after(async () => {
-    if (!cloud) return
-    await run('umount', ['-l', join(cloud.dataDir, 'primary')])
-    await cloud.close()
+    if (mounted) await run('umount', ['-l', mounted])
+    await cloud?.close()
   })
 
   test('fails a full clone with the reason, leaves nothing of it, and harms no other machine', async () => {

@@ -118,7 +118,8 @@ describe('a linked and a full clone of one template', { timeout: 600_000 }, () =
     assert.notEqual(one, other)
   })
 
-  test('run without any privilege, as a user of their account', async () => {
+  const notRoot = process.getuid?.() === 0 ? false : 'only a root server has users to give'
+  test('run without any privilege, as a user of their account', { skip: notRoot }, async () => {
     for (const machine of [linked, full]) {
       const { instancename } = (await fieldsOf(machine)) as { instancename: string }
       const uid = String(1_900_000_000 + Number(instancename.split('-')[1]))

@@ -220,9 +220,14 @@ export class Cloud {
   static async open(prepare: (folder: string) => Promise<void> = async () => {}): Promise<Cloud> {
     const folder = await mkdtemp(join(tmpdir(), 'ramet-e2e-'))
     await chmod(folder, 0o711) // machines run as users of their own and pass through
-    await prepare(folder)
-    const server = await startServer(join(folder, 'data'))
-    return new Cloud(folder, server, await World.open(server.client))
+    try {
+      await prepare(folder)
+      const server = await startServer(join(folder, 'data'))
+      return new Cloud(folder, server, await World.open(server.client))
+    } catch (error) {
+      await rm(folder, { recursive: true, force: true }).catch(() => {}) // something may be mounted there
+      throw error
+    }
   }
 
   get dataDir(): string {

@@ -61,8 +61,7 @@ async function compare(server: BenchServer, libvirt: Libvirt, rounds: number) {
       `ours:  ${args.join(' ')}`,
       `${libvirt.version}:  ${theirs}`,
       domain.xml.trim(),
-      'Differences in libvirt’s favour: guest memory in a memfd instead of a file, no port forward, no vmgenid of its own choice, both virsh commands in one process, nothing made durable.',
-      'To our favour: libvirt’s cards sit behind root ports where ours are on the root bus; it also makes a monitor and log of its own.',
+      'libvirt differs: guest memory in a memfd instead of a file on tmpfs, no port forward, all cards behind root ports, QEMU as root; one virsh does both define and start, which spares it a process.',
     ],
   }
 }

@@ -73,10 +73,21 @@ export function settingNamed(name: string): Setting | undefined {
   return settings.find(each => each.name === name)
 }
 
+/** Where another number than these would bring all work to a stop, or lock everybody out. */
+const ranges: Partial<Record<string, readonly [least: number, most: number]>> = {
+  'default.page.size': [1, 1_000_000],
+  'job.expire.minutes': [1, 999_999_999],
+  'cpu.overprovisioning.factor': [1, 1_000],
+  'pool.storage.reserve.percent': [0, 99],
+  'max.template.iso.size': [1, 1_000_000],
+  'session.timeout': [60, 999_999_999],
+}
+
 /** Why `value` does not suit the setting, or null. */
 export function settingRefusal({ name, type }: Setting, value: string): string | null {
   if (type === 'Boolean' && value !== 'true' && value !== 'false') return `${name} is true or false, not "${value}"`
-  if (type === 'Integer' && !/^\d{1,9}$/.test(value))
-    return `${name} is a whole number from 0 to 999999999, not "${value}"`
+  const [least, most] = ranges[name] ?? [0, 999_999_999]
+  if (type === 'Integer' && (!/^\d{1,9}$/.test(value) || Number(value) < least || Number(value) > most))
+    return `${name} is a whole number from ${least} to ${most}, not "${value}"`
   return null
 }

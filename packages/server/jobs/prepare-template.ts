@@ -2,8 +2,10 @@
 // are copied from. One copy per pool: the spool reference is its record, the layer its file.
 import type { Id, LayerId, StoragePoolId, TemplateId } from '@ramet/core/ids.ts'
 import { forgetLayer, layerRef, publishLayer, reserveLayer } from '../store/layers.ts'
-import { activeTemplate, imageFile, setSpoolRef } from '../store/templates.ts'
+import { activeTemplate, forgetUnneededSpoolRefs, imageFile, setSpoolRef } from '../store/templates.ts'
 import { defineJob, nothing } from './define-job.ts'
+import { removeIfUnneeded } from './remove-layer.ts'
+import { originOf } from './tools.ts'
 
 export interface PrepareTemplate {
   readonly template: TemplateId
@@ -48,6 +50,7 @@ export const prepareTemplate = defineJob<PrepareTemplate>({
         error_str: problem?.message ?? null,
       })
       await forgetLayer(tx, input.layer)
+      await forgetUnneededSpoolRefs(tx, input.template)
     },
   })
   .act('seed', {
@@ -58,10 +61,9 @@ export const prepareTemplate = defineJob<PrepareTemplate>({
     undo: async ({ db, driver, input }) => driver.layers.discard(await layerRef(db, input.layer)),
   })
   .record('publish', {
-    do: async ({ tx, input, made }) => {
-      await activeTemplate(tx, input.template) // one deleted meanwhile would leave a copy that nobody removes
+    do: async ({ tx, input, made, jobs, job }) => {
       await publishLayer(tx, input.layer, made.seed)
-      await setSpoolRef(tx, input.ref, {
+      const { marked_for_gc: isDeleted } = await setSpoolRef(tx, input.ref, {
         state: 'Ready',
         layer_id: input.layer,
         download_state: 'DOWNLOADED',
@@ -69,6 +71,7 @@ export const prepareTemplate = defineJob<PrepareTemplate>({
         install_path: `${input.layer}.qcow2`,
         template_size: made.seed.allocatedBytes,
       })
+      if (isDeleted) await removeIfUnneeded(tx, input.layer, jobs, originOf(job)) // the template, while it was copied
     },
     undo: nothing('nothing follows it'),
   })

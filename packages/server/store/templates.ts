@@ -61,11 +61,23 @@ export async function setSpoolRef(
   db: Db,
   id: Id<'template-spool-ref'>,
   set: Updateable<Tables['template_spool_ref']>,
-): Promise<void> {
-  await db
+): Promise<Row<'template_spool_ref'>> {
+  return db
     .updateTable('template_spool_ref')
     .set({ ...set, last_updated: new Date() })
     .where('id', '=', id)
+    .returningAll()
+    .executeTakeFirstOrThrow()
+}
+
+/** Records of copies of a deleted template that nobody makes and that have no layer. */
+export async function forgetUnneededSpoolRefs(db: Db, template: TemplateId): Promise<void> {
+  await db
+    .deleteFrom('template_spool_ref')
+    .where('template_id', '=', template)
+    .where('marked_for_gc', '=', true)
+    .where('state', '!=', 'Creating')
+    .where('layer_id', 'is', null)
     .execute()
 }
 
