@@ -10,7 +10,7 @@ import {
 import { hostNameRefusal } from '@ramet/core/names.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { App } from '../app.ts'
-import { nameTaken, type NewVolume } from '../store/new-vm.ts'
+import { holdName, nameTaken, type NewVolume } from '../store/new-vm.ts'
 import type { Tx } from '../store/database.ts'
 import type { Row } from '../store/tables.ts'
 import { type Caller, demandOwned, isAdmin, unknownId } from './caller.ts'
@@ -148,6 +148,7 @@ export async function demandFreeName(tx: Tx, owner: Row<'account'>, name: string
   if (!name) return
   const refusal = hostNameRefusal(name)
   if (refusal) throw invalid('name', refusal)
+  await holdName(tx, owner.id, name)
   if (await nameTaken(tx, owner.id, name))
     throw invalid('name', `is taken: account ${owner.name} has a machine ${name} already`)
 }

@@ -1,7 +1,7 @@
 // The record of a new machine: made whole by the call that asks for it, in state Stopped; the deployment does the rest.
 import { randomBytes } from 'node:crypto'
 import { type AccountId, newId, type NetworkId, type VmId, type VolumeId } from '@ramet/core/ids.ts'
-import type { Insertable } from 'kysely'
+import { type Insertable, sql } from 'kysely'
 import type { Db, Tx } from './database.ts'
 import { recordEvent } from './events.ts'
 import type { Row, Tables } from './tables.ts'
@@ -118,6 +118,13 @@ async function insertVolumes(tx: Tx, vm: Row<'vm'>, volumes: readonly NewVolume[
 /** Root is 0, data disks follow; 3 is the CD-ROM's (cloudstack-api 2.4). */
 function deviceIdAt(index: number): number {
   return index < 3 ? index : index + 1
+}
+
+/** Of two calls that want one name at once, the second waits until the first has it or not. */
+export async function holdName(tx: Tx, account: AccountId, name: string): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtextextended(${`ramet.name ${account} ${name.toLowerCase()}`}, 0))`.execute(
+    tx,
+  )
 }
 
 /** Whether another machine of the account has the name already. */

@@ -1,4 +1,6 @@
-// Keeps the pools' free space in the database near the truth: every few seconds, and when somebody asks.
+// Keeps what is told of storage near the truth: the free space of pools, and how much the layers of running machines have
+// grown. Looked at every few seconds; copies and placements that need more than that find out by themselves.
+import { occupyingStates } from '@ramet/core/vm.ts'
 import type { Driver } from '../drivers/driver.ts'
 import type { Log } from '../log.ts'
 import { setPoolSpace } from '../store/capacity.ts'
@@ -11,16 +13,38 @@ export interface PoolWatch {
 
 export function watchPools(db: Database, driver: Driver, log: Log, everyMs = 10_000): PoolWatch {
   async function refresh(): Promise<void> {
-    const pools = await db.selectFrom('storage_pool').select(['id', 'path', 'total_bytes', 'free_bytes']).execute()
-    for (const pool of pools) {
-      const space = await driver.host.space(pool)
-      if (space.totalBytes !== pool.total_bytes || space.freeBytes !== pool.free_bytes)
-        await setPoolSpace(db, pool.id, space)
-    }
+    await refreshSpace(db, driver)
+    await refreshLayers(db, driver)
   }
   const timer = setInterval(() => {
     refresh().catch(error => log.warn({ err: error }, 'cannot measure the storage pools'))
   }, everyMs)
   timer.unref()
   return { refresh, close: () => clearInterval(timer) }
+}
+
+async function refreshSpace(db: Database, driver: Driver): Promise<void> {
+  const pools = await db.selectFrom('storage_pool').select(['id', 'path', 'total_bytes', 'free_bytes']).execute()
+  for (const pool of pools) {
+    const space = await driver.host.space(pool)
+    if (space.totalBytes !== pool.total_bytes || space.freeBytes !== pool.free_bytes)
+      await setPoolSpace(db, pool.id, space)
+  }
+}
+
+async function refreshLayers(db: Database, driver: Driver): Promise<void> {
+  const layers = await db
+    .selectFrom('layer')
+    .innerJoin('volume', 'volume.layer_id', 'layer.id')
+    .innerJoin('vm', 'vm.id', 'volume.vm_id')
+    .innerJoin('storage_pool', 'storage_pool.id', 'layer.pool_id')
+    .select(['layer.id', 'layer.allocated_bytes', 'storage_pool.id as pool', 'storage_pool.path'])
+    .where('layer.state', '=', 'ready')
+    .where('vm.state', 'in', [...occupyingStates])
+    .execute()
+  for (const { id, allocated_bytes: known, pool, path } of layers) {
+    const bytes = (await driver.layers.facts({ id, pool: { id: pool, path } }))?.allocatedBytes
+    if (bytes !== undefined && bytes !== known)
+      await db.updateTable('layer').set({ allocated_bytes: bytes }).where('id', '=', id).execute()
+  }
 }
