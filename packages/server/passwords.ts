@@ -1,5 +1,5 @@
 // Passwords for guests. Only the crypt(3) hash reaches a machine; the password itself is sealed until its owner asks.
-// Hashing takes some milliseconds and a process, so the next pair is always made ahead of the deployment that needs it.
+// Hashing takes some milliseconds and a process, so a few pairs are made ahead, in quiet moments.
 import { spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { text } from 'node:stream/consumers'
@@ -17,19 +17,35 @@ export interface Passwords {
   reveal(sealed: string): string
 }
 
+const stock = 8
+const restMs = 500
+
 export function createPasswords(secrets: Secrets): Passwords {
-  let next: Promise<GuestPassword> | null = null
+  const ready: GuestPassword[] = []
   const of = async (password: string) => ({ sealed: secrets.seal(password), hash: await cryptHash(password) })
+  let refill: NodeJS.Timeout | undefined
+
+  /** Waits for a quiet moment: a process started now would slow down the deployment that has just asked. */
+  function refillSoon(afterMs: number): void {
+    clearTimeout(refill)
+    refill = setTimeout(() => {
+      of(randomPassword()).then(
+        pair => {
+          if (ready.push(pair) < stock) refillSoon(0)
+        },
+        () => {}, // the deployment that finds nothing makes its own, and fails with the reason
+      )
+    }, afterMs)
+    refill.unref()
+  }
+
+  refillSoon(0)
   return {
     of,
     reveal: secrets.unseal,
     async take() {
-      const taken = next ?? of(randomPassword())
-      next = of(randomPassword())
-      next.catch(() => {
-        next = null // the next deployment tries again, and fails with the reason
-      })
-      return taken
+      refillSoon(restMs)
+      return ready.pop() ?? of(randomPassword())
     },
   }
 }

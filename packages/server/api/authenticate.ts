@@ -69,16 +69,15 @@ async function prolong(app: App, session: Row<'session'>): Promise<void> {
 }
 
 export async function callerOf(app: App, user: Row<'user'>): Promise<Caller> {
-  const account = await app.db
-    .selectFrom('account')
-    .selectAll()
-    .where('id', '=', user.account_id)
-    .executeTakeFirstOrThrow()
-  const domain = await app.db
-    .selectFrom('domain')
-    .selectAll()
-    .where('id', '=', account.domain_id)
-    .executeTakeFirstOrThrow()
+  const [account, domain] = await Promise.all([
+    app.db.selectFrom('account').selectAll().where('id', '=', user.account_id).executeTakeFirstOrThrow(),
+    app.db
+      .selectFrom('domain')
+      .innerJoin('account', 'account.domain_id', 'domain.id')
+      .selectAll('domain')
+      .where('account.id', '=', user.account_id)
+      .executeTakeFirstOrThrow(),
+  ])
   return { user, account, domain }
 }
 

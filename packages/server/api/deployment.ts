@@ -67,15 +67,10 @@ export async function serviceOfferingNamed(app: App, id: ServiceOfferingId): Pro
 export async function chosenNetworks(
   app: App,
   caller: Caller,
-  zone: Row<'zone'>,
+  zone: ZoneId,
   ids: readonly NetworkId[] | undefined,
 ): Promise<NetworkId[]> {
-  const inZone = await app.db
-    .selectFrom('network')
-    .selectAll()
-    .where('zone_id', '=', zone.id)
-    .orderBy('created')
-    .execute()
+  const inZone = await app.db.selectFrom('network').selectAll().where('zone_id', '=', zone).orderBy('created').execute()
   if (!ids || ids.length === 0) return inZone.slice(0, 1).map(network => network.id)
   if (ids.length > 1) throw invalid('networkids', 'names several networks; a machine has one NIC so far')
   for (const id of ids) {

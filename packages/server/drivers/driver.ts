@@ -41,8 +41,10 @@ export interface NicSpec {
   readonly id: NicId
   readonly deviceId: number
   readonly mac: string
-  /** Outward NAT inside the machine's process, with SSH forwarded to a port of 127.0.0.1. */
+  /** A network of its own inside the machine's process, with SSH forwarded from a port of 127.0.0.1. */
   readonly kind: 'user-nat'
+  /** May the guest open connections outwards? They would be the host's own, and so reach the host's own services. */
+  readonly outward: boolean
   /** Port to forward SSH from, when one was used before; another is taken if it is busy. */
   readonly sshPort: number | null
 }

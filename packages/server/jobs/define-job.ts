@@ -35,6 +35,8 @@ export function nothing(reason: string): Nothing {
 export interface Step {
   readonly name: string
   readonly sort: 'record' | 'act'
+  /** Looks at what was made before; a step that is not needed leaves no mark and is not undone. */
+  readonly when?: (made: never) => boolean
   readonly do: (context: never) => Promise<unknown>
   readonly undo: ((context: never) => Promise<void>) | Nothing
 }
@@ -97,6 +99,18 @@ export class JobBuilder<Input, Made> implements JobDefinition<Input> {
       undo: ((context: StepContext<Input, Made>) => Promise<void>) | Nothing
     },
   ): JobBuilder<Input, Made & Record<N, Awaited<R>>> {
+    return new JobBuilder(this.traits, [...this.steps, { name, sort: 'act', ...step }])
+  }
+
+  /** An act that is done only when what was made before demands it. */
+  actWhen<N extends string, R>(
+    name: N,
+    step: {
+      when: (made: Made) => boolean
+      do: (context: StepContext<Input, Made>) => Promise<R>
+      undo: ((context: StepContext<Input, Made>) => Promise<void>) | Nothing
+    },
+  ): JobBuilder<Input, Made & Partial<Record<N, Awaited<R>>>> {
     return new JobBuilder(this.traits, [...this.steps, { name, sort: 'act', ...step }])
   }
 }

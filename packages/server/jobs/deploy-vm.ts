@@ -1,15 +1,13 @@
-// Deploys a machine from a template: room on a host and a pool, the template's copy there, its disks (a linked clone is
-// a new layer on that copy, a full clone a flat disk of its own), and its process. The record of the machine was made
-// by the call; if anything fails, everything made here goes and the machine stays in Error with the reason.
+// Deploys a machine from a template: room on a host and a pool, the template's copy there, its disks (deploy-disks.ts), and
+// its process. The record of the machine was made by the call; if anything fails, everything made here goes and the machine
+// stays in Error with the reason.
 import { type CloneType, decideCloneType, fullCloneSetting } from '@ramet/core/clone-type.ts'
 import type { HostId, LayerId, StoragePoolId, TemplateId, VmId, VolumeId } from '@ramet/core/ids.ts'
-import { recordEvent } from '../store/events.ts'
-import { forgetLayer, layerChain, layerRef, layerRefIfAny, publishLayer, reserveLayer } from '../store/layers.ts'
-import { accountById, holdVm, moveVm, vmById, vmLock } from '../store/vms.ts'
-import { setVolume, type Volume, volumesOf } from '../store/volumes.ts'
-import type { LayerFacts } from '../drivers/driver.ts'
-import { defineJob, nothing, type RecordContext, type StepContext } from './define-job.ts'
-import { diskDemand } from './disk-demand.ts'
+import { holdVm, moveVm, vmLock } from '../store/vms.ts'
+import { setVolume } from '../store/volumes.ts'
+import { defineJob, nothing, type RecordContext } from './define-job.ts'
+import { makeDisks, publishDisks, reserveDisks, unmakeDisks, unreserveDisks } from './deploy-disks.ts'
+import { copiesOf, diskDemand } from './disk-demand.ts'
 import { templateOnPool } from './template-on-pool.ts'
 import { choosePlace, noteRunning, runMachine } from './vm-steps.ts'
 
@@ -47,59 +45,30 @@ export const deployVm = defineJob<DeployVm>({
     },
   })
   .record('take-place', { do: takePlace, undo: leavePlace })
-  .act('cache-template', {
-    do: async context => ({
-      layer: await templateOnPool(context, context.input.template, context.made['take-place'].pool),
-    }),
+  .actWhen('cache-template', {
+    when: made => made['take-place'].copy === null,
+    do: context => templateOnPool(context, context.input.template, context.made['take-place'].pool),
     undo: nothing('other machines may stand on the copy'),
   })
   .record('reserve-disks', {
-    do: context => reserveDisks(context, context.made['take-place'], context.made['cache-template'].layer),
-    undo: async ({ tx, input }) => {
-      for (const { volume, layer } of input.disks) {
-        await setVolume(tx, volume, { layer_id: null })
-        await forgetLayer(tx, layer)
-      }
-    },
+    do: context => reserveDisks(context, baseOf(context.made['take-place'], context.made['cache-template'])),
+    undo: unreserveDisks,
   })
   .act('make-disks', {
-    do: context => makeDisks(context, context.made['take-place'].cloneType, context.made['cache-template'].layer),
-    undo: async ({ db, driver, input }) => {
-      for (const { layer } of input.disks) {
-        const ref = await layerRefIfAny(db, layer)
-        if (ref) await driver.layers.discard(ref)
-      }
-    },
+    do: context => makeDisks(context, baseOf(context.made['take-place'], context.made['cache-template'])),
+    undo: unmakeDisks,
   })
-  .record('publish-disks', {
-    do: async ({ tx, input, made, job }) => {
-      for (const [index, { volume, layer }] of input.disks.entries()) {
-        await publishLayer(tx, layer, made['make-disks'][index] as LayerFacts)
-        await setVolume(tx, volume, { state: 'Ready', attached: new Date() })
-        await recordEvent(tx, {
-          type: 'VOLUME.CREATE',
-          description: `created volume ${volume}`,
-          account: job.account_id,
-          user: job.user_id,
-          resourceType: 'Volume',
-          resource: volume,
-          startEvent: job.start_event_id,
-        })
-      }
-    },
-    undo: async ({ tx, input }) => {
-      for (const { volume } of input.disks) await setVolume(tx, volume, { state: 'Allocated', attached: null })
-    },
-  })
-  .act('run', {
-    do: async context => (context.input.start ? runMachine.do(context) : null),
+  .actWhen('run', {
+    when: made => made['take-place'].isToRun,
+    do: runMachine.do,
     undo: async context => {
       await runMachine.undo(context)
       await context.driver.machines.discard(context.input.vm)
     },
   })
-  .record('note-running', {
+  .record('publish', {
     do: async context => {
+      await publishDisks(context, context.made['make-disks'])
       if (context.made.run) await noteRunning(context, context.made.run)
     },
     undo: nothing('nothing follows it'),
@@ -109,9 +78,15 @@ export const deployVm = defineJob<DeployVm>({
 type Context = RecordContext<DeployVm, object>
 
 interface Place {
-  readonly host: HostId
   readonly pool: StoragePoolId
   readonly cloneType: CloneType
+  /** The template's layer on the pool, if it is there already. */
+  readonly copy: LayerId | null
+  readonly isToRun: boolean
+}
+
+function baseOf({ pool, cloneType, copy }: Place, made: LayerId | undefined) {
+  return { pool, cloneType, layer: copy ?? (made as LayerId) }
 }
 
 /** Takes room on a host and names the pool, and writes down, once and for all, how the machine is cloned. */
@@ -122,61 +97,23 @@ async function takePlace({ tx, input, settings }: Context): Promise<Place> {
       call: input.cloneType ?? undefined,
       createFullClone: settings.flag(fullCloneSetting[vm.hypervisor], pool),
     })
+  const copies = await copiesOf(tx, input.template)
   const { host, pool } = await choosePlace(tx, settings, {
     cpus: input.start ? vm.cpus : 0,
     memoryMib: input.start ? vm.memory_mib : 0,
-    diskBytes: await diskDemand(tx, input.template, typeOn),
+    diskBytes: diskDemand(copies, typeOn),
     host: input.host,
   })
   const cloneType = typeOn(pool.id)
   await tx.insertInto('user_vm_clone_setting').values({ vm_id: vm.id, clone_type: cloneType }).execute()
   for (const { volume } of input.disks) await setVolume(tx, volume, { pool_id: pool.id, state: 'Creating' })
   if (input.start) await moveVm(tx, vm.id, 'StartRequested', { host_id: host.id })
-  return { host: host.id, pool: pool.id, cloneType }
+  const copy = copies.find(each => each.pool === pool.id)?.layer ?? null
+  return { pool: pool.id, cloneType, copy, isToRun: input.start }
 }
 
 async function leavePlace({ tx, input }: Context): Promise<void> {
   for (const { volume } of input.disks) await setVolume(tx, volume, { pool_id: null, state: 'Allocated' })
   await tx.deleteFrom('user_vm_clone_setting').where('vm_id', '=', input.vm).execute()
   await moveVm(tx, input.vm, 'OperationFailed', { host_id: null })
-}
-
-async function reserveDisks({ tx, input }: Context, { pool, cloneType }: Place, base: LayerId): Promise<void> {
-  const volumes = await volumesOf(tx, input.vm)
-  const { account_id } = await holdVm(tx, input.vm)
-  const copied = await tx.selectFrom('layer').select('allocated_bytes').where('id', '=', base).executeTakeFirst()
-  for (const { volume, layer } of input.disks) {
-    const { type, size_bytes } = volumes.find(({ id }) => id === volume) as Volume
-    await reserveLayer(tx, {
-      id: layer,
-      pool,
-      parent: type === 'ROOT' && cloneType === 'linked' ? base : null,
-      account: account_id,
-      virtualBytes: size_bytes,
-      expectedBytes: type === 'ROOT' && cloneType === 'full' ? (copied?.allocated_bytes ?? 0) : 0,
-    })
-    await setVolume(tx, volume, { layer_id: layer })
-  }
-}
-
-async function makeDisks(
-  context: StepContext<DeployVm, object>,
-  cloneType: CloneType,
-  base: LayerId,
-): Promise<LayerFacts[]> {
-  const { db, driver, input, job, progress, signal } = context
-  const owner = {
-    accountNumber: (await accountById(db, (await vmById(db, input.vm))?.account_id ?? job.account_id)).number,
-  }
-  const template = await layerChain(db, base)
-  const volumes = await volumesOf(db, input.vm)
-  const facts: LayerFacts[] = []
-  for (const { volume, layer } of input.disks) {
-    const ref = await layerRef(db, layer)
-    const { type, size_bytes: bytes } = volumes.find(({ id }) => id === volume) as Volume
-    if (type === 'DATADISK') facts.push(await driver.layers.blank(ref, bytes, owner))
-    else if (cloneType === 'linked') facts.push(await driver.layers.fork(ref, template, bytes, owner))
-    else facts.push(await driver.layers.copy(ref, template, bytes, owner, progress, signal))
-  }
-  return facts
 }

@@ -1,31 +1,44 @@
 // What a deployment's root disk takes on each pool at once: a full clone takes the template's bytes, a linked clone next
 // to nothing, and either takes the template's bytes once more where the pool has no copy of it yet.
 import type { CloneType } from '@ramet/core/clone-type.ts'
-import type { StoragePoolId, TemplateId } from '@ramet/core/ids.ts'
+import type { LayerId, StoragePoolId, TemplateId } from '@ramet/core/ids.ts'
 import type { Tx } from '../store/database.ts'
 
 const overlayBytes = 256 * 1024
 
-export async function diskDemand(
-  tx: Tx,
-  template: TemplateId,
-  typeOn: (pool: StoragePoolId) => CloneType,
-): Promise<ReadonlyMap<StoragePoolId, number>> {
-  const pools = await tx
+export interface PoolCopy {
+  readonly pool: StoragePoolId
+  /** The template's layer there, if it is ready. */
+  readonly layer: LayerId | null
+  /** What the template's bytes are on the pool; before it is copied, the size of its file. */
+  readonly bytes: number
+}
+
+export async function copiesOf(tx: Tx, template: TemplateId): Promise<PoolCopy[]> {
+  const rows = await tx
     .selectFrom('storage_pool')
     .leftJoin('template_spool_ref as ref', join =>
       join
         .onRef('ref.pool_id', '=', 'storage_pool.id')
         .on('ref.template_id', '=', template)
-        .on('ref.state', '=', 'Ready'),
+        .on('ref.state', '=', 'Ready')
+        .on('ref.marked_for_gc', '=', false),
     )
+    .leftJoin('layer', 'layer.id', 'ref.layer_id')
     .innerJoin('template', join => join.on('template.id', '=', template))
-    .select(['storage_pool.id', 'ref.id as copy', 'template.physical_bytes'])
+    .select(['storage_pool.id', 'ref.layer_id', 'layer.allocated_bytes', 'template.physical_bytes'])
     .execute()
+  return rows.map(row => ({ pool: row.id, layer: row.layer_id, bytes: row.allocated_bytes ?? row.physical_bytes ?? 0 }))
+}
+
+export function diskDemand(
+  copies: readonly PoolCopy[],
+  typeOn: (pool: StoragePoolId) => CloneType,
+): ReadonlyMap<StoragePoolId, number> {
   return new Map(
-    pools.map(({ id, copy, physical_bytes }) => {
-      const bytes = physical_bytes ?? 0
-      return [id, (typeOn(id) === 'full' ? bytes : overlayBytes) + (copy ? 0 : bytes)]
+    copies.map(({ pool, layer, bytes }) => {
+      const disk = typeOn(pool) === 'full' ? bytes : overlayBytes
+      return [pool, disk + (layer ? 0 : bytes)]
     }),
   )
 }

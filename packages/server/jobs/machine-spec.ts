@@ -4,18 +4,18 @@ import { Problem } from '@ramet/core/problem.ts'
 import type { DiskSpec, MachineSpec, NicSpec } from '../drivers/driver.ts'
 import type { Db } from '../store/database.ts'
 import { layerChain } from '../store/layers.ts'
-import { accountById, nicsOf, vmById } from '../store/vms.ts'
+import { accountOfVm, nicsOf, vmById } from '../store/vms.ts'
 import { volumesOf } from '../store/volumes.ts'
 
 export async function machineSpec(db: Db, id: VmId): Promise<MachineSpec> {
-  const vm = await vmById(db, id)
-  if (!vm) throw new Problem('invalid', 'unknown-vm', `There is no virtual machine ${id}`)
-  const [account, disks, nics, keys] = await Promise.all([
-    accountById(db, vm.account_id),
+  const [vm, account, disks, nics, keys] = await Promise.all([
+    vmById(db, id),
+    accountOfVm(db, id),
     diskSpecs(db, id),
     nicSpecs(db, id),
     db.selectFrom('vm_ssh_key_pair').select('public_key').where('vm_id', '=', id).orderBy('name').execute(),
   ])
+  if (!vm) throw new Problem('invalid', 'unknown-vm', `There is no virtual machine ${id}`)
   return {
     vm: id,
     name: vm.instance_name,

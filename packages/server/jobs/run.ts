@@ -46,6 +46,7 @@ class JobRun {
   readonly #tools: Tools
   #made: Record<string, unknown> = {}
   #problem: Problem | null = null
+  #ended = false
 
   constructor(options: RunOptions, definition: JobDefinition, job: Row<'job'>, signals: RunSignals) {
     this.#options = options
@@ -56,20 +57,21 @@ class JobRun {
   }
 
   async forward(): Promise<void> {
-    const steps = await store.stepsOf(this.#db, this.#job.id)
-    if (steps.size === 0) await this.#tell('Started', 'INFO', '')
+    const isFirstClaim = this.#job.fence === 1
+    const steps = isFirstClaim ? new Map<string, never>() : await store.stepsOf(this.#db, this.#job.id)
+    if (isFirstClaim) await this.#tell('Started', 'INFO', '')
     for (const step of this.#definition.steps) {
       const noted = steps.get(step.name)
       if (noted?.phase === 'done') this.#made = { ...this.#made, [step.name]: noted.made }
+      else if (step.when && !step.when(this.#made as never)) continue
       else if (!(await this.#advance(step))) return
     }
-    await this.#end('done', null)
+    if (!this.#ended) await this.#write('end', tx => this.#end(tx, 'done', null))
   }
 
   /** Runs one step; false when the job does not go forward from here. */
   async #advance(step: Step): Promise<boolean> {
     try {
-      await this.#refuseIfCancelled()
       const made = step.sort === 'record' ? await this.#record(step) : await this.#act(step)
       this.#made = { ...this.#made, [step.name]: made }
       return true
@@ -80,26 +82,30 @@ class JobRun {
     }
   }
 
+  /** The last step, if it is a record, ends the job in the same transaction. */
   async #record(step: Step): Promise<unknown> {
-    return this.#write(`${step.name}/done`, tx =>
-      this.#within(tx, async () => {
-        const made = await step.do(this.#recordContext(step, tx) as never)
-        await store.markStep(tx, this.#claim, {
-          step: step.name,
-          phase: 'done',
-          made,
-          percent: this.#percentAfter(step),
-        })
-        return made
-      }),
-    )
+    const isLast = step === this.#definition.steps.at(-1)
+    const made = await this.#write(`${step.name}/done`, async tx => {
+      this.#heed(await store.holdJob(tx, this.#claim))
+      const result = await step.do(this.#recordContext(step, tx) as never)
+      const percent = this.#percentAfter(step)
+      await store.markStep(tx, this.#claim, { step: step.name, phase: 'done', made: result, percent })
+      if (isLast) await this.#end(tx, 'done', null)
+      return result
+    })
+    this.#ended = isLast
+    return made
   }
 
   async #act(step: Step): Promise<unknown> {
-    await this.#mark(step, 'started')
+    this.#heed(await this.#mark(step, 'started'))
     const made = await step.do(this.#context(step) as never)
     await this.#mark(step, 'done', made)
     return made
+  }
+
+  #heed({ cancelAsked }: { cancelAsked: boolean }): void {
+    if (cancelAsked && this.#definition.traits.cancellable) throw cancelled()
   }
 
   async #wait({ job }: WaitForJob): Promise<void> {
@@ -109,8 +115,7 @@ class JobRun {
 
   async #turnBack(step: Step, error: unknown): Promise<void> {
     if (error instanceof store.LeaseLost || this.#signals.letGo.aborted) throw error
-    const cancelled = await this.#cancelAsked()
-    const problem = cancelled ? new Problem('cancelled', 'cancelled', 'Cancelled on request') : asProblem(error)
+    const problem = this.#signals.cancel.aborted ? cancelled() : asProblem(error)
     if (problem.kind === 'internal')
       this.#tools.log.error({ err: error, job: this.#job.id, step: step.name }, 'step failed')
     else this.#tools.log.warn({ job: this.#job.id, step: step.name, problem: problem.message }, 'step failed')
@@ -138,18 +143,17 @@ class JobRun {
         return this.#getStuck(step, problem, error)
       }
     }
-    await this.#end(problem.kind === 'cancelled' ? 'cancelled' : 'failed', problem)
+    await this.#write('end', tx => this.#end(tx, problem.kind === 'cancelled' ? 'cancelled' : 'failed', problem))
   }
 
   async #undo(step: Step): Promise<void> {
     const undo = typeof step.undo === 'function' ? step.undo : async () => {}
     if (step.sort === 'record') {
-      await this.#write(`${step.name}/undone`, tx =>
-        this.#within(tx, async () => {
-          await undo(this.#recordContext(step, tx) as never)
-          await store.markStep(tx, this.#claim, { step: step.name, phase: 'undone', percent: 0 })
-        }),
-      )
+      await this.#write(`${step.name}/undone`, async tx => {
+        await store.holdJob(tx, this.#claim)
+        await undo(this.#recordContext(step, tx) as never)
+        await store.markStep(tx, this.#claim, { step: step.name, phase: 'undone', percent: 0 })
+      })
     } else {
       await undo(this.#context(step) as never)
       await this.#mark(step, 'undone')
@@ -166,17 +170,15 @@ class JobRun {
     })
   }
 
-  async #end(state: 'done' | 'failed' | 'cancelled', problem: Problem | null): Promise<void> {
-    await this.#write('end', async tx => {
-      const result = this.#definition.result(this.#made as never)
-      await store.moveJob(tx, this.#claim, {
-        state,
-        completed: true,
-        ...(state === 'done' && { result, percent: 100 }),
-      })
-      const failed = state === 'failed'
-      await this.#tell('Completed', failed ? 'ERROR' : 'INFO', failed ? `failed: ${problem?.message}` : state, tx)
+  async #end(tx: Tx, state: 'done' | 'failed' | 'cancelled', problem: Problem | null): Promise<void> {
+    const result = this.#definition.result(this.#made as never)
+    await store.moveJob(tx, this.#claim, {
+      state,
+      completed: true,
+      ...(state === 'done' && { result, percent: 100 }),
     })
+    const failed = state === 'failed'
+    await this.#tell('Completed', failed ? 'ERROR' : 'INFO', failed ? `failed: ${problem?.message}` : state, tx)
   }
 
   async #tell(state: 'Started' | 'Completed', level: 'INFO' | 'ERROR', outcome: string, tx?: Tx): Promise<void> {
@@ -195,21 +197,7 @@ class JobRun {
     })
   }
 
-  async #refuseIfCancelled(): Promise<void> {
-    if (await this.#cancelAsked()) throw new Problem('cancelled', 'cancelled', 'Cancelled on request')
-  }
-
-  async #cancelAsked(): Promise<boolean> {
-    if (!this.#definition.traits.cancellable) return false
-    const row = await this.#db
-      .selectFrom('job')
-      .select('cancel_asked')
-      .where('id', '=', this.#job.id)
-      .executeTakeFirst()
-    return row?.cancel_asked ?? false
-  }
-
-  #mark(step: Step, phase: store.Phase, made?: unknown): Promise<void> {
+  #mark(step: Step, phase: store.Phase, made?: unknown): Promise<{ cancelAsked: boolean }> {
     const percent = phase === 'done' ? this.#percentAfter(step) : this.#percentBefore(step)
     return this.#pass(`${step.name}/${phase}`, () =>
       store.markStep(this.#db, this.#claim, { step: step.name, phase, made, percent }),
@@ -218,11 +206,6 @@ class JobRun {
 
   #write<T>(point: string, change: (tx: Tx) => Promise<T>): Promise<T> {
     return this.#pass(point, () => this.#db.transaction().execute(change))
-  }
-
-  async #within<T>(tx: Tx, change: () => Promise<T>): Promise<T> {
-    await store.holdJob(tx, this.#claim)
-    return change()
   }
 
   async #pass<T>(point: string, act: () => Promise<T>): Promise<T> {
@@ -289,4 +272,8 @@ class JobRun {
   get #db() {
     return this.#tools.db
   }
+}
+
+function cancelled(): Problem {
+  return new Problem('cancelled', 'cancelled', 'Cancelled on request')
 }

@@ -4,7 +4,7 @@ import type { HostId, StoragePoolId, VmId } from '@ramet/core/ids.ts'
 import { type Demand, place, type Placement } from '@ramet/core/placement.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { MachineFacts } from '../drivers/driver.ts'
-import { holdCapacity, hostRooms, poolRooms } from '../store/capacity.ts'
+import { type Factors, holdCapacity, hostRooms, poolRooms } from '../store/capacity.ts'
 import type { Tx } from '../store/database.ts'
 import { demandAction, holdVm, moveVm, setVm } from '../store/vms.ts'
 import { volumesOf } from '../store/volumes.ts'
@@ -16,6 +16,13 @@ interface OnVm {
   readonly vm: VmId
 }
 
+export function placementFactors(settings: Settings): Factors {
+  return {
+    cpu: settings.number('cpu.overprovisioning.factor'),
+    reservePercent: settings.number('pool.storage.reserve.percent'),
+  }
+}
+
 /** Chooses a host and a pool under the lock that makes the choice hold, or throws `no-capacity` with every reason. */
 export async function choosePlace(
   tx: Tx,
@@ -23,10 +30,7 @@ export async function choosePlace(
   demand: Demand,
 ): Promise<Exclude<Placement, { refusal: string }>> {
   await holdCapacity(tx)
-  const factors = {
-    cpu: settings.number('cpu.overprovisioning.factor'),
-    reservePercent: settings.number('pool.storage.reserve.percent'),
-  }
+  const factors = placementFactors(settings)
   const placement = place(await hostRooms(tx, factors), await poolRooms(tx, factors), demand)
   if ('refusal' in placement)
     throw new Problem(

@@ -70,32 +70,44 @@ export async function holdsLease(db: Db, { id, fence }: Claim): Promise<boolean>
   return row !== undefined
 }
 
-/** Locks the job's row for this transaction, or throws LeaseLost. */
-export async function holdJob(tx: Tx, { id, fence }: Claim): Promise<void> {
-  const row = await tx.selectFrom('job').select('fence').where('id', '=', id).forUpdate().executeTakeFirst()
+/** Locks the job's row for this transaction, or throws LeaseLost. Tells whether a person wants the job to end. */
+export async function holdJob(tx: Tx, { id, fence }: Claim): Promise<{ cancelAsked: boolean }> {
+  const row = await tx
+    .selectFrom('job')
+    .select(['fence', 'cancel_asked'])
+    .where('id', '=', id)
+    .forUpdate()
+    .executeTakeFirst()
   if (row?.fence !== fence) throw new LeaseLost(id)
+  return { cancelAsked: row.cancel_asked }
 }
 
 export type Phase = Row<'job_step'>['phase']
 
-/** Notes how far a step is, and the job with it; one statement, so one durable write. */
+/**
+ * Notes how far a step is, and the job with it; one statement, so one durable write. Tells whether a person wants the job
+ * to end.
+ */
 export async function markStep(
   db: Db,
   claim: Claim,
   mark: { step: string; phase: Phase; made?: unknown; percent: number },
-): Promise<void> {
+): Promise<{ cancelAsked: boolean }> {
   const made = mark.made === undefined ? null : JSON.stringify(mark.made)
-  const { rows } = await sql`
+  const { rows } = await sql<{ cancel_asked: boolean }>`
     with held as (
       update job set step = ${mark.step}, percent = ${mark.percent}
-      where id = ${claim.id} and fence = ${claim.fence} returning id)
-    insert into job_step (job_id, step, phase, made)
-    select id, ${mark.step}, ${mark.phase}, ${made}::jsonb from held
-    on conflict (job_id, step) do update set phase = excluded.phase,
-      made = coalesce(excluded.made, job_step.made),
-      attempts = job_step.attempts + case excluded.phase when 'started' then 1 else 0 end
-    returning job_id`.execute(db)
-  if (rows.length === 0) throw new LeaseLost(claim.id)
+      where id = ${claim.id} and fence = ${claim.fence} returning id, cancel_asked),
+    marked as (
+      insert into job_step (job_id, step, phase, made)
+      select id, ${mark.step}, ${mark.phase}, ${made}::jsonb from held
+      on conflict (job_id, step) do update set phase = excluded.phase,
+        made = coalesce(excluded.made, job_step.made),
+        attempts = job_step.attempts + case excluded.phase when 'started' then 1 else 0 end)
+    select cancel_asked from held`.execute(db)
+  const [held] = rows
+  if (!held) throw new LeaseLost(claim.id)
+  return { cancelAsked: held.cancel_asked }
 }
 
 export async function markPercent(db: Db, { id, fence }: Claim, percent: number): Promise<void> {

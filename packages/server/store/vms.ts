@@ -1,5 +1,5 @@
 // Virtual machines on disk. A state changes only by a move of core/vm.ts, on the row as this transaction sees it.
-import type { AccountId, VmId } from '@ramet/core/ids.ts'
+import type { VmId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import { refusal, type VmAction, vmAfter, type VmEvent } from '@ramet/core/vm.ts'
 import type { CloneType } from '@ramet/core/clone-type.ts'
@@ -67,6 +67,12 @@ export async function nicsOf(db: Db, vm: VmId): Promise<Row<'nic'>[]> {
   return db.selectFrom('nic').selectAll().where('vm_id', '=', vm).orderBy('device_id').execute()
 }
 
-export async function accountById(db: Db, id: AccountId): Promise<Row<'account'>> {
-  return db.selectFrom('account').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
+/** The account that owns the machine, and as whose user its process runs. */
+export async function accountOfVm(db: Db, vm: VmId): Promise<Row<'account'>> {
+  return db
+    .selectFrom('account')
+    .innerJoin('vm', 'vm.account_id', 'account.id')
+    .selectAll('account')
+    .where('vm.id', '=', vm)
+    .executeTakeFirstOrThrow()
 }

@@ -52,12 +52,15 @@ export const deployVirtualMachine = jobCommand({
     const owner = await ownerOf(app, caller, params)
     if (params.hostid && !isAdmin(caller))
       throw new Problem('forbidden', 'host-choice', 'Only administrators choose a host; leave hostid out')
-    const zone = await chosenZone(app, params.zoneid)
-    const template = await chosenTemplate(app, caller, params.templateid, params.hypervisor)
-    const offering = await serviceOfferingNamed(app, params.serviceofferingid)
-    const networks = await chosenNetworks(app, caller, zone, params.networkids)
-    const keys = await chosenKeys(app, owner, [...(params.keypairs ?? []), ...(params.keypair ? [params.keypair] : [])])
-    const dataVolume = await chosenDataVolume(app, params.diskofferingid, params.size)
+    const names = [...(params.keypairs ?? []), ...(params.keypair ? [params.keypair] : [])]
+    const [zone, template, offering, networks, keys, dataVolume] = await Promise.all([
+      chosenZone(app, params.zoneid),
+      chosenTemplate(app, caller, params.templateid, params.hypervisor),
+      serviceOfferingNamed(app, params.serviceofferingid),
+      chosenNetworks(app, caller, params.zoneid, params.networkids),
+      chosenKeys(app, owner, names),
+      chosenDataVolume(app, params.diskofferingid, params.size),
+    ])
     const root = {
       id: newId<'volume'>(),
       type: 'ROOT' as const,

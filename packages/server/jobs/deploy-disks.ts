@@ -1,0 +1,103 @@
+// The disks of a deployment: reserved in the database, made by the driver, published. A linked clone's root is a new layer
+// on the template's copy, a full clone's a flat copy of it; data disks begin empty.
+import type { CloneType } from '@ramet/core/clone-type.ts'
+import type { LayerId, StoragePoolId } from '@ramet/core/ids.ts'
+import { Problem } from '@ramet/core/problem.ts'
+import type { LayerFacts } from '../drivers/driver.ts'
+import { poolRooms } from '../store/capacity.ts'
+import { recordEvent } from '../store/events.ts'
+import { forgetLayer, layerChain, layerRef, layerRefIfAny, publishLayer, reserveLayer } from '../store/layers.ts'
+import type { Row } from '../store/tables.ts'
+import { accountOfVm } from '../store/vms.ts'
+import { setVolume, type Volume, volumesOf } from '../store/volumes.ts'
+import type { RecordContext, StepContext } from './define-job.ts'
+import type { DeployVm } from './deploy-vm.ts'
+import { placementFactors } from './vm-steps.ts'
+
+type Recording = RecordContext<DeployVm, object>
+type Acting = StepContext<DeployVm, object>
+
+export interface Base {
+  readonly pool: StoragePoolId
+  readonly cloneType: CloneType
+  /** The template's copy on the pool. */
+  readonly layer: LayerId
+}
+
+export async function reserveDisks(
+  { tx, input, settings }: Recording,
+  { pool, cloneType, layer: base }: Base,
+): Promise<void> {
+  const account = await accountOfVm(tx, input.vm)
+  const copy = await tx.selectFrom('layer').select('allocated_bytes').where('id', '=', base).executeTakeFirstOrThrow()
+  const copied = cloneType === 'full' ? copy.allocated_bytes : 0
+  // Before the template was copied nobody knew how large it would be here: its file may have been compressed.
+  const room = (await poolRooms(tx, placementFactors(settings))).find(({ id }) => id === pool)
+  if (room && room.freeBytes < copied) throw noRoom(room.name, copied)
+  for (const { volume, layer } of disksOf(input, await volumesOf(tx, input.vm))) {
+    const isRoot = volume.type === 'ROOT'
+    await reserveLayer(tx, {
+      id: layer,
+      pool,
+      parent: isRoot && cloneType === 'linked' ? base : null,
+      account: account.id,
+      virtualBytes: volume.size_bytes,
+      expectedBytes: isRoot ? copied : 0,
+    })
+    await setVolume(tx, volume.id, { layer_id: layer })
+  }
+}
+
+function noRoom(pool: string, bytes: number): Problem {
+  const mib = Math.ceil(bytes / 2 ** 20)
+  return new Problem('no-capacity', 'no-capacity', `Storage pool ${pool} has no room for a full clone of ${mib} MiB`)
+}
+
+export async function unreserveDisks({ tx, input }: Recording): Promise<void> {
+  for (const { volume, layer } of input.disks) {
+    await setVolume(tx, volume, { layer_id: null })
+    await forgetLayer(tx, layer)
+  }
+}
+
+export async function makeDisks(context: Acting, { cloneType, layer: base }: Base): Promise<LayerFacts[]> {
+  const { db, driver, input, progress, signal } = context
+  const owner = { accountNumber: (await accountOfVm(db, input.vm)).number }
+  const template = await layerChain(db, base)
+  const facts: LayerFacts[] = []
+  for (const { volume, layer } of disksOf(input, await volumesOf(db, input.vm))) {
+    const ref = await layerRef(db, layer)
+    const bytes = volume.size_bytes
+    if (volume.type === 'DATADISK') facts.push(await driver.layers.blank(ref, bytes, owner))
+    else if (cloneType === 'linked') facts.push(await driver.layers.fork(ref, template, bytes, owner))
+    else facts.push(await driver.layers.copy(ref, template, bytes, owner, progress, signal))
+  }
+  return facts
+}
+
+export async function unmakeDisks({ db, driver, input }: Acting): Promise<void> {
+  for (const { layer } of input.disks) {
+    const ref = await layerRefIfAny(db, layer)
+    if (ref) await driver.layers.discard(ref)
+  }
+}
+
+export async function publishDisks({ tx, input, job }: Recording, facts: readonly LayerFacts[]): Promise<void> {
+  for (const [index, { volume, layer }] of input.disks.entries()) {
+    await publishLayer(tx, layer, facts[index] as LayerFacts)
+    await setVolume(tx, volume, { state: 'Ready', attached: new Date() })
+    await recordEvent(tx, {
+      type: 'VOLUME.CREATE',
+      description: `created volume ${volume}`,
+      account: job.account_id,
+      user: job.user_id,
+      resourceType: 'Volume',
+      resource: volume,
+      startEvent: job.start_event_id,
+    })
+  }
+}
+
+function disksOf({ disks }: DeployVm, volumes: readonly Row<'volume'>[]): { volume: Volume; layer: LayerId }[] {
+  return disks.map(({ volume, layer }) => ({ volume: volumes.find(({ id }) => id === volume) as Volume, layer }))
+}
