@@ -1,6 +1,4 @@
 // Reads the words after `./ramet`: a command, KEY=VALUE pairs that go to the server as they are, and a few options.
-import { homedir } from 'node:os'
-import { join } from 'node:path'
 import { UsageError } from './explain.ts'
 
 export interface Invocation {
@@ -39,9 +37,4 @@ function addParameter(parameters: Record<string, string>, word: string): void {
   if (word.startsWith('-')) throw new UsageError(`There is no option ${word}; ./ramet help lists them`)
   if (at < 1) throw new UsageError(`"${word}" is not a parameter; write NAME=VALUE, as in state=Running`)
   parameters[word.slice(0, at)] = word.slice(at + 1)
-}
-
-export function defaultDataDir(env: NodeJS.ProcessEnv, isRoot = process.getuid?.() === 0): string {
-  if (env.RAMET_DATA_DIR) return env.RAMET_DATA_DIR
-  return isRoot ? '/var/lib/ramet' : join(homedir(), '.local/share/ramet')
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { defaultDataDir, parseArguments } from './arguments.ts'
+import { defaultDataDir } from '@ramet/server/data-dir.ts'
+import { parseArguments } from './arguments.ts'
 import { columnsFor } from './columns.ts'
 import { explain, UsageError } from './explain.ts'
 import { nearest } from './near.ts'

@@ -175,10 +175,14 @@ describe('placement', () => {
       'down is not Up',
       'slow has 1 of 2 vCPUs',
       'full has 10 of 500 MiB',
-      'lone reaches no storage pool',
+      'lone reaches no storage pool that is Up and has',
     ])
       assert.ok(chosen.refusal.includes(name), `${chosen.refusal} lacks "${name}"`)
     assert.deepEqual(place([], [pool], demand), { refusal: 'there is no host' })
+  })
+
+  test('a full pool does not keep a machine from starting whose disks are there already', () => {
+    assert.ok('host' in place([host()], [{ ...pool, freeBytes: -1 }], { ...demand, diskBytes: new Map() }))
   })
 
   test('a pool without room for the disks is no place', () => {

@@ -38,7 +38,7 @@ export function place(hosts: readonly HostRoom[], pools: readonly PoolRoom[], de
     else {
       const pool = roomiestPool(host, pools, demand)
       if (pool) return { host, pool }
-      refusals.push(`${host.name} reaches no storage pool with ${mib(Math.min(...demand.diskBytes.values()))} MiB free`)
+      refusals.push(`${host.name} reaches no storage pool that is Up${roomAsked(demand)}`)
     }
   }
   return { refusal: refusals.length > 0 ? refusals.join('; ') : 'there is no host' }
@@ -56,10 +56,20 @@ function hostRefusal(host: HostRoom, demand: Demand): string | null {
 function roomiestPool(host: HostRoom, pools: readonly PoolRoom[], demand: Demand): PoolRoom | undefined {
   return pools
     .filter(pool => pool.up && host.pools.includes(pool.id) && (!demand.pool || pool.id === demand.pool))
-    .filter(pool => pool.freeBytes >= (demand.diskBytes.get(pool.id) ?? 0))
+    .filter(pool => hasRoom(pool, demand))
     .sort((a, b) => b.freeBytes - a.freeBytes)[0]
+}
+
+/** A machine whose disks are there already asks nothing of a pool, however full it is. */
+function hasRoom(pool: PoolRoom, { diskBytes }: Demand): boolean {
+  const bytes = diskBytes.get(pool.id)
+  return bytes === undefined || pool.freeBytes >= bytes
 }
 
 function mib(bytes: number): number {
   return Math.ceil(bytes / 2 ** 20)
+}
+
+function roomAsked({ diskBytes }: Demand): string {
+  return diskBytes.size === 0 ? '' : ` and has ${mib(Math.min(...diskBytes.values()))} MiB free`
 }

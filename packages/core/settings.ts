@@ -60,6 +60,13 @@ export const settings = [
     'Secure',
     'Let templates be fetched from addresses of this machine and of private networks',
   ),
+  setting(
+    'guest.network.outward',
+    'Boolean',
+    'false',
+    'Network',
+    'Let guests open connections outwards. They are made by this machine, and so reach its own services and networks too',
+  ),
   setting('session.timeout', 'Integer', '1800', 'Secure', 'Seconds without a call after which a login session ends'),
 ] as const satisfies readonly Setting[]
 

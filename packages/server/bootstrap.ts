@@ -1,6 +1,6 @@
 // The first start: one zone, pod, cluster, host, primary and secondary storage, offerings, a network, and an administrator
 // whose credentials are written to admin.json before the database knows them, so that no crash can lose them.
-import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { type AccountId, type Id, newId, type StoragePoolId, type ZoneId } from '@ramet/core/ids.ts'
@@ -8,6 +8,7 @@ import type { Config } from './config.ts'
 import type { Driver } from './drivers/driver.ts'
 import { hashPassword, randomToken, type Secrets } from './secrets.ts'
 import type { Database, Tx } from './store/database.ts'
+import { writeWhole } from './write-whole.ts'
 
 export interface AdminFile {
   readonly url: string
@@ -59,13 +60,8 @@ export async function readAdminFile(dataDir: string): Promise<AdminFile | null> 
   return text ? (JSON.parse(text) as AdminFile) : null
 }
 
-export async function writeAdminFile(dataDir: string, admin: AdminFile): Promise<void> {
-  const file = join(dataDir, 'admin.json')
-  const handle = await open(`${file}.part`, 'w', 0o600)
-  await handle.writeFile(`${JSON.stringify(admin, null, 2)}\n`)
-  await handle.sync()
-  await handle.close()
-  await rename(`${file}.part`, file)
+export function writeAdminFile(dataDir: string, admin: AdminFile): Promise<void> {
+  return writeWhole(join(dataDir, 'admin.json'), `${JSON.stringify(admin, null, 2)}\n`)
 }
 
 async function makeAdministrator(tx: Tx, admin: AdminFile, passwordHash: string, secrets: Secrets): Promise<AccountId> {

@@ -18,11 +18,14 @@ import { connect } from './store/database.ts'
 import { voidLeases } from './store/jobs.ts'
 import { migrate } from './store/migrate.ts'
 import { watchChanges } from './watch/changes.ts'
+import { watchLayers } from './watch/layers.ts'
 import { watchPools } from './watch/pools.ts'
 import { watchPower } from './watch/power.ts'
 
 export interface Server {
   readonly app: App
+  /** Fulfils, with the reason, when the server cannot go on. */
+  readonly broken: Promise<string>
   close(): Promise<void>
 }
 
@@ -39,7 +42,8 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
     for (const each of closing.reverse()) await each()
   }
   try {
-    const url = config.databaseUrl ?? (await startEmbedded(config, log, closing))
+    const broken = Promise.withResolvers<string>()
+    const url = config.databaseUrl ?? (await startEmbedded(config, log, closing, broken.resolve))
     const { db, close: disconnect } = connect(url, error => log.warn({ err: error }, 'lost a database connection'))
     closing.push(disconnect)
     await migrate(db)
@@ -79,27 +83,37 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
     changes.listen(({ table, op }) => {
       if (table === 'job' && op === 'insert') jobs.kick()
     })
+    const layers = watchLayers(db, jobs, log)
+    closing.push(() => layers.close())
+    await layers.sweep()
     jobs.kick()
     await power.settleAll()
 
     const consoleLog = driver.machines.consoleLog
-    return { app: { config, db, settings, secrets, passwords, jobs, changes, log, consoleLog }, close }
+    return {
+      app: { config, db, settings, secrets, passwords, jobs, changes, log, consoleLog },
+      broken: broken.promise,
+      close,
+    }
   } catch (error) {
     await close()
     throw error
   }
 }
 
-async function startEmbedded(config: Config, log: Log, closing: (() => Promise<void> | void)[]): Promise<string> {
+async function startEmbedded(
+  config: Config,
+  log: Log,
+  closing: (() => Promise<void> | void)[],
+  tellBroken: (reason: string) => void,
+): Promise<string> {
   const postgres = await startPostgres({
     directory: config.dataDir,
     log: line => log.info({ postgres: line }, 'database'),
   })
   closing.push(() => postgres.stop())
-  postgres.exited.then(
-    () => log.error({}, 'the embedded database ended by itself; restart the server'),
-    () => {},
-  )
+  // Without its database the server answers nothing; whoever supervises it starts both again.
+  void postgres.exited.then(() => tellBroken('the embedded database ended by itself'))
   return postgres.url
 }
 

@@ -1,6 +1,7 @@
 // What the operator says at start: command line and environment, read once.
 import { parseArgs } from 'node:util'
 import { Problem } from '@ramet/core/problem.ts'
+import { defaultDataDir } from './data-dir.ts'
 
 export interface Config {
   readonly dataDir: string
@@ -13,14 +14,12 @@ export interface Config {
   readonly logLevel: string
 }
 
-export const serveUsage = 'ramet serve --data-dir DIR [--listen HOST:PORT] [--database-url URL]'
+export const serveUsage = 'ramet serve [--data-dir DIR] [--listen HOST:PORT] [--database-url URL]'
 
 export function readConfig(args: readonly string[], env: NodeJS.ProcessEnv): Config {
   const { values } = parse(args)
-  const dataDir = values['data-dir'] ?? env['RAMET_DATA_DIR']
-  if (!dataDir) throw new Problem('invalid', 'no-data-dir', `Say where the data lives: ${serveUsage}`)
   return {
-    dataDir,
+    dataDir: values['data-dir'] ?? defaultDataDir(env),
     listen: readAddress(values.listen ?? env['RAMET_LISTEN'] ?? '127.0.0.1:8080'),
     databaseUrl: values['database-url'] ?? env['RAMET_DATABASE_URL'] ?? null,
     acceleration: readAcceleration(env['RAMET_ACCEL'] ?? 'auto'),

@@ -16,8 +16,14 @@ import { type Config, readConfig } from './config.ts'
 import { createLog } from './log.ts'
 import { lockDataDirectory } from './postgres/lock-data-directory.ts'
 
-/** `ramet serve`: runs until SIGTERM or SIGINT; machines run on. */
+/** `ramet serve`: runs until SIGTERM or SIGINT; machines run on. Whatever keeps it from starting is told as a sentence. */
 export async function serve(args: readonly string[]): Promise<void> {
+  await run(args).catch(error => {
+    throw asProblem(error)
+  })
+}
+
+async function run(args: readonly string[]): Promise<void> {
   const config = await prepare(readConfig(args, process.env))
   const log = createLog(config.logLevel)
   const lock = await lockDataDirectory(config.dataDir)
@@ -29,7 +35,8 @@ export async function serve(args: readonly string[]): Promise<void> {
   await tellAdmin(config, url)
   process.stdout.write(`ready ${url}\n`)
 
-  const reason = await Promise.race([signalled(), lock.lost.then(() => 'lost the lock on the data directory')])
+  const broken = Promise.race([server.broken, lock.lost.then(() => 'the lock on the data directory is lost')])
+  const reason = await Promise.race([signalled(), broken.then(fail)])
   log.info({ reason }, 'stopping')
   await http.close()
   await server.close()
@@ -63,6 +70,11 @@ async function openHttp(app: App): Promise<FastifyInstance> {
 async function tellAdmin(config: Config, url: string): Promise<void> {
   const admin = await readAdminFile(config.dataDir)
   if (admin && admin.url !== url) await writeAdminFile(config.dataDir, { ...admin, url })
+}
+
+function fail(reason: string): string {
+  process.exitCode = 1
+  return reason
 }
 
 function signalled(): Promise<string> {

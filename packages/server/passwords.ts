@@ -61,6 +61,7 @@ function randomPassword(): string {
 async function cryptHash(password: string): Promise<string> {
   const openssl = spawn('openssl', ['passwd', '-6', '-stdin'], { stdio: ['pipe', 'pipe', 'inherit'] })
   const failed = new Promise<never>((_, reject) => openssl.once('error', reject))
+  openssl.stdin.on('error', () => {}) // a program that ends early is found out by its output
   openssl.stdin.end(`${password}\n`)
   const hash = (await Promise.race([text(openssl.stdout), failed])).trim()
   if (!hash.startsWith('$6$')) throw new Error('openssl passwd gave no SHA-512 crypt hash')

@@ -1,7 +1,8 @@
 // What must be readable again but not by whoever finds the database: sealed with a key that lives in a file of its own.
 import { createCipheriv, createDecipheriv, createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
+import { writeWhole } from './write-whole.ts'
 
 export interface Secrets {
   seal(text: string): string
@@ -10,7 +11,10 @@ export interface Secrets {
 
 /** Reads the key file, or makes it at first start. Servers that share a database share the key. */
 export async function openSecrets(file: string): Promise<Secrets> {
-  const key = await readFile(file).catch(() => makeKey(file))
+  const key = await readFile(file).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return makeKey(file)
+    throw error // never replaced by another: what it sealed would be lost
+  })
   return {
     seal(text) {
       const iv = randomBytes(12)
@@ -29,8 +33,7 @@ export async function openSecrets(file: string): Promise<Secrets> {
 
 async function makeKey(file: string): Promise<Buffer> {
   const key = randomBytes(32)
-  await writeFile(`${file}.part`, key, { mode: 0o600, flush: true })
-  await rename(`${file}.part`, file)
+  await writeWhole(file, key)
   return key
 }
 

@@ -65,6 +65,7 @@ async function findUser(
 async function openSession(app: App, user: Row<'user'>, reply: FastifyReply): Promise<string> {
   const [token, sessionkey] = [randomToken(32), randomToken(24)]
   const seconds = app.settings.number('session.timeout')
+  await app.db.deleteFrom('session').where('expires', '<', new Date()).execute()
   await app.db
     .insertInto('session')
     .values({

@@ -21,6 +21,8 @@ const byLowerName = (a: string, b: string) => byRawName(a.toLowerCase(), b.toLow
 
 /** Whether `signature` (base64) is right for the parameters as they were named in the request, in any of the spellings. */
 export function signatureMatches(secret: string, signature: string, parameters: Pairs): boolean {
+  // Names are signed as they are. One that contains & or = would be another request of the same text, without its expiry.
+  if (!parameters.every(([name]) => /^[\w.[\]-]+$/.test(name))) return false
   const given = Buffer.from(signature, 'base64')
   const signed = parameters.filter(([name]) => name.toLowerCase() !== 'signature')
   return [byRawName, byLowerName].some(order => {

@@ -13,12 +13,18 @@ export interface Finding {
   readonly remedy: string
 }
 
-export async function examine(db: Database, driver: Driver): Promise<Finding[]> {
+/** What of a driver is needed to look. */
+export interface Host {
+  readonly layers: Pick<Driver['layers'], 'list'>
+  readonly machines: Pick<Driver['machines'], 'list'>
+}
+
+export async function examine(db: Database, host: Host): Promise<Finding[]> {
   const busy = await jobsAtWork(db)
   const parts = await Promise.all([
     findInJobs(db),
-    findInPools(db, driver, busy),
-    findInMachines(db, driver, busy),
+    findInPools(db, host, busy),
+    findInMachines(db, host, busy),
     findInRecords(db, busy),
     findInSecondary(db, busy),
   ])
@@ -41,12 +47,12 @@ async function findInJobs(db: Database): Promise<Finding[]> {
   }))
 }
 
-async function findInPools(db: Database, driver: Driver, busy: (id: string) => boolean): Promise<Finding[]> {
+async function findInPools(db: Database, host: Host, busy: (id: string) => boolean): Promise<Finding[]> {
   const findings: Finding[] = []
   for (const pool of await db.selectFrom('storage_pool').select(['id', 'name', 'path']).execute()) {
     const recorded = new Map((await layersOfPool(db, pool.id)).map(layer => [layer.id, layer]))
     const forest = await forestOfPool(db, pool.id)
-    const onDisk = new Set(await driver.layers.list(pool))
+    const onDisk = new Set(await host.layers.list(pool))
     for (const id of onDisk) if (!recorded.has(id) && !busy(id)) findings.push(strayLayer(id, pool.name))
     for (const { id, state } of recorded.values()) {
       if (busy(id)) continue
@@ -85,11 +91,11 @@ function strayLayer(id: LayerId, pool: string): Finding {
   }
 }
 
-async function findInMachines(db: Database, driver: Driver, busy: (id: string) => boolean): Promise<Finding[]> {
+async function findInMachines(db: Database, host: Host, busy: (id: string) => boolean): Promise<Finding[]> {
   const vms = new Map(
     (await db.selectFrom('vm').select(['id', 'name', 'state', 'removed']).execute()).map(vm => [vm.id, vm]),
   )
-  const found = new Map((await driver.machines.list()).map(facts => [facts.vm, facts]))
+  const found = new Map((await host.machines.list()).map(facts => [facts.vm, facts]))
   const findings = [...found.values()]
     .filter(({ vm }) => !busy(vm))
     .flatMap(facts => strayMachine(facts, vms.get(facts.vm)))

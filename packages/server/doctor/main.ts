@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { Problem } from '@ramet/core/problem.ts'
-import { qemuDriver } from '../drivers/qemu/driver.ts'
-import { silentLog } from '../log.ts'
+import { defaultDataDir } from '../data-dir.ts'
+import { observeMachines } from '../drivers/qemu/find-machines.ts'
+import { listLayers } from '../drivers/qemu/layer-files.ts'
 import { lockDataDirectory } from '../postgres/lock-data-directory.ts'
 import { databaseUrl, startPostgres } from '../postgres/start-postgres.ts'
 import { connect } from '../store/database.ts'
@@ -18,9 +19,8 @@ export async function doctor(args: readonly string[]): Promise<number> {
     args: [...args],
     options: { 'data-dir': text, 'database-url': text, json: { type: 'boolean' } },
   })
-  const directory = values['data-dir'] ?? process.env['RAMET_DATA_DIR']
-  if (!directory) throw new Problem('invalid', 'no-data-dir', 'Say where the data lives: ramet doctor --data-dir DIR')
-  const findings = await diagnose(directory, values['database-url'])
+  const directory = values['data-dir'] ?? defaultDataDir(process.env)
+  const findings = await diagnose(directory, values['database-url'] ?? process.env['RAMET_DATABASE_URL'])
   process.stdout.write(values.json ? `${JSON.stringify({ ok: findings.length === 0, findings })}\n` : report(findings))
   return findings.length === 0 ? 0 : 1
 }
@@ -41,11 +41,11 @@ export async function diagnose(dataDir: string, url?: string): Promise<Finding[]
 
 async function look(directory: string, url: string): Promise<Finding[]> {
   const { db, close } = connect(url, () => {}, 5)
-  const driver = await qemuDriver({ runDirectory: join(directory, 'vms'), acceleration: 'tcg', log: silentLog })
+  // No driver: that would watch the machines, and mend and remove what a running server is at work on.
+  const machines = { list: () => observeMachines(join(directory, 'vms')) }
   try {
-    return await examine(db, driver)
+    return await examine(db, { layers: { list: listLayers }, machines })
   } finally {
-    await driver.close()
     await close()
   }
 }

@@ -229,7 +229,9 @@ export function aMachine(disk: LayerRef, about: Partial<MachineSpec> = {}): Mach
     memoryMib: 64,
     generationId: globalThis.crypto.randomUUID(),
     disks: [{ deviceId: 0, chain: [disk] }],
-    nics: [{ id: newId<'nic'>(), deviceId: 0, mac: '02:00:4c:00:00:01', kind: 'user-nat', sshPort: null }],
+    nics: [
+      { id: newId<'nic'>(), deviceId: 0, mac: '02:00:4c:00:00:01', kind: 'user-nat', outward: false, sshPort: null },
+    ],
     firstBoot: { instanceId: 'i-1', hostname: 'web-1', sshKeys: [], passwordHash: null, userData: null },
     ...about,
   }

@@ -60,6 +60,36 @@ test('a download has the right bytes and mode, tells its progress, and may be re
   assert.deepEqual(await left(), ['image'])
 })
 
+test('two downloads to one file at once do not disturb each other', async t => {
+  const url = await aServer(t, (_, response) => {
+    response.write(image.subarray(0, 300_000))
+    setTimeout(() => response.end(image.subarray(300_000)), 50)
+  })
+  const { file, left } = await aTarget(t)
+  const fetched = () => fetchImage(url, file, `{SHA-256}${sha256}`, open, () => {}, never)
+  await Promise.all([fetched(), fetched()])
+  assert.ok((await readFile(file)).equals(image))
+  assert.deepEqual(await left(), ['image'])
+})
+
+test('a download that fails leaves the file that was there, and one that works removes what a crash left', async t => {
+  const url = await aServer(t, (_, response) => response.end(image))
+  const { file, left } = await aTarget(t)
+  await fetchImage(url, file, null, open, () => {}, never)
+  const wrong = `{SHA-256}${'0'.repeat(64)}`
+  await assert.rejects(
+    fetchImage(url, file, wrong, open, () => {}, never),
+    { code: 'checksum-mismatch' },
+  )
+  assert.deepEqual(await left(), ['image'])
+  await writeFile(`${file}.1234.part`, 'half')
+  await fetchImage(url, file, null, open, () => {}, never)
+  assert.deepEqual(await left(), ['image'])
+  await writeFile(`${file}.1234.part`, 'half')
+  await discardImage(file)
+  assert.deepEqual(await left(), [])
+})
+
 test('zeros take no room on the disk', async t => {
   const url = await aServer(t, (_, response) => response.end(Buffer.alloc(900_000)))
   const { file } = await aTarget(t)

@@ -63,9 +63,7 @@ export async function copyImage(
   try {
     if ((await source.stat()).size > limits.maxBytes) throw tooLarge(limits.maxBytes)
     let isShared = false
-    const begin = async (path: string) => {
-      isShared = await shareBlocks(source, path)
-    }
+    const begin = async (path: string) => (isShared = await shareBlocks(source, path))
     const fill = async (part: FileHandle) => {
       if (!isShared) await pour(read(source, signal), part, limits.maxBytes, check, () => {})
       else if (checksum !== null) for await (const chunk of read(part, signal)) check.update(chunk)

@@ -1,7 +1,9 @@
-// A file that appears whole or not at all: it grows as `<file>.part`, and gets its name when all of it is on the disk.
+// A file that appears whole or not at all: it grows as `<file>.<random>.part`, and gets its name when all of it is on the disk.
+// Each attempt has a part of its own, so that two at once, as after a server slept, do not write into each other's.
 import { constants } from 'node:fs'
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { randomUUID } from 'node:crypto'
+import { access, type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { Problem } from '@ramet/core/problem.ts'
 import type { Check } from './checksum.ts'
 
@@ -10,35 +12,31 @@ export interface Limits {
   readonly allowPrivate: boolean
 }
 
-function partOf(file: string): string {
-  return `${file}.part`
-}
-
 /**
- * Makes `file` from what `fill` writes, on top of what `begin` may have put there. When anything fails, neither the file
- * nor its part is left.
+ * Makes `file` from what `fill` writes, on top of what `begin` put there if it says so. When anything fails, no part is left,
+ * and a file that was there before stays.
  */
 export async function makeWhole(
   file: string,
   fill: (part: FileHandle) => Promise<void>,
-  begin?: (path: string) => Promise<void>,
+  begin?: (path: string) => Promise<boolean>,
 ): Promise<void> {
+  const part = `${file}.${randomUUID()}.part`
   try {
     await mkdir(dirname(file), { recursive: true, mode: 0o711 })
-    await rm(partOf(file), { force: true })
-    await begin?.(partOf(file))
-    await writePart(partOf(file), fill)
-    await rename(partOf(file), file)
+    const begun = (await begin?.(part)) ?? false
+    await writePart(part, begun, fill)
+    await publish(part, file)
     await syncFolder(dirname(file))
   } catch (error) {
-    await removeWhole(file).catch(() => {}) // the first failure is the one to tell
+    await rm(part, { force: true }).catch(() => {}) // the first failure is the one to tell
     throw storeProblemOf(error, file)
   }
 }
 
-async function writePart(path: string, fill: (part: FileHandle) => Promise<void>): Promise<void> {
-  const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants
-  const part = await open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o644)
+async function writePart(path: string, begun: boolean, fill: (part: FileHandle) => Promise<void>): Promise<void> {
+  const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
+  const part = await open(path, O_RDWR | O_NOFOLLOW | (begun ? 0 : O_CREAT | O_EXCL), 0o644)
   try {
     await part.chmod(0o644) // whatever the umask: machines run as other users and read it
     await fill(part)
@@ -48,10 +46,30 @@ async function writePart(path: string, fill: (part: FileHandle) => Promise<void>
   }
 }
 
+/** With the file there, the parts of all attempts are of no use; one that was slower finds the file in place of its part. */
+async function publish(part: string, file: string): Promise<void> {
+  try {
+    await rename(part, file)
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+    await access(file)
+  }
+  await dropParts(file)
+}
+
 export async function removeWhole(file: string): Promise<void> {
   await rm(file, { force: true })
-  await rm(partOf(file), { force: true })
+  await dropParts(file)
   await syncFolder(dirname(file))
+}
+
+async function dropParts(file: string): Promise<void> {
+  const names = await readdir(dirname(file)).catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return []
+    throw error
+  })
+  const parts = names.filter(name => name.startsWith(`${basename(file)}.`) && name.endsWith('.part'))
+  for (const name of parts) await rm(join(dirname(file), name), { force: true })
 }
 
 async function syncFolder(folder: string): Promise<void> {

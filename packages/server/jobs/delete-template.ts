@@ -2,7 +2,7 @@
 // goes as soon as the last linked clone that stands on it is gone. Full clones never hold it.
 import type { TemplateId } from '@ramet/core/ids.ts'
 import { discardImage } from '../images/fetch.ts'
-import { forgetUnneededSpoolRefs, imageFile, setSpoolRef, setTemplate, spoolRefsOf } from '../store/templates.ts'
+import { forgetUnneededSpoolRefs, imageFile, setSpoolRef, setTemplate, holdSpoolRefs } from '../store/templates.ts'
 import { defineJob, nothing } from './define-job.ts'
 import { removeIfUnneeded } from './remove-layer.ts'
 import { templateLock } from './register-template.ts'
@@ -26,7 +26,7 @@ export const deleteTemplate = defineJob<DeleteTemplate>({
   .record('retire', {
     do: async ({ tx, input, jobs, job }) => {
       await setTemplate(tx, input.template, { state: 'Inactive' })
-      for (const ref of await spoolRefsOf(tx, input.template)) {
+      for (const ref of await holdSpoolRefs(tx, input.template)) {
         // A copy that is being made keeps its state; the job that makes it will see the mark.
         const state = ref.state === 'Creating' ? ref.state : 'Destroying'
         await setSpoolRef(tx, ref.id, { marked_for_gc: true, state })

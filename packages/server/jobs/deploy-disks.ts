@@ -4,7 +4,7 @@ import type { CloneType } from '@ramet/core/clone-type.ts'
 import type { LayerId, StoragePoolId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { LayerFacts } from '../drivers/driver.ts'
-import { poolRooms } from '../store/capacity.ts'
+import { holdCapacity, poolRooms, setPoolSpace } from '../store/capacity.ts'
 import { recordEvent } from '../store/events.ts'
 import { forgetLayer, layerChain, layerRef, layerRefIfAny, publishLayer, reserveLayer } from '../store/layers.ts'
 import type { Row } from '../store/tables.ts'
@@ -28,6 +28,7 @@ export async function reserveDisks(
   { tx, input, settings }: Recording,
   { pool, cloneType, layer: base }: Base,
 ): Promise<void> {
+  await holdCapacity(tx)
   const account = await accountOfVm(tx, input.vm)
   const copy = await tx.selectFrom('layer').select('allocated_bytes').where('id', '=', base).executeTakeFirstOrThrow()
   const copied = cloneType === 'full' ? copy.allocated_bytes : 0
@@ -64,6 +65,7 @@ export async function makeDisks(context: Acting, { cloneType, layer: base }: Bas
   const { db, driver, input, progress, signal } = context
   const owner = { accountNumber: (await accountOfVm(db, input.vm)).number }
   const template = await layerChain(db, base)
+  const { pool } = template[0]
   const facts: LayerFacts[] = []
   for (const { volume, layer } of disksOf(input, await volumesOf(db, input.vm))) {
     const ref = await layerRef(db, layer)
@@ -72,6 +74,8 @@ export async function makeDisks(context: Acting, { cloneType, layer: base }: Bas
     else if (cloneType === 'linked') facts.push(await driver.layers.fork(ref, template, bytes, owner))
     else facts.push(await driver.layers.copy(ref, template, bytes, owner, progress, signal))
   }
+  // The reservation ends when the copy is ready; from then on the pool itself must know of it.
+  if (cloneType === 'full') await setPoolSpace(db, pool.id, await driver.host.space(pool))
   return facts
 }
 

@@ -33,13 +33,8 @@ export const deployVm = defineJob<DeployVm>({
   lock: input => vmLock(input.vm),
   instance: input => input.vm,
 })
-  .record('accept', {
-    do: async ({ tx, input, passwords }) => {
-      if (!input.withPassword) return {}
-      const { sealed, hash } = await passwords.take()
-      await tx.updateTable('vm').set({ password_hash: hash }).where('id', '=', input.vm).execute()
-      return { sealedpassword: sealed }
-    },
+  .record('begin', {
+    do: async () => {}, // never fails and is never cancelled, so that its undo is always due
     undo: async ({ tx, input, problem }) => {
       await moveVm(tx, input.vm, 'OperationFailedToError', { error: problem?.message ?? null, host_id: null })
     },
@@ -73,7 +68,7 @@ export const deployVm = defineJob<DeployVm>({
     },
     undo: nothing('nothing follows it'),
   })
-  .returning(made => made.accept)
+  .returning(made => made['take-place'].told)
 
 type Context = RecordContext<DeployVm, object>
 
@@ -83,6 +78,8 @@ interface Place {
   /** The template's layer on the pool, if it is there already. */
   readonly copy: LayerId | null
   readonly isToRun: boolean
+  /** What the caller is told when the job is done. */
+  readonly told: { readonly sealedpassword?: string }
 }
 
 function baseOf({ pool, cloneType, copy }: Place, made: LayerId | undefined) {
@@ -90,7 +87,8 @@ function baseOf({ pool, cloneType, copy }: Place, made: LayerId | undefined) {
 }
 
 /** Takes room on a host and names the pool, and writes down, once and for all, how the machine is cloned. */
-async function takePlace({ tx, input, settings }: Context): Promise<Place> {
+async function takePlace(context: Context): Promise<Place> {
+  const { tx, input, settings } = context
   const vm = await holdVm(tx, input.vm)
   const typeOn = (pool: StoragePoolId) =>
     decideCloneType({
@@ -109,7 +107,14 @@ async function takePlace({ tx, input, settings }: Context): Promise<Place> {
   for (const { volume } of input.disks) await setVolume(tx, volume, { pool_id: pool.id, state: 'Creating' })
   if (input.start) await moveVm(tx, vm.id, 'StartRequested', { host_id: host.id })
   const copy = copies.find(each => each.pool === pool.id)?.layer ?? null
-  return { pool: pool.id, cloneType, copy, isToRun: input.start }
+  return { pool: pool.id, cloneType, copy, isToRun: input.start, told: await setPassword(context) }
+}
+
+async function setPassword({ tx, input, passwords }: Context): Promise<Place['told']> {
+  if (!input.withPassword) return {}
+  const { sealed, hash } = await passwords.take()
+  await tx.updateTable('vm').set({ password_hash: hash }).where('id', '=', input.vm).execute()
+  return { sealedpassword: sealed }
 }
 
 async function leavePlace({ tx, input }: Context): Promise<void> {

@@ -49,7 +49,7 @@ export const destroyVm = defineJob<DestroyVm>({
     do: async ({ tx, input, jobs, job }) => {
       const vm = await moveVm(tx, input.vm, 'DestroyRequested')
       // A machine in Error holds nothing worth keeping: it goes at once, as upstream's state machine says.
-      if (vm.state === 'Expunging') await jobs.start(tx, expungeVm, input, originOf(job))
+      if (vm.state === 'Expunging') await jobs.start(tx, expungeVm, { vm: vm.id, evenRunning: true }, originOf(job))
       else await setVolumesAside(tx, input.vm)
     },
     undo: nothing('nothing follows it'),

@@ -4,7 +4,7 @@ import type { LayerId, VmId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import { recordEvent } from '../store/events.ts'
 import { layerRefIfAny, markRemoving } from '../store/layers.ts'
-import { holdVm, moveVm, setVm, vmLock } from '../store/vms.ts'
+import { demandAction, holdVm, moveVm, setVm, vmLock } from '../store/vms.ts'
 import { setVolume, volumesOf } from '../store/volumes.ts'
 import { defineJob, nothing } from './define-job.ts'
 import { forgetLayerAndAncestors } from './remove-layer.ts'
@@ -12,6 +12,8 @@ import { originOf } from './tools.ts'
 
 export interface ExpungeVm {
   readonly vm: VmId
+  /** The call said "destroy": then a running machine goes too. */
+  readonly evenRunning: boolean
 }
 
 const noWayBack = nothing('the machine is to go; asking again finishes it')
@@ -34,6 +36,7 @@ export const expungeVm = defineJob<ExpungeVm>({
           'delete-protected',
           `Virtual machine ${vm.name} is protected from deletion; lift that with updateVirtualMachine deleteprotection=false`,
         )
+      if (!input.evenRunning) demandAction(vm, 'expunge')
       if (vm.state === 'Running') await moveVm(tx, vm.id, 'StopRequested')
       else await moveVm(tx, vm.id, 'ExpungeOperation')
     },

@@ -7,12 +7,13 @@ import { layerChain } from '../store/layers.ts'
 import { accountOfVm, nicsOf, vmById } from '../store/vms.ts'
 import { volumesOf } from '../store/volumes.ts'
 
-export async function machineSpec(db: Db, id: VmId): Promise<MachineSpec> {
+/** `outward`: whether the guest may open connections to the world (setting guest.network.outward). */
+export async function machineSpec(db: Db, id: VmId, outward: boolean): Promise<MachineSpec> {
   const [vm, account, disks, nics, keys] = await Promise.all([
     vmById(db, id),
     accountOfVm(db, id),
     diskSpecs(db, id),
-    nicSpecs(db, id),
+    nicSpecs(db, id, outward),
     db.selectFrom('vm_ssh_key_pair').select('public_key').where('vm_id', '=', id).orderBy('name').execute(),
   ])
   if (!vm) throw new Problem('invalid', 'unknown-vm', `There is no virtual machine ${id}`)
@@ -47,13 +48,14 @@ async function diskSpecs(db: Db, vm: VmId): Promise<[DiskSpec, ...DiskSpec[]]> {
   return [root, ...data]
 }
 
-async function nicSpecs(db: Db, vm: VmId): Promise<NicSpec[]> {
+async function nicSpecs(db: Db, vm: VmId, outward: boolean): Promise<NicSpec[]> {
   const nics = await nicsOf(db, vm)
   return nics.map(nic => ({
     id: nic.id,
     deviceId: nic.device_id,
     mac: nic.mac,
     kind: 'user-nat',
+    outward,
     sshPort: nic.ssh_port,
   }))
 }

@@ -1,6 +1,6 @@
 // One claim of one job: forward through its steps, or backward through their undos, from wherever the record says.
 import { Problem, asProblem, restoreProblem, storeProblem } from '@ramet/core/problem.ts'
-import type { Tx } from '../store/database.ts'
+import { inTransaction, type Tx } from '../store/database.ts'
 import { recordEvent } from '../store/events.ts'
 import * as store from '../store/jobs.ts'
 import type { Row } from '../store/tables.ts'
@@ -86,7 +86,7 @@ class JobRun {
   async #record(step: Step): Promise<unknown> {
     const isLast = step === this.#definition.steps.at(-1)
     const made = await this.#write(`${step.name}/done`, async tx => {
-      this.#heed(await store.holdJob(tx, this.#claim))
+      this.#heed(step, await store.holdJob(tx, this.#claim))
       const result = await step.do(this.#recordContext(step, tx) as never)
       const percent = this.#percentAfter(step)
       await store.markStep(tx, this.#claim, { step: step.name, phase: 'done', made: result, percent })
@@ -98,14 +98,16 @@ class JobRun {
   }
 
   async #act(step: Step): Promise<unknown> {
-    this.#heed(await this.#mark(step, 'started'))
+    this.#heed(step, await this.#mark(step, 'started'))
     const made = await step.do(this.#context(step) as never)
     await this.#mark(step, 'done', made)
     return made
   }
 
-  #heed({ cancelAsked }: { cancelAsked: boolean }): void {
-    if (cancelAsked && this.#definition.traits.cancellable) throw cancelled()
+  /** A job that is cancelled does its first step all the same: only what was begun is undone, and told. */
+  #heed(step: Step, { cancelAsked }: { cancelAsked: boolean }): void {
+    const isFirst = step === this.#definition.steps[0]
+    if (cancelAsked && !isFirst && this.#definition.traits.cancellable) throw cancelled()
   }
 
   async #wait({ job }: WaitForJob): Promise<void> {
@@ -171,11 +173,10 @@ class JobRun {
   }
 
   async #end(tx: Tx, state: 'done' | 'failed' | 'cancelled', problem: Problem | null): Promise<void> {
-    const result = this.#definition.result(this.#made as never)
     await store.moveJob(tx, this.#claim, {
       state,
       completed: true,
-      ...(state === 'done' && { result, percent: 100 }),
+      ...(state === 'done' && { result: this.#definition.result(this.#made as never), percent: 100 }),
     })
     const failed = state === 'failed'
     await this.#tell('Completed', failed ? 'ERROR' : 'INFO', failed ? `failed: ${problem?.message}` : state, tx)
@@ -205,7 +206,7 @@ class JobRun {
   }
 
   #write<T>(point: string, change: (tx: Tx) => Promise<T>): Promise<T> {
-    return this.#pass(point, () => this.#db.transaction().execute(change))
+    return this.#pass(point, () => inTransaction(this.#db, change))
   }
 
   async #pass<T>(point: string, act: () => Promise<T>): Promise<T> {
@@ -242,7 +243,8 @@ class JobRun {
   }
 
   #recordContext(step: Step, tx: Tx): RecordContext<unknown, Record<string, unknown>> {
-    return { ...this.#context(step), tx }
+    // Within a transaction the job's row is locked, and with it the lease: no other connection need be asked.
+    return { ...this.#context(step), driver: this.#options.tools.driver, tx }
   }
 
   /** At most two writes a second: progress is for eyes. */

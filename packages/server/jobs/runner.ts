@@ -1,8 +1,8 @@
 // Runs jobs: claims one, walks its steps, undoes them when one fails. All it knows is on disk, so that another server, or
 // this one after a crash, goes on where it stopped. One claim is worked on by one `JobRun` (run.ts).
 import { newId, type JobId } from '@ramet/core/ids.ts'
-import type { Db } from '../store/database.ts'
-import { claimJob, expireJobs, releaseLeases, renewLeases } from '../store/jobs.ts'
+import type { Db, Tx } from '../store/database.ts'
+import { claimJob, expireJobs, holdLockKey, releaseLeases, renewLeases } from '../store/jobs.ts'
 import { recordEvent } from '../store/events.ts'
 import type { Row } from '../store/tables.ts'
 import type { CrashPoints } from './crash-points.ts'
@@ -52,11 +52,10 @@ export function createRunner(options: RunnerOptions): Runner {
 
   const runner: Runner = {
     serverId,
-    async start(db, definition, input, origin) {
-      const id = await insertJob(db, definition, input, origin)
-      setImmediate(runner.kick)
-      return id
-    },
+    start: (db, definition, input, origin) =>
+      db.isTransaction
+        ? insertJob(db as Tx, definition, input, origin)
+        : db.transaction().execute(tx => insertJob(tx, definition, input, origin)),
     kick() {
       if (closed) return
       again = true
@@ -89,7 +88,7 @@ export function createRunner(options: RunnerOptions): Runner {
   }
 
   async function claimOne(): Promise<boolean> {
-    const job = await claimJob(tools.db, serverId, leaseMs)
+    const job = await claimJob(tools.db, serverId, leaseMs, [...running.keys()])
     if (!job) return false
     const [cancel, letGo] = [new AbortController(), new AbortController()]
     const entry = { cancel, letGo, end: work(job, { cancel: cancel.signal, letGo: letGo.signal }) }
@@ -138,14 +137,16 @@ export function createRunner(options: RunnerOptions): Runner {
   return runner
 }
 
+/** The insertion is told to every server once it is committed, and wakes them (watch/changes.ts). */
 async function insertJob<Input>(
-  db: Db,
+  db: Tx,
   { traits }: JobDefinition<Input>,
   input: Input,
   origin: JobOrigin,
 ): Promise<JobId> {
   const id = newId<'job'>()
   const instance = traits.instance(input)
+  await holdLockKey(db, traits.lock(input))
   const startEvent = await recordEvent(db, {
     type: traits.event,
     state: 'Scheduled',

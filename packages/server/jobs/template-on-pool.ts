@@ -1,6 +1,6 @@
 // A template's copy on a primary storage is made once, by whoever needs it first; the others wait for that job.
 import { type JobId, type LayerId, newId, type StoragePoolId, type TemplateId } from '@ramet/core/ids.ts'
-import { Problem, restoreProblem } from '@ramet/core/problem.ts'
+import { restoreProblem } from '@ramet/core/problem.ts'
 import type { Tx } from '../store/database.ts'
 import { jobOn } from '../store/jobs.ts'
 import { activeTemplate, holdSpoolRef } from '../store/templates.ts'
@@ -49,6 +49,5 @@ async function refuseIfAwaitedJobFailed<I, M>({ db, job }: StepContext<I, M>): P
     .where('id', '=', job.waits_for)
     .executeTakeFirst()
   if (awaited?.state === 'failed' && awaited.problem) throw restoreProblem(awaited.problem)
-  if (awaited?.state === 'cancelled')
-    throw new Problem('cancelled', 'template-copy-cancelled', 'Copying the template to primary storage was cancelled')
+  // One that was cancelled was another's decision; this deployment makes the copy itself.
 }

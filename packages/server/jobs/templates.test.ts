@@ -48,12 +48,12 @@ describe('templates', () => {
     await run(lab, deleteTemplate, { template })
     await quiet(lab)
     assert.ok(lab.world.layers.has(base))
-    await run(lab, expungeVm, { vm: clones[2]?.vm as never })
-    await run(lab, expungeVm, { vm: clones[0]?.vm as never })
+    await run(lab, expungeVm, { vm: clones[2]?.vm as never, evenRunning: true })
+    await run(lab, expungeVm, { vm: clones[0]?.vm as never, evenRunning: true })
     await quiet(lab)
     assert.ok(lab.world.layers.has(base))
     assert.equal(lab.world.machines.get(clones[1]?.vm as never)?.power, 'on')
-    await run(lab, expungeVm, { vm: clones[1]?.vm as never })
+    await run(lab, expungeVm, { vm: clones[1]?.vm as never, evenRunning: true })
     await quiet(lab)
     assert.ok(!lab.world.layers.has(base))
     const refs = await lab.app.db
@@ -70,7 +70,7 @@ describe('templates', () => {
     for (const input of inputs) await run(lab, deployVm, input)
     const base = lab.world.layers.get(inputs[0]?.disks[0]?.layer as never)?.base
     await run(lab, deleteTemplate, { template })
-    const results = await Promise.all(inputs.map(({ vm }) => run(lab, expungeVm, { vm })))
+    const results = await Promise.all(inputs.map(({ vm }) => run(lab, expungeVm, { vm, evenRunning: true })))
     assert.deepEqual(
       results.map(({ state }) => state),
       ['done', 'done'],

@@ -69,8 +69,8 @@ export const takeHost = {
 
 /** The machine's process. */
 export const runMachine = {
-  do: async ({ db, driver, input }: StepContext<OnVm, object>): Promise<MachineFacts> =>
-    driver.machines.start(await machineSpec(db, input.vm)),
+  do: async ({ db, driver, settings, input }: StepContext<OnVm, object>): Promise<MachineFacts> =>
+    driver.machines.start(await machineSpec(db, input.vm, settings.flag('guest.network.outward'))),
   undo: async ({ driver, input, signal }: StepContext<OnVm, object>) => driver.machines.stop(input.vm, 0, signal),
 }
 

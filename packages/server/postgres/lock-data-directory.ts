@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Problem } from '@ramet/core/problem.ts'
 
 export interface DataDirectoryLock {
   /** Resolves when the helper ended though nobody called release: from then on another server may start here. */
@@ -51,10 +52,12 @@ function startHelper(file: string, patienceSeconds: number) {
   return spawn('setpriv', ['--pdeathsig=KILL', ...flock], { stdio: ['pipe', 'pipe', 'inherit'], detached: true })
 }
 
-async function refusal(directory: string, file: string): Promise<Error> {
+async function refusal(directory: string, file: string): Promise<Problem> {
   const pid = Number.parseInt(await readFile(file, 'utf8'))
-  const holder = pid > 0 ? `, process ${pid}` : ''
-  return new Error(
+  const holder = pid > 0 ? `, process ${pid},` : ''
+  return new Problem(
+    'in-use',
+    'data-dir-in-use',
     `Another Ramet server${holder} is using ${directory}; stop it first, or choose another data directory`,
   )
 }

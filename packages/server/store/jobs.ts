@@ -17,8 +17,16 @@ export class LeaseLost extends Problem {
   }
 }
 
-/** Takes the oldest job that may run now: nobody holds it, nothing it waits for is open, none of its key is before it. */
-export async function claimJob(db: Db, owner: string, leaseMs: number): Promise<Row<'job'> | undefined> {
+/**
+ * Takes the oldest job that may run now: nobody holds it, nothing it waits for is open, none of its key is before it.
+ * Never one that this server is at work on: after a sleep its own lease may have run out under its hands.
+ */
+export async function claimJob(
+  db: Db,
+  owner: string,
+  leaseMs: number,
+  atWork: readonly JobId[],
+): Promise<Row<'job'> | undefined> {
   const { rows } = await sql<Row<'job'>>`
     update job set owner = ${owner}, fence = fence + 1,
       lease_until = now() + ${leaseMs} * interval '1 ms',
@@ -27,12 +35,21 @@ export async function claimJob(db: Db, owner: string, leaseMs: number): Promise<
       select j.id from job j
       where j.completed is null and j.state in ('queued', 'running', 'undoing')
         and (j.lease_until is null or j.lease_until < now())
-        and not exists (select 1 from job w where w.id = j.waits_for and w.completed is null)
+        and j.id <> all (${atWork}::uuid[])
+        and (j.cancel_asked or not exists (select 1 from job w where w.id = j.waits_for and w.completed is null))
         and not exists (select 1 from job e where e.lock_key = j.lock_key and e.completed is null and e.sequence < j.sequence)
       order by j.sequence limit 1
       for update skip locked)
     returning *`.execute(db)
   return rows[0]
+}
+
+/**
+ * Makes jobs of one key be committed in the order of their sequence. Without it a later one could be seen, and begin,
+ * before an earlier one that is still being committed.
+ */
+export async function holdLockKey(tx: Tx, lockKey: string): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtextextended(${lockKey}, 0))`.execute(tx)
 }
 
 /** Extends the leases of `jobs`; returns the ids still held. */

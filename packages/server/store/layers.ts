@@ -126,3 +126,21 @@ export async function layerRefIfAny(db: Db, id: LayerId): Promise<LayerRef | und
   const row = await db.selectFrom('layer').select('id').where('id', '=', id).executeTakeFirst()
   return row && layerRef(db, id)
 }
+
+export interface Unneeded {
+  readonly id: LayerId
+  readonly pool: StoragePoolId
+}
+
+/** Layers that are whole or half removed, that no volume and no template names, and that no unfinished job speaks of. */
+export async function unneededLayers(tx: Tx): Promise<Unneeded[]> {
+  const { rows } = await sql<Unneeded>`
+    select l.id, l.pool_id as pool from layer l
+    where l.state in ('ready', 'removing')
+      and not exists (select 1 from volume v where v.layer_id = l.id)
+      and not exists (select 1 from template_spool_ref r where r.layer_id = l.id and not r.marked_for_gc)
+      and not exists (select 1 from job j where j.completed is null and
+        (j.input::text like '%' || l.id || '%' or exists (
+          select 1 from job_step s where s.job_id = j.id and s.made::text like '%' || l.id || '%')))`.execute(tx)
+  return rows
+}

@@ -81,6 +81,7 @@ export async function forgetUnneededSpoolRefs(db: Db, template: TemplateId): Pro
     .execute()
 }
 
-export async function spoolRefsOf(db: Db, template: TemplateId): Promise<Row<'template_spool_ref'>[]> {
-  return db.selectFrom('template_spool_ref').selectAll().where('template_id', '=', template).execute()
+/** The records of all copies of the template, locked until the transaction ends. */
+export async function holdSpoolRefs(tx: Tx, template: TemplateId): Promise<Row<'template_spool_ref'>[]> {
+  return tx.selectFrom('template_spool_ref').selectAll().where('template_id', '=', template).forUpdate().execute()
 }

@@ -14,7 +14,7 @@ export interface PoolWatch {
 export function watchPools(db: Database, driver: Driver, log: Log, everyMs = 10_000): PoolWatch {
   async function refresh(): Promise<void> {
     await refreshSpace(db, driver)
-    await refreshLayers(db, driver)
+    await refreshLayers(db, driver, log)
   }
   const timer = setInterval(() => {
     refresh().catch(error => log.warn({ err: error }, 'cannot measure the storage pools'))
@@ -32,7 +32,7 @@ async function refreshSpace(db: Database, driver: Driver): Promise<void> {
   }
 }
 
-async function refreshLayers(db: Database, driver: Driver): Promise<void> {
+async function refreshLayers(db: Database, driver: Driver, log: Log): Promise<void> {
   const layers = await db
     .selectFrom('layer')
     .innerJoin('volume', 'volume.layer_id', 'layer.id')
@@ -43,8 +43,12 @@ async function refreshLayers(db: Database, driver: Driver): Promise<void> {
     .where('vm.state', 'in', [...occupyingStates])
     .execute()
   for (const { id, allocated_bytes: known, pool, path } of layers) {
-    const bytes = (await driver.layers.facts({ id, pool: { id: pool, path } }))?.allocatedBytes
-    if (bytes !== undefined && bytes !== known)
-      await db.updateTable('layer').set({ allocated_bytes: bytes }).where('id', '=', id).execute()
+    // One layer that cannot be measured, for its guest has spoilt it, must not hide the others.
+    const facts = await driver.layers.facts({ id, pool: { id: pool, path } }).catch(error => {
+      log.warn({ err: error, layer: id }, 'cannot measure a layer')
+      return null
+    })
+    if (facts && facts.allocatedBytes !== known)
+      await db.updateTable('layer').set({ allocated_bytes: facts.allocatedBytes }).where('id', '=', id).execute()
   }
 }

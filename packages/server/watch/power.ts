@@ -20,16 +20,15 @@ export interface PowerWatch {
 
 export function watchPower(db: Database, driver: Driver, log: Log, everyMs = 30_000): PowerWatch {
   async function settle(vm: VmId, reason = 'found so'): Promise<void> {
-    const { power } = await driver.machines.facts(vm)
     await db.transaction().execute(async tx => {
-      const row = await tx.selectFrom('vm').select(['id', 'state']).where('id', '=', vm).forUpdate().executeTakeFirst()
-      if (!row || agrees(row.state, power) || (await jobOn(tx, vmLock(vm)))) return
-      const after = await moveVm(
-        tx,
-        vm,
-        power === 'on' ? 'FollowAgentPowerOnReport' : 'FollowAgentPowerOffReport',
-        power === 'off' ? { host_id: null } : {},
-      )
+      const row = await tx.selectFrom('vm').selectAll().where('id', '=', vm).forUpdate().executeTakeFirst()
+      if (!row || (await jobOn(tx, vmLock(vm)))) return
+      // Asked for now, with the row locked: what was seen before may be the past already.
+      const { power } = await driver.machines.facts(vm)
+      if (agrees(row.state, power)) return
+      const after = await (power === 'on'
+        ? moveVm(tx, vm, 'FollowAgentPowerOnReport', { host_id: row.host_id ?? row.last_host_id })
+        : moveVm(tx, vm, 'FollowAgentPowerOffReport', { host_id: null }))
       await recordEvent(tx, {
         type: power === 'on' ? 'VM.START' : 'VM.STOP',
         level: 'WARN',

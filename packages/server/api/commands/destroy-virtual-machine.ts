@@ -18,7 +18,7 @@ export const destroyVirtualMachine = jobCommand({
   async run({ app, caller, params }) {
     const vm = await vmOfCall(app, caller, params.id)
     if (params.expunge || vm.state === 'Error')
-      return startVmJob(app, caller, 'destroyVirtualMachine', expungeVm, { vm: vm.id })
+      return startVmJob(app, caller, 'destroyVirtualMachine', expungeVm, { vm: vm.id, evenRunning: true })
     return startVmJob(app, caller, 'destroyVirtualMachine', destroyVm, { vm: vm.id, forced: params.forced ?? false })
   },
 })

@@ -8,5 +8,6 @@ export const expungeVirtualMachine = jobCommand({
   description: 'Removes a destroyed virtual machine and its root disk for good',
   permission: 'user',
   params: { id: id<'vm'>('the virtual machine').must },
-  run: ({ app, caller, params }) => startVmJob(app, caller, 'expungeVirtualMachine', expungeVm, { vm: params.id }),
+  run: ({ app, caller, params }) =>
+    startVmJob(app, caller, 'expungeVirtualMachine', expungeVm, { vm: params.id, evenRunning: false }),
 })

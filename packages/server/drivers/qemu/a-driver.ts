@@ -44,8 +44,7 @@ export async function aQemuDriver(): Promise<QemuUnderTest> {
     },
     async dispose() {
       for (const each of made) await each.close()
-      for (const vm of (await findMachines(runDirectory, process.getuid?.() ?? 0)).keys())
-        await killMachine(runDirectory, vm)
+      for (const vm of (await findMachines(runDirectory)).keys()) await killMachine(runDirectory, vm)
       await rm(ramDirectory(runDirectory), { recursive: true, force: true })
       await rm(folder, { recursive: true, force: true })
     },
@@ -53,7 +52,7 @@ export async function aQemuDriver(): Promise<QemuUnderTest> {
 }
 
 export async function processOf(runDirectory: string, vm: VmId) {
-  return (await findMachines(runDirectory, process.getuid?.() ?? 0)).get(vm)?.process
+  return (await findMachines(runDirectory)).get(vm)?.process
 }
 
 async function killMachine(runDirectory: string, vm: VmId): Promise<void> {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseId } from '@ramet/core/ids.ts'
 import type { LayerId, NicId, StoragePoolId, VmId } from '@ramet/core/ids.ts'
-import type { LayerRef, MachineSpec } from '../driver.ts'
+import type { LayerRef, MachineSpec, NicSpec } from '../driver.ts'
 import { aMachine } from '../contract.ts'
 import { machineArguments, machineOfArguments } from './argv.ts'
 import { chainAsFilename } from './blockdev.ts'
@@ -16,9 +16,12 @@ const layer = (digit: string): LayerRef => ({ pool, id: id<'layer'>(digit) satis
 const vm: VmId = id<'vm'>('1')
 const nic: NicId = id<'nic'>('2')
 
+function aNic(outward: boolean): NicSpec {
+  return { id: nic, deviceId: 0, mac: '02:00:4c:00:00:09', kind: 'user-nat', outward, sshPort: null }
+}
+
 function argumentsOf(about: Partial<MachineSpec> = {}, accelerator: 'kvm' | 'tcg' = 'tcg'): string[] {
-  const nics = [{ id: nic, deviceId: 0, mac: '02:00:4c:00:00:09', kind: 'user-nat', sshPort: null }] as const
-  const spec = aMachine(layer('3'), { vm, nics, generationId: vm, ...about })
+  const spec = aMachine(layer('3'), { vm, nics: [aNic(false)], generationId: vm, ...about })
   const folder = machineFolder('/data/vms', vm)
   return machineArguments({ spec, folder, ports: { [nic]: 40022 }, accelerator, machineType: 'pc-q35-7.2' })
 }
@@ -110,6 +113,11 @@ test('nothing secret is on the command line', () => {
 test('a name cannot add an option', () => {
   const name = valuesOf(argumentsOf({ name: 'a,debug-threads=on' }), '-name')[0]
   assert.match(name ?? '', /,process=ramet-a-debug-$/)
+})
+
+test('a guest reaches nothing by its network unless it may', () => {
+  assert.match(valuesOf(argumentsOf(), '-netdev')[0] ?? '', /,restrict=on,/)
+  assert.match(valuesOf(argumentsOf({ nics: [aNic(true)] }), '-netdev')[0] ?? '', /,restrict=off,/)
 })
 
 test('a process is recognised by its command line, with its ports', () => {

@@ -116,8 +116,9 @@ function seed(folder: MachineFolder): string[] {
   return ['-blockdev', JSON.stringify(node), '-device', 'virtio-blk-pci,id=seed-disk,drive=seed,bus=seed-port,addr=0x0']
 }
 
-function networkCard({ id, deviceId, mac }: NicSpec, ports: SshPorts): string[] {
-  const netdev = `user,id=nic-${id},restrict=off,hostfwd=tcp:127.0.0.1:${ports[id]}-:22`
+/** Unless restricted, QEMU carries the guest's connections as its own: to the host's services and its private networks too. */
+function networkCard({ id, deviceId, mac, outward }: NicSpec, ports: SshPorts): string[] {
+  const netdev = `user,id=nic-${id},restrict=${outward ? 'off' : 'on'},hostfwd=tcp:127.0.0.1:${ports[id]}-:22`
   const device = `virtio-net-pci,id=nic${deviceId},netdev=nic-${id},mac=${mac},bus=nic-port-${deviceId},addr=0x0`
   return ['-netdev', netdev, '-device', device]
 }

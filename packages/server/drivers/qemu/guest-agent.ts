@@ -47,9 +47,9 @@ export class GuestAgent {
 
   /** One question at a time: a guest without an agent must not collect a heap of them. */
   #sync(): Promise<void> {
-    if (!this.#asked || Date.now() - this.#asked.at > lostAfterMs) {
+    if (!this.#asked || performance.now() - this.#asked.at > lostAfterMs) {
       const { promise, resolve } = Promise.withResolvers<void>()
-      this.#asked = { id: (this.#lastId += 1), at: Date.now(), answered: promise, answer: resolve }
+      this.#asked = { id: (this.#lastId += 1), at: performance.now(), answered: promise, answer: resolve }
       this.#send('guest-sync-delimited', { id: this.#asked.id })
     }
     return this.#asked.answered

@@ -6,6 +6,7 @@ import { makePoolFolders } from './layer-files.ts'
 import type { Accelerator } from './options.ts'
 import type { Privileges } from './privileges.ts'
 import { problems } from './problems.ts'
+import { memoryForGuests, sharedMemoryBytes } from './ram.ts'
 import { requireReachable } from './reachable.ts'
 import { runTool } from './tools.ts'
 
@@ -39,7 +40,7 @@ export function qemuHost({ version }: Installed, accelerator: Accelerator, privi
       acceleration: accelerator,
       cpus: cpus().length,
       cpuMhz: cpus()[0]?.speed ?? 0,
-      memoryMib: Math.floor(totalmem() / 2 ** 20),
+      memoryMib: Math.floor(memoryForGuests(totalmem(), await sharedMemoryBytes()) / 2 ** 20),
       arch: 'x86_64',
     }),
     async preparePool(pool) {

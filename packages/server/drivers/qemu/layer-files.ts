@@ -1,8 +1,10 @@
-// Layers as files of a pool: `<pool>/layers/<layer id>.qcow2`. One that is being made has `.part` at the end and gets its name
-// when all of it is on the disk, so a file with the final name is always whole.
+// Layers as files of a pool: `<pool>/layers/<layer id>.qcow2`. One that is being made is `<layer id>.qcow2.<random>.part` and gets
+// its name when all of it is on the disk, so a file with the final name is always whole. Each attempt has a part of its own: a
+// server that slept may still be at work when another began anew, and neither may publish what the other has half written.
 // The folder belongs to the server; a machine's own user may write the file but can never put another in its place.
 import { constants } from 'node:fs'
-import { chmod, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { chmod, link, mkdir, open, readdir, rm } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { parseId } from '@ramet/core/ids.ts'
@@ -63,30 +65,28 @@ export interface PartFile {
   close(): Promise<void>
 }
 
-/** A file that `make` makes under the temporary name, for `writer` to fill. What an earlier attempt left is dropped first. */
+/** A file that `make` makes under a temporary name, for `writer` to fill. */
 export async function startPart(
   layer: LayerRef,
   make: (path: string) => Promise<void>,
   writer: Identity | null,
 ): Promise<PartFile> {
-  const path = `${layerFile(layer)}.part`
-  await rm(path, { force: true })
+  const path = `${layerFile(layer)}.${randomUUID()}.part`
   const file = await makeAndOpen(path, make, writer)
-  let published = false
   return {
     path,
     async publish(mode, owner) {
       await file.chmod(mode)
       await give(file, owner ?? server)
       await file.sync()
-      await rename(path, layerFile(layer))
-      published = true
+      await link(path, layerFile(layer)) // fails where another attempt came first: a machine may write to that one already
+      await dropParts(layer)
       await syncFolder(dirname(path))
       return { virtualBytes: await readVirtualBytes(layer, file), allocatedBytes: (await file.stat()).blocks * 512 }
     },
     async close() {
       await file.close()
-      if (!published) await rm(path, { force: true })
+      await rm(path, { force: true })
     },
   }
 }
@@ -106,6 +106,13 @@ async function makeAndOpen(
     await rm(path, { force: true })
     throw error
   }
+}
+
+/** Once a layer is there, what any attempt left of it is of no use. */
+async function dropParts({ pool, id }: LayerRef): Promise<void> {
+  const folder = layersFolder(pool)
+  const parts = (await namesIn(folder)).filter(name => name.startsWith(`${id}.`) && name.endsWith('.part'))
+  for (const name of parts) await rm(join(folder, name), { force: true })
 }
 
 /** An empty disk as a new file. */

@@ -10,7 +10,7 @@ import { anOwner } from '../contract.ts'
 import type { LayerRef } from '../driver.ts'
 import { aQemuDriver } from './a-driver.ts'
 import type { QemuUnderTest } from './a-driver.ts'
-import { layerFile } from './layer-files.ts'
+import { layerFile, startPart, writeEmpty } from './layer-files.ts'
 import { defaultUidBase } from './options.ts'
 
 const run = promisify(execFile)
@@ -147,13 +147,42 @@ describe('layers on QEMU', () => {
 
   test('what a crash left half-made is listed, has no facts, and is made anew or discarded', async () => {
     const [base, layer] = [await aBase(), aLayer()]
-    await writeFile(`${layerFile(layer)}.part`, 'half')
+    await writeFile(`${layerFile(layer)}.1234.part`, 'half')
     assert.ok((await made.driver.layers.list(made.pool)).includes(layer.id))
     assert.equal(await made.driver.layers.facts(layer), null)
     await made.driver.layers.fork(layer, [base], 8 * mib, anOwner)
-    await writeFile(`${layerFile(layer)}.part`, 'half')
+    const names = await readdir(join(made.pool.path, 'layers'))
+    assert.ok(!names.includes(`${layer.id}.qcow2.1234.part`), 'it takes no space for ever')
+    await writeFile(`${layerFile(layer)}.1234.part`, 'half')
     await made.driver.layers.discard(layer)
     assert.ok(!(await made.driver.layers.list(made.pool)).includes(layer.id))
+  })
+
+  test('two attempts at one layer at once make it once, whole, and leave nothing else', async () => {
+    const [base, copy, fork] = [await aBase(), aLayer(), aLayer()]
+    const attempt = () => made.driver.layers.copy(copy, [base], 16 * mib, anOwner, quiet, never)
+    const [one, other] = await Promise.all([attempt(), attempt()])
+    assert.deepEqual([one.virtualBytes, other.virtualBytes], [16 * mib, 16 * mib])
+    await run('qemu-img', ['check', '-q', layerFile(copy)])
+    assert.match((await run('qemu-img', ['compare', layerFile(base), layerFile(copy)])).stdout, /identical/)
+    await Promise.all([1, 2, 3].map(() => made.driver.layers.fork(fork, [base], 8 * mib, anOwner)))
+    const names = await readdir(join(made.pool.path, 'layers'))
+    for (const { id } of [copy, fork])
+      assert.deepEqual(
+        names.filter(name => name.startsWith(id)),
+        [`${id}.qcow2`],
+      )
+  })
+
+  test('a slow attempt does not replace a layer that is there', async () => {
+    const layer = aLayer()
+    const slow = await startPart(layer, path => writeEmpty(path, mib, null), null)
+    const quick = await startPart(layer, path => writeEmpty(path, mib, null), null)
+    await quick.publish(0o600, null)
+    const { ino } = await stat(layerFile(layer))
+    await assert.rejects(slow.publish(0o600, null))
+    await Promise.all([slow.close(), quick.close()])
+    assert.equal((await stat(layerFile(layer))).ino, ino)
   })
 
   test('a layer that is no disk any more says so', async () => {

@@ -87,6 +87,9 @@ async function withPart(
       await part.close()
     }
   } catch (error) {
+    // Another attempt at the same layer may have been faster, and have removed this one's part.
+    const published = await readFacts(layer).catch(() => null)
+    if (published) return published
     throw onFull(layer, error)
   }
 }

@@ -121,17 +121,6 @@ export async function readRecord(folder: MachineFolder): Promise<MachineRecord |
   }
 }
 
-/** Removes what only a running machine needs. */
-export async function removeRunning(folder: MachineFolder): Promise<void> {
-  const names = [folder.record, folder.qmp, folder.agent, folder.vnc, folder.lock, folder.ram]
-  await Promise.all(names.map(name => rm(name, { force: true })))
-}
-
-export async function removeFolder(folder: MachineFolder): Promise<void> {
-  await rm(folder.ram, { force: true })
-  await rm(folder.path, { recursive: true, force: true })
-}
-
 /** Ids of all machines that have a folder. */
 export async function listFolders(runDirectory: string): Promise<VmId[]> {
   try {

@@ -39,6 +39,7 @@ export class Machine {
   readonly #connected = Promise.withResolvers<void>()
   #released = false
   #lastShutdown: string | null = null
+  #retry: NodeJS.Timeout | null = null
 
   constructor(found: Found, log: Log) {
     this.vm = found.folder.vm
@@ -75,6 +76,7 @@ export class Machine {
   /** Lets go of the machine without touching it. */
   release(): void {
     this.#released = true
+    clearTimeout(this.#retry ?? undefined)
     this.qmp?.close()
     this.agent?.close()
   }
@@ -101,6 +103,7 @@ export class Machine {
     this.agent = await agent
     this.#connected.resolve()
     if (this.#released) this.release()
+    // an earlier server may have seen it pause
     await this.qmp.closed
   }
 
@@ -110,12 +113,27 @@ export class Machine {
     if (event !== 'BLOCK_IO_ERROR') return
     const { device, operation, reason, nospace, action } = data
     this.#log.error({ vm: this.vm, device, operation, reason, nospace, action }, 'a disk of the machine failed')
-    // QEMU paused the machine instead of failing the write: it goes on, unharmed, when there is space again.
-    if (nospace === true && action === 'stop') setTimeout(() => this.#continue(), fullRetryMs).unref()
+    if (nospace === true && action === 'stop') this.#continueLater()
   }
 
-  #continue(): void {
-    this.qmp?.execute('cont').catch((error: unknown) => this.#log.warn({ vm: this.vm, err: error }, 'still paused'))
+  /** QEMU paused the machine instead of failing a write into a full pool: it goes on, unharmed, when there is space again. */
+  async #continue(): Promise<void> {
+    try {
+      const answer = await this.qmp?.execute('query-status')
+      if (answer?.status !== 'io-error') return
+      this.#continueLater()
+      await this.qmp?.execute('cont')
+    } catch (error) {
+      if (!this.#released && this.alive) this.#log.warn({ vm: this.vm, err: error }, 'still paused')
+    }
+  }
+
+  #continueLater(): void {
+    if (this.#released) return
+    this.#retry ??= setTimeout(() => {
+      this.#retry = null
+      void this.#continue()
+    }, fullRetryMs).unref()
   }
 
   async #reason(): Promise<string> {

@@ -4,12 +4,13 @@ import type { Driver, MachineFacts, MachineSpec, PowerChange } from '../driver.t
 import { cutLog, tailOf } from './console.ts'
 import { findMachines } from './find-machines.ts'
 import type { Installed } from './host.ts'
-import { listFolders, machineFolder, removeFolder, removeRunning, writeRecord } from './machine-folder.ts'
+import { listFolders, machineFolder, writeRecord } from './machine-folder.ts'
 import { Machine } from './machine.ts'
 import type { Found } from './machine.ts'
 import type { Accelerator, Log } from './options.ts'
 import type { Privileges } from './privileges.ts'
 import { problems } from './problems.ts'
+import { removeFolder, removeRunning } from './remove-folder.ts'
 import { startMachine } from './start-machine.ts'
 import { stopMachine } from './stop-machine.ts'
 import { Turns } from './turns.ts'
@@ -82,7 +83,7 @@ export class Machines {
   }
 
   async #look(): Promise<void> {
-    const found = await findMachines(this.#around.runDirectory, process.getuid?.() ?? 0)
+    const found = await findMachines(this.#around.runDirectory)
     const unknown = [...found.values()].filter(({ folder }) => !this.#running.has(folder.vm))
     await Promise.all(unknown.map(each => this.#turns.take(each.folder.vm, () => this.#adopt(each))))
   }

@@ -41,9 +41,9 @@ export async function killAndWait(target: ProcessId, limitMs: number): Promise<b
 }
 
 export async function waitForEnd(target: ProcessId, limitMs: number): Promise<boolean> {
-  const deadline = Date.now() + limitMs
+  const deadline = performance.now() + limitMs
   for (let pause = 1; isAlive(target); pause = Math.min(pause * 2, 50)) {
-    if (Date.now() > deadline) return false
+    if (performance.now() > deadline) return false
     await sleep(pause)
   }
   return true

@@ -1,11 +1,27 @@
 // Guest memory as files on tmpfs. The server makes the file and QEMU only opens it, so that the folder need not be writable
 // for machines. The name is known before the machine starts: whoever cleans up finds it, after any crash.
 import { constants } from 'node:fs'
-import { lstat, mkdir, open, rm, rmdir, statfs } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { lstat, mkdir, open, readdir, rm, rmdir, stat, statfs } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { give } from './privileges.ts'
 import type { Identity } from './privileges.ts'
 import { problems } from './problems.ts'
+import { Turns } from './turns.ts'
+
+const mib = 2 ** 20
+/** Room is counted, and the folder comes and goes, while nobody else does the same. */
+const turns = new Turns<string>()
+
+/** What guests may have of the host: all that their tmpfs holds, but not what the host needs to live. */
+export function memoryForGuests(totalBytes: number, tmpfsBytes: number): number {
+  const reserve = Math.max(512 * mib, totalBytes / 20)
+  return Math.max(0, Math.min(totalBytes - reserve, tmpfsBytes))
+}
+
+export async function sharedMemoryBytes(): Promise<number> {
+  const { blocks, bsize } = await statfs('/dev/shm')
+  return blocks * bsize
+}
 
 /** In /dev/shm anybody can make a folder first; one that is not ours is no place for memory. */
 async function makeRamDirectory(path: string): Promise<void> {
@@ -16,22 +32,39 @@ async function makeRamDirectory(path: string): Promise<void> {
 }
 
 /** An empty file of the right size. A full tmpfs would kill the guest at its next touch (SIGBUS), so room is asked for now. */
-export async function makeRamFile(path: string, mib: number, identity: Identity | null): Promise<void> {
-  await makeRamDirectory(dirname(path))
-  const { bavail, bsize } = await statfs(dirname(path))
-  const freeMib = Math.floor((bavail * bsize) / 2 ** 20)
-  if (freeMib < mib) throw problems.memoryFull(dirname(path), mib, freeMib)
-  await rm(path, { force: true })
-  const file = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600)
-  try {
-    await file.truncate(mib * 2 ** 20)
-    await give(file, identity)
-  } finally {
-    await file.close()
-  }
+export function makeRamFile(path: string, sizeMib: number, identity: Identity | null): Promise<void> {
+  const directory = dirname(path)
+  return turns.take(directory, async () => {
+    await makeRamDirectory(directory)
+    await rm(path, { force: true })
+    const freeMib = Math.max(0, Math.floor((await unpromisedBytes(directory)) / mib))
+    if (freeMib < sizeMib) throw problems.memoryFull(directory, sizeMib, freeMib)
+    const file = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600)
+    try {
+      await file.truncate(sizeMib * mib)
+      await give(file, identity)
+    } finally {
+      await file.close()
+    }
+  })
+}
+
+/** What is free now, less what the machines that run have not touched yet of their memory. */
+async function unpromisedBytes(directory: string): Promise<number> {
+  const { bavail, bsize } = await statfs(directory)
+  const files = await Promise.all((await readdir(directory)).map(name => stat(join(directory, name)).catch(() => null)))
+  const promised = files.map(file => (file ? Math.max(0, file.size - file.blocks * 512) : 0))
+  return bavail * bsize - promised.reduce((sum, bytes) => sum + bytes, 0)
+}
+
+export function dropRamFile(path: string): Promise<void> {
+  return turns.take(dirname(path), async () => {
+    await rm(path, { force: true })
+    await rmdir(dirname(path)).catch(() => {})
+  })
 }
 
 /** The folder goes with the last machine; while one has memory in it, it stays. */
-export async function dropRamDirectory(path: string): Promise<void> {
-  await rmdir(path).catch(() => {})
+export function dropRamDirectory(path: string): Promise<void> {
+  return turns.take(path, () => rmdir(path).catch(() => {}))
 }

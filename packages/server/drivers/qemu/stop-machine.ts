@@ -7,6 +7,9 @@ import { problems } from './problems.ts'
 const agentLimitMs = 300
 /** A guest that is still booting loses the press of its power button, so it is pressed again. */
 const askAgainMs = 5000
+/** A machine that was just found is not connected yet, and a busy host answers late. */
+const listenAgainMs = 100
+const answerLimitMs = 2000
 const quitLimitMs = 2000
 const killLimitMs = 10_000
 
@@ -24,12 +27,14 @@ export async function stopMachine(machine: Machine, graceMs: number, signal: Abo
   }
 }
 
-/** True when the guest ended in time. A machine whose CPUs stand still cannot, and is not waited for. */
+/** True when the guest ended in time. Only one whose CPUs surely stand still is not waited for. */
 async function shutDown(machine: Machine, graceMs: number, signal: AbortSignal): Promise<boolean> {
-  const deadline = Date.now() + graceMs
-  while (Date.now() < deadline && machine.alive) {
-    if (!(await ask(machine))) return false
-    const pause = Math.min(askAgainMs, deadline - Date.now())
+  const deadline = performance.now() + graceMs
+  const left = () => Math.max(0, deadline - performance.now())
+  while (left() > 0 && machine.alive) {
+    const heard = await ask(machine, Math.min(answerLimitMs, left()))
+    if (heard === 'stands still') return false
+    const pause = Math.min(heard === 'asked' ? askAgainMs : listenAgainMs, left())
     const woken = new AbortController()
     const late = sleep(pause, false, { signal: AbortSignal.any([signal, woken.signal]) })
     late.catch(() => {})
@@ -40,13 +45,14 @@ async function shutDown(machine: Machine, graceMs: number, signal: AbortSignal):
   return !machine.alive
 }
 
-/** By both ways: not every guest has an agent, and not every one listens to its power button. False: it cannot hear. */
-async function ask({ qmp, agent }: Machine): Promise<boolean> {
-  const status = await qmp?.execute('query-status', {}, quitLimitMs).catch(() => null)
-  if (!qmp || !status?.running) return false
-  const pressed = qmp.execute('system_powerdown', {}, quitLimitMs).catch(() => null)
+/** By both ways: not every guest has an agent, and not every one listens to its power button. */
+async function ask({ qmp, agent }: Machine, limitMs: number): Promise<'asked' | 'no answer' | 'stands still'> {
+  const status = await qmp?.execute('query-status', {}, limitMs).catch(() => null)
+  if (!qmp || !status) return 'no answer'
+  if (!status.running) return 'stands still'
+  const pressed = qmp.execute('system_powerdown', {}, limitMs).catch(() => null)
   await Promise.all([pressed, agent?.shutdown(agentLimitMs)])
-  return true
+  return 'asked'
 }
 
 /** QEMU's own way out writes what its disks still hold. */

@@ -106,7 +106,7 @@ export function simulatedDriver(world: World): Driver {
       discard: async vm => {
         await call('machines.discard')
         if (world.machines.get(vm)?.power === 'on')
-          throw new Problem('refused', 'machine-runs', `Machine ${vm} runs; stop it before it is discarded`)
+          throw new Problem('refused', 'machine-running', `Machine ${vm} runs; stop it before it is discarded`)
         world.machines.delete(vm)
       },
       facts: async vm => {
@@ -164,7 +164,7 @@ function demandLargeEnough(world: World, base: LayerChain, virtualBytes: number)
   if (virtualBytes < least)
     throw new Problem(
       'invalid',
-      'layer-too-small',
+      'layer-smaller',
       `A layer of ${virtualBytes} bytes cannot stand on one of ${least} bytes`,
     )
 }
