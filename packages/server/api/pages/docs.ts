@@ -7,6 +7,7 @@ import { type ApiDescription, describeApi, type FieldDescription, type Parameter
 
 export function openDocs(server: FastifyInstance, _app: App): void {
   const page = docsPage(describeApi(commands))
+  server.get('/', async (_request, reply) => reply.redirect('/docs'))
   server.get('/docs', async (_request, reply) => reply.type('text/html; charset=utf-8').send(page))
   server.get('/docs.js', async (_request, reply) => reply.type('text/javascript; charset=utf-8').send(script))
   server.get('/docs.css', async (_request, reply) => reply.type('text/css; charset=utf-8').send(style))

@@ -176,9 +176,10 @@ describe('layers on QEMU', () => {
 
   test('a slow attempt does not replace a layer that is there', async () => {
     const layer = aLayer()
-    const slow = await startPart(layer, path => writeEmpty(path, mib, null), null)
-    const quick = await startPart(layer, path => writeEmpty(path, mib, null), null)
+    const begin = () => startPart(layer, path => writeEmpty(path, mib, null), null)
+    const quick = await begin()
     await quick.publish(0o600, null)
+    const slow = await begin() // which looked before
     const { ino } = await stat(layerFile(layer))
     await assert.rejects(slow.publish(0o600, null))
     await Promise.all([slow.close(), quick.close()])

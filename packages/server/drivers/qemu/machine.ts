@@ -103,7 +103,7 @@ export class Machine {
     this.agent = await agent
     this.#connected.resolve()
     if (this.#released) this.release()
-    // an earlier server may have seen it pause
+    void this.#continue() // an earlier server may have seen it pause
     await this.qmp.closed
   }
 
