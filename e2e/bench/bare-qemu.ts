@@ -4,7 +4,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { copyFile, mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -38,6 +38,7 @@ export async function bareMachine(args: readonly string[], folder: string): Prom
   return {
     base,
     async start() {
+      await mkdir(dirname(ram), { recursive: true }) // its folder goes with the server's last machine
       await run('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', base, overlay])
       child = spawn(argv[0] ?? '', argv.slice(1), { stdio: 'ignore', cwd: '/' })
       await untilRunning(join(folder, 'qmp.sock'), child)
