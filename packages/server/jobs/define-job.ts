@@ -60,6 +60,8 @@ export interface JobDefinition<Input = never> {
   readonly steps: readonly Step[]
   /** What only the finished job can tell, such as a password made for it. */
   readonly result: (made: never) => Record<string, unknown>
+  /** Done in the transaction that ends the job as failed or cancelled, whatever it had begun. */
+  readonly onFailure: (context: never) => Promise<void>
 }
 
 /** A job under construction; every method returns a new one, and is itself a complete definition. */
@@ -67,19 +69,26 @@ export class JobBuilder<Input, Made> implements JobDefinition<Input> {
   readonly traits: JobTraits<Input>
   readonly steps: readonly Step[]
   readonly result: (made: Made) => Record<string, unknown>
+  readonly onFailure: (context: RecordContext<Input, object>) => Promise<void>
 
   constructor(
     traits: JobTraits<Input>,
     steps: readonly Step[],
     result: (made: Made) => Record<string, unknown> = () => ({}),
+    onFailure: (context: RecordContext<Input, object>) => Promise<void> = async () => {},
   ) {
     this.traits = traits
     this.steps = steps
     this.result = result
+    this.onFailure = onFailure
   }
 
   returning(result: (made: Made) => Record<string, unknown>): JobBuilder<Input, Made> {
-    return new JobBuilder(this.traits, this.steps, result)
+    return new JobBuilder(this.traits, this.steps, result, this.onFailure)
+  }
+
+  whenItFails(onFailure: (context: RecordContext<Input, object>) => Promise<void>): JobBuilder<Input, Made> {
+    return new JobBuilder(this.traits, this.steps, this.result, onFailure)
   }
 
   record<N extends string, R>(

@@ -6,7 +6,7 @@ import { Problem } from '@ramet/core/problem.ts'
 import type { LayerFacts } from '../drivers/driver.ts'
 import { holdCapacity, poolRooms, setPoolSpace } from '../store/capacity.ts'
 import { recordEvent } from '../store/events.ts'
-import { forgetLayer, layerChain, layerRef, layerRefIfAny, publishLayer, reserveLayer } from '../store/layers.ts'
+import { forgetLayer, layerChain, layerRefIfAny, publishLayer, reserveLayer } from '../store/layers.ts'
 import type { Row } from '../store/tables.ts'
 import { accountOfVm } from '../store/vms.ts'
 import { setVolume, type Volume, volumesOf } from '../store/volumes.ts'
@@ -28,13 +28,8 @@ export async function reserveDisks(
   { tx, input, settings }: Recording,
   { pool, cloneType, layer: base }: Base,
 ): Promise<void> {
-  await holdCapacity(tx)
   const account = await accountOfVm(tx, input.vm)
-  const copy = await tx.selectFrom('layer').select('allocated_bytes').where('id', '=', base).executeTakeFirstOrThrow()
-  const copied = cloneType === 'full' ? copy.allocated_bytes : 0
-  // Before the template was copied nobody knew how large it would be here: its file may have been compressed.
-  const room = (await poolRooms(tx, placementFactors(settings))).find(({ id }) => id === pool)
-  if (room && room.freeBytes < copied) throw noRoom(room.name, copied)
+  const copied = cloneType === 'full' ? await roomForCopy({ tx, settings }, pool, base) : 0
   for (const { volume, layer } of disksOf(input, await volumesOf(tx, input.vm))) {
     const isRoot = volume.type === 'ROOT'
     await reserveLayer(tx, {
@@ -47,6 +42,22 @@ export async function reserveDisks(
     })
     await setVolume(tx, volume.id, { layer_id: layer })
   }
+}
+
+/**
+ * What a full clone takes, if the pool has it. Before the template was copied nobody knew how large it would be here, for its
+ * file may have been compressed; and the lock keeps two clones from taking the same room.
+ */
+async function roomForCopy(
+  { tx, settings }: Pick<Recording, 'tx' | 'settings'>,
+  pool: StoragePoolId,
+  base: LayerId,
+): Promise<number> {
+  await holdCapacity(tx)
+  const copy = await tx.selectFrom('layer').select('allocated_bytes').where('id', '=', base).executeTakeFirstOrThrow()
+  const room = (await poolRooms(tx, placementFactors(settings))).find(({ id }) => id === pool)
+  if (room && room.freeBytes < copy.allocated_bytes) throw noRoom(room.name, copy.allocated_bytes)
+  return copy.allocated_bytes
 }
 
 function noRoom(pool: string, bytes: number): Problem {
@@ -63,12 +74,16 @@ export async function unreserveDisks({ tx, input }: Recording): Promise<void> {
 
 export async function makeDisks(context: Acting, { cloneType, layer: base }: Base): Promise<LayerFacts[]> {
   const { db, driver, input, progress, signal } = context
-  const owner = { accountNumber: (await accountOfVm(db, input.vm)).number }
-  const template = await layerChain(db, base)
+  const [account, template, volumes] = await Promise.all([
+    accountOfVm(db, input.vm),
+    layerChain(db, base),
+    volumesOf(db, input.vm),
+  ])
+  const owner = { accountNumber: account.number }
   const { pool } = template[0]
   const facts: LayerFacts[] = []
-  for (const { volume, layer } of disksOf(input, await volumesOf(db, input.vm))) {
-    const ref = await layerRef(db, layer)
+  for (const { volume, layer } of disksOf(input, volumes)) {
+    const ref = { id: layer, pool }
     const bytes = volume.size_bytes
     if (volume.type === 'DATADISK') facts.push(await driver.layers.blank(ref, bytes, owner))
     else if (cloneType === 'linked') facts.push(await driver.layers.fork(ref, template, bytes, owner))

@@ -3,7 +3,7 @@
 // stays in Error with the reason.
 import { type CloneType, decideCloneType, fullCloneSetting } from '@ramet/core/clone-type.ts'
 import type { HostId, LayerId, StoragePoolId, TemplateId, VmId, VolumeId } from '@ramet/core/ids.ts'
-import { holdVm, moveVm, vmLock } from '../store/vms.ts'
+import { holdVm, moveVm, setVm, vmLock } from '../store/vms.ts'
 import { setVolume } from '../store/volumes.ts'
 import { defineJob, nothing, type RecordContext } from './define-job.ts'
 import { makeDisks, publishDisks, reserveDisks, unmakeDisks, unreserveDisks } from './deploy-disks.ts'
@@ -33,12 +33,6 @@ export const deployVm = defineJob<DeployVm>({
   lock: input => vmLock(input.vm),
   instance: input => input.vm,
 })
-  .record('begin', {
-    do: async () => {}, // never fails and is never cancelled, so that its undo is always due
-    undo: async ({ tx, input, problem }) => {
-      await moveVm(tx, input.vm, 'OperationFailedToError', { error: problem?.message ?? null, host_id: null })
-    },
-  })
   .record('take-place', { do: takePlace, undo: leavePlace })
   .actWhen('cache-template', {
     when: made => made['take-place'].copy === null,
@@ -69,6 +63,9 @@ export const deployVm = defineJob<DeployVm>({
     undo: nothing('nothing follows it'),
   })
   .returning(made => made['take-place'].told)
+  .whenItFails(async ({ tx, input, problem }) => {
+    await moveVm(tx, input.vm, 'OperationFailedToError', { error: problem?.message ?? null, host_id: null })
+  })
 
 type Context = RecordContext<DeployVm, object>
 
@@ -103,18 +100,14 @@ async function takePlace(context: Context): Promise<Place> {
     host: input.host,
   })
   const cloneType = typeOn(pool.id)
+  const { sealed, hash } = input.withPassword ? await context.passwords.take() : { sealed: undefined, hash: null }
   await tx.insertInto('user_vm_clone_setting').values({ vm_id: vm.id, clone_type: cloneType }).execute()
   for (const { volume } of input.disks) await setVolume(tx, volume, { pool_id: pool.id, state: 'Creating' })
-  if (input.start) await moveVm(tx, vm.id, 'StartRequested', { host_id: host.id })
+  if (input.start)
+    await moveVm(tx, vm.id, 'StartRequested', { host_id: host.id, last_host_id: host.id, password_hash: hash })
+  else await setVm(tx, vm.id, { password_hash: hash })
   const copy = copies.find(each => each.pool === pool.id)?.layer ?? null
-  return { pool: pool.id, cloneType, copy, isToRun: input.start, told: await setPassword(context) }
-}
-
-async function setPassword({ tx, input, passwords }: Context): Promise<Place['told']> {
-  if (!input.withPassword) return {}
-  const { sealed, hash } = await passwords.take()
-  await tx.updateTable('vm').set({ password_hash: hash }).where('id', '=', input.vm).execute()
-  return { sealedpassword: sealed }
+  return { pool: pool.id, cloneType, copy, isToRun: input.start, told: sealed ? { sealedpassword: sealed } : {} }
 }
 
 async function leavePlace({ tx, input }: Context): Promise<void> {

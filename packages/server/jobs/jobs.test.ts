@@ -168,7 +168,7 @@ function doneTwice(definition: JobDefinition): JobDefinition {
 }
 
 function withSteps(definition: JobDefinition, change: (step: Step) => Step): JobDefinition {
-  return { traits: definition.traits, result: definition.result, steps: definition.steps.map(change) }
+  return { ...definition, traits: definition.traits, steps: definition.steps.map(change) }
 }
 
 async function useInstead(lab: Lab, changed: JobDefinition | null): Promise<void> {

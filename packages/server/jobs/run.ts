@@ -86,7 +86,7 @@ class JobRun {
   async #record(step: Step): Promise<unknown> {
     const isLast = step === this.#definition.steps.at(-1)
     const made = await this.#write(`${step.name}/done`, async tx => {
-      this.#heed(step, await store.holdJob(tx, this.#claim))
+      this.#heed(await store.holdJob(tx, this.#claim))
       const result = await step.do(this.#recordContext(step, tx) as never)
       const percent = this.#percentAfter(step)
       await store.markStep(tx, this.#claim, { step: step.name, phase: 'done', made: result, percent })
@@ -98,16 +98,14 @@ class JobRun {
   }
 
   async #act(step: Step): Promise<unknown> {
-    this.#heed(step, await this.#mark(step, 'started'))
+    this.#heed(await this.#mark(step, 'started'))
     const made = await step.do(this.#context(step) as never)
     await this.#mark(step, 'done', made)
     return made
   }
 
-  /** A job that is cancelled does its first step all the same: only what was begun is undone, and told. */
-  #heed(step: Step, { cancelAsked }: { cancelAsked: boolean }): void {
-    const isFirst = step === this.#definition.steps[0]
-    if (cancelAsked && !isFirst && this.#definition.traits.cancellable) throw cancelled()
+  #heed({ cancelAsked }: { cancelAsked: boolean }): void {
+    if (cancelAsked && this.#definition.traits.cancellable) throw cancelled()
   }
 
   async #wait({ job }: WaitForJob): Promise<void> {
@@ -178,6 +176,7 @@ class JobRun {
       completed: true,
       ...(state === 'done' && { result: this.#definition.result(this.#made as never), percent: 100 }),
     })
+    if (state !== 'done') await this.#definition.onFailure({ ...this.#context(), tx } as never)
     const failed = state === 'failed'
     await this.#tell('Completed', failed ? 'ERROR' : 'INFO', failed ? `failed: ${problem?.message}` : state, tx)
   }
@@ -229,7 +228,7 @@ class JobRun {
     }
   }
 
-  #context(step: Step): AnyContext {
+  #context(step?: Step): AnyContext {
     const { cancel, letGo } = this.#signals
     return {
       ...this.#tools,
@@ -238,7 +237,7 @@ class JobRun {
       job: this.#job,
       problem: this.#problem,
       signal: this.#problem ? letGo : AbortSignal.any([cancel, letGo]),
-      progress: this.#progress(step),
+      progress: step ? this.#progress(step) : () => {},
     }
   }
 

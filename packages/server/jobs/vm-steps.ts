@@ -59,7 +59,7 @@ export const takeHost = {
       host: input.host,
       pool,
     })
-    await moveVm(tx, vm.id, 'StartRequested', { host_id: host.id, error: null })
+    await moveVm(tx, vm.id, 'StartRequested', { host_id: host.id, last_host_id: host.id, error: null })
     return { host: host.id }
   },
   undo: async ({ tx, input }: RecordContext<OnVm, object>) => {
@@ -76,8 +76,7 @@ export const runMachine = {
 
 /** Starting → Running, with what the driver told about the process. */
 export async function noteRunning({ tx, input }: RecordContext<OnVm, object>, facts: MachineFacts): Promise<void> {
-  const vm = await moveVm(tx, input.vm, 'OperationSucceeded')
-  await setVm(tx, vm.id, { last_host_id: vm.host_id })
+  await moveVm(tx, input.vm, 'OperationSucceeded')
   for (const [nic, port] of Object.entries(facts.sshPorts))
     await tx
       .updateTable('nic')

@@ -36,17 +36,17 @@ export async function hostRooms(db: Db, { cpu }: Factors): Promise<HostRoom[]> {
     .select(eb => [
       eb.fn.sum<number | null>('vm.cpus').as('cpus_used'),
       eb.fn.sum<number | null>('vm.memory_mib').as('memory_used'),
+      sql<StoragePoolId[]>`array(select id from storage_pool where cluster_id = host.cluster_id)`.as('pools'),
     ])
     .groupBy('host.id')
     .execute()
-  const pools = await db.selectFrom('storage_pool').select(['id', 'cluster_id']).execute()
   return rows.map(row => ({
     id: row.id,
     name: row.name,
     up: row.state === 'Up' && row.resource_state === 'Enabled',
     cpuFree: row.cpus * cpu - (row.cpus_used ?? 0),
     memoryFreeMib: row.memory_mib - (row.memory_used ?? 0),
-    pools: pools.filter(pool => pool.cluster_id === row.cluster_id).map(pool => pool.id),
+    pools: row.pools,
   }))
 }
 
