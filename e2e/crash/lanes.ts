@@ -4,6 +4,10 @@ import type { World } from '../world.ts'
 
 export interface Lane {
   readonly kind: string
+  /** What is special about it, where a kind of job has several lanes. */
+  readonly case?: string
+  /** Points of the job that this lane is about; all by default. */
+  readonly points?: RegExp
   /** Makes what the job needs, and returns the calls that start it and that clear up after it. */
   arrange(world: World, image: string): Promise<Attempt>
   /** Where the job is made to fail so that its undo is tried too; absent where nothing is undone. */
@@ -49,10 +53,19 @@ async function clear(world: World, templateId: string): Promise<void> {
 export const lanes: readonly Lane[] = [
   {
     kind: 'deploy-vm',
-    failAt: 'note-running/done/before',
+    failAt: 'publish/done/before',
     async arrange(world, image) {
       const from = await template(world, image)
       await world.deploy(from, name()) // so that the template's copy is there
+      return { start: () => world.startDeploy(from, name()), clear: later => clear(later, from) }
+    },
+  },
+  {
+    kind: 'deploy-vm',
+    case: 'the first of its template',
+    points: /\/(cache-template|wait)\//,
+    async arrange(world, image) {
+      const from = await template(world, image)
       return { start: () => world.startDeploy(from, name()), clear: later => clear(later, from) }
     },
   },
