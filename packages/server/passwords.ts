@@ -29,14 +29,14 @@ export function createPasswords(secrets: Secrets): Passwords {
   function refillSoon(afterMs: number): void {
     clearTimeout(refill)
     refill = setTimeout(() => {
-      of(randomPassword()).then(
-        pair => {
-          if (ready.push(pair) < stock) refillSoon(0)
-        },
-        () => {}, // the deployment that finds nothing makes its own, and fails with the reason
-      )
+      // A deployment that finds nothing makes its own, and fails with the reason.
+      makeOne().catch(() => {})
     }, afterMs)
     refill.unref()
+  }
+
+  async function makeOne(): Promise<void> {
+    if (ready.push(await of(randomPassword())) < stock) refillSoon(0)
   }
 
   refillSoon(0)

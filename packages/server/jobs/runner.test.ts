@@ -8,7 +8,7 @@ import { stopTestDatabase } from '../testing/database.ts'
 import { eventually } from '../testing/eventually.ts'
 import { ended, type Lab, run, simulatedLab } from '../testing/lab.ts'
 import { noCrashPoints } from './crash-points.ts'
-import { defineJob, type JobDefinition, nothing, WaitForJob } from './define-job.ts'
+import { defineJob, nothing, WaitForJob } from './define-job.ts'
 import { createRunner } from './runner.ts'
 
 interface Script {
@@ -60,7 +60,7 @@ describe('the job runner', () => {
   let lab: Lab
   before(async () => {
     lab = await simulatedLab()
-    await lab.restart({ definitions: [scripted as JobDefinition] })
+    await lab.restart({ definitions: [scripted] })
   })
   after(async () => {
     await lab.close()
@@ -182,7 +182,7 @@ function secondRunner(lab: Lab, leaseMs = 10_000) {
   const tools = { db, settings, passwords, log: silentLog, driver: simulatedDriver(lab.world) }
   return createRunner({
     tools,
-    definitions: [scripted as JobDefinition],
+    definitions: [scripted],
     crashPoints: noCrashPoints,
     onEnd: () => {},
     leaseMs,
