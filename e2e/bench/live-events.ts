@@ -28,7 +28,7 @@ export class LiveEvents {
 
   static async open(url: string, keys: Admin): Promise<LiveEvents> {
     const form = signed(new Map([['response', 'json']]), keys, new Date())
-    const [answer]: IncomingMessage[] = await once(get(new URL(`/events?${form}`, url)), 'response')
+    const [answer]: IncomingMessage[] = await once(get(new URL(`/events?${form.toString()}`, url)), 'response')
     if (answer?.statusCode !== 200) throw new Error(`/events was answered with HTTP ${String(answer?.statusCode)}`)
     return new LiveEvents(answer)
   }
