@@ -29,7 +29,7 @@ async function lockElsewhere() {
 
 test('a second server is told which directory is taken, and by which process', async () => {
   const lock = await lockDataDirectory(directory)
-  const expected = `Another Ramet server, process ${process.pid} is using ${directory};`
+  const expected = `Another Ramet server, process ${process.pid}, is using ${directory};`
   await assert.rejects(lockDataDirectory(directory), (error: Error) => error.message.startsWith(expected))
   await lock.release()
 })
@@ -40,7 +40,7 @@ test('a released directory can be locked again', async () => {
 
 test('kill -9 frees the directory, though a child of the killed server lives on', async () => {
   const { holder, machine } = await lockElsewhere()
-  await assert.rejects(lockDataDirectory(directory), new RegExp(`process ${holder.pid} is using`))
+  await assert.rejects(lockDataDirectory(directory), new RegExp(`process ${holder.pid}, is using`))
   holder.kill('SIGKILL')
   await once(holder, 'exit')
   const lock = await lockDataDirectory(directory)
