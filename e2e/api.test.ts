@@ -361,7 +361,7 @@ describe('the API', { timeout: 300_000 }, () => {
     const { pid } = cloud.server.child
     await assert.rejects(
       startServer(cloud.dataDir),
-      new RegExp(`Another Ramet server, process ${pid} is using .*; stop it first`),
+      new RegExp(`Another Ramet server, process ${pid}, is using .*; stop it first`),
     )
     assert.equal((await list(world().client, 'listZones', 'zone')).length, 1)
     assert.ok(!(await readFile(cloud.logFile, 'utf8')).includes('    at '), 'a refusal shows no stack')
