@@ -82,7 +82,7 @@ export class BenchServer {
     const told = await this.#events.untilEnd(String(jobid))
     const last = told.at(-1)
     if (last?.state !== 'done') throw await this.#failure(name, String(jobid))
-    // Told last: "run" done, "note-running" done, and the end of the job.
+    // Told last: "run" done, "publish" done, and the end of the job.
     const running = set['startvm'] === false ? undefined : told.at(-3)
     return {
       id: String(id),
