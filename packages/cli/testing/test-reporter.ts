@@ -44,6 +44,7 @@ export function createReport(root: string, print: (line: string) => void): Repor
     },
     hear(event) {
       if (event.type === 'test:pass' || event.type === 'test:fail') hearEnd(event)
+      if (event.type === 'test:diagnostic' && !isCount(event.data.message)) print(`  ${event.data.message}`)
       if (event.type === 'test:summary' && event.data.file !== undefined) {
         print(`${relative(root, event.data.file)}  ${seconds(event.data.duration_ms)}`)
       }
@@ -86,4 +87,9 @@ function indent(text: string): string {
 
 function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`
+}
+
+/** node:test's own summary of a file comes as diagnostics too; what a test wants to tell is the rest. */
+function isCount(message: string): boolean {
+  return /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\d.]+$/.test(message)
 }
