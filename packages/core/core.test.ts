@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { cloneTypes, decideCloneType } from './clone-type.ts'
 import { type LayerId, newId, parseId } from './ids.ts'
-import { isFinished, jobStatusNumber, mayMove } from './job-state.ts'
+import { isFinished, jobStatusNumber, mayMove, statesBefore } from './job-state.ts'
 import { childrenOf, forestOf, type Layer, planRemoval } from './layer.ts'
 import { hostNameRefusal, labelRefusal } from './names.ts'
 import { type HostRoom, place, type PoolRoom } from './placement.ts'
@@ -54,6 +54,7 @@ describe('virtual machine', () => {
 
 describe('job state', () => {
   test('an ended job moves nowhere, and a stuck one is pending to CloudStack clients', () => {
+    assert.deepEqual(statesBefore('failed'), ['undoing'])
     for (const state of ['done', 'failed', 'cancelled'] as const) {
       assert.ok(isFinished(state))
       assert.ok(!mayMove(state, 'running'))

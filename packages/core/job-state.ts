@@ -17,7 +17,10 @@ export function mayMove(from: JobState, to: JobState): boolean {
   return states.includes(to)
 }
 
-export const unfinishedStates = ['queued', 'running', 'undoing', 'stuck'] as const satisfies readonly JobState[]
+/** The states from which a job may come to `to`: what a compare-and-set demands. */
+export function statesBefore(to: JobState): JobState[] {
+  return (Object.keys(next) as JobState[]).filter(from => mayMove(from, to))
+}
 
 export function isFinished(state: JobState): boolean {
   return next[state].length === 0

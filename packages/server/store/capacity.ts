@@ -1,5 +1,5 @@
 // What hosts and pools have left, from the rows that occupy them, as plain data for core/placement.ts.
-import type { HostId, StoragePoolId } from '@ramet/core/ids.ts'
+import type { StoragePoolId } from '@ramet/core/ids.ts'
 import type { HostRoom, PoolRoom } from '@ramet/core/placement.ts'
 import { occupyingStates } from '@ramet/core/vm.ts'
 import { sql } from 'kysely'
@@ -77,8 +77,4 @@ export async function setPoolSpace(
     .set({ total_bytes: space.totalBytes, free_bytes: space.freeBytes })
     .where('id', '=', id)
     .execute()
-}
-
-export async function setHostState(db: Db, id: HostId, state: 'Up' | 'Down'): Promise<void> {
-  await db.updateTable('host').set({ state, last_pinged: new Date() }).where('id', '=', id).execute()
 }

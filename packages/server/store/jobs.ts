@@ -1,6 +1,6 @@
 // The job and its steps on disk. Every write names the fence of its claim: a server that lost its lease writes nothing.
 import type { JobId } from '@ramet/core/ids.ts'
-import type { JobState } from '@ramet/core/job-state.ts'
+import { type JobState, statesBefore } from '@ramet/core/job-state.ts'
 import { Problem, type StoredProblem } from '@ramet/core/problem.ts'
 import { sql } from 'kysely'
 import type { Db, Tx } from './database.ts'
@@ -140,7 +140,7 @@ export interface StateChange {
   readonly percent?: number
 }
 
-/** Moves the job; a finished, waiting or stuck one is let go of. */
+/** Moves the job, if its state has such a move; a finished, waiting or stuck one is let go of. */
 export async function moveJob(db: Db, claim: Claim, change: StateChange): Promise<void> {
   const letGo = change.completed || change.waitsFor || change.state === 'stuck'
   const row = await db
@@ -156,6 +156,7 @@ export async function moveJob(db: Db, claim: Claim, change: StateChange): Promis
     })
     .where('id', '=', claim.id)
     .where('fence', '=', claim.fence)
+    .where('state', 'in', statesBefore(change.state))
     .returning('id')
     .executeTakeFirst()
   if (!row) throw new LeaseLost(claim.id)
