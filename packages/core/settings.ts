@@ -68,12 +68,28 @@ export const settings = [
     'Let guests open connections outwards. They are made by this machine, and so reach its own services and networks too',
   ),
   setting('session.timeout', 'Integer', '1800', 'Secure', 'Seconds without a call after which a login session ends'),
+  ...limit('user.vms', '20', '40', 'virtual machines'),
+  ...limit('volumes', '20', '40', 'volumes'),
+  ...limit('templates', '20', '40', 'templates'),
+  ...limit('cpus', '40', '80', 'virtual CPUs'),
+  ...limit('memory', '40960', '81920', 'MiB of memory'),
+  ...limit('primary.storage', '200', '400', 'GiB of primary storage'),
+  ...limit('secondary.storage', '400', '800', 'GiB of secondary storage'),
 ] as const satisfies readonly Setting[]
 
 export type SettingName = (typeof settings)[number]['name']
 
 function setting<N extends string>(name: N, type: SettingType, value: string, category: string, description: string) {
   return { name, type, value, scope: 'Global', category, description } as const
+}
+
+/** Default limits, for accounts and for domains. */
+function limit<N extends string>(name: N, ofAccount: string, ofDomain: string, what: string) {
+  const tail = 'without a limit of its own may have; -1 is without limit'
+  return [
+    setting(`max.account.${name}`, 'Integer', ofAccount, 'Advanced', `${what} that an account ${tail}`),
+    setting(`max.domain.${name}`, 'Integer', ofDomain, 'Advanced', `${what} that all accounts of a domain ${tail}`),
+  ] as const
 }
 
 export function settingNamed(name: string): Setting | undefined {
@@ -93,8 +109,11 @@ const ranges: Partial<Record<string, readonly [least: number, most: number]>> = 
 /** Why `value` does not suit the setting, or null. */
 export function settingRefusal({ name, type }: Setting, value: string): string | null {
   if (type === 'Boolean' && value !== 'true' && value !== 'false') return `${name} is true or false, not "${value}"`
-  const [least, most] = ranges[name] ?? [0, 999_999_999]
-  if (type === 'Integer' && (!/^\d{1,9}$/.test(value) || Number(value) < least || Number(value) > most))
+  const [least, most] = ranges[name] ?? [
+    name.startsWith('max.account.') || name.startsWith('max.domain.') ? -1 : 0,
+    999_999_999,
+  ]
+  if (type === 'Integer' && (!/^-?\d{1,9}$/.test(value) || Number(value) < least || Number(value) > most))
     return `${name} is a whole number from ${least} to ${most}, not "${value}"`
   return null
 }

@@ -3,6 +3,7 @@
 import type { TemplateId } from '@ramet/core/ids.ts'
 import { copyImage, discardImage, fetchImage } from '../images/fetch.ts'
 import { recordEvent } from '../store/events.ts'
+import { holdRoom } from '../store/limits.ts'
 import { imageFile, setTemplate } from '../store/templates.ts'
 import { defineJob, nothing } from './define-job.ts'
 
@@ -53,6 +54,12 @@ export const registerTemplate = defineJob<RegisterTemplate>({
   })
   .record('publish', {
     do: async ({ tx, input, made, job }) => {
+      const { account_id } = await tx
+        .selectFrom('template')
+        .select('account_id')
+        .where('id', '=', input.template)
+        .executeTakeFirstOrThrow()
+      await holdRoom(tx, account_id, { secondaryBytes: made.inspect.allocatedBytes })
       await setTemplate(tx, input.template, {
         download_state: 'DOWNLOADED',
         download_percent: 100,

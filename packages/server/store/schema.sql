@@ -5,11 +5,15 @@
 create table domain (
   id uuid primary key,
   name text not null,
-  path text not null unique,
+  path text not null,
   level integer not null,
   parent_id uuid references domain,
-  created timestamptz not null default now()
+  network_domain text,
+  state text not null default 'Active' check (state in ('Active', 'Inactive')), -- Inactive: it is being removed
+  created timestamptz not null default now(),
+  removed timestamptz
 );
+create unique index domain_path on domain (path) where removed is null;
 
 create table account (
   id uuid primary key,
@@ -17,10 +21,14 @@ create table account (
   domain_id uuid not null references domain,
   name text not null,
   type text not null check (type in ('User', 'Admin', 'DomainAdmin')),
-  state text not null default 'enabled',
+  state text not null default 'enabled' check (state in ('enabled', 'disabled', 'locked')),
+  network_domain text,
+  details jsonb not null default '{}',
+  cleanup_needed boolean not null default false, -- its removal has begun, and nothing new may be made for it
   created timestamptz not null default now(),
-  unique (domain_id, name)
+  removed timestamptz
 );
+create unique index account_name_in_domain on account (domain_id, name) where removed is null;
 
 create table "user" (
   id uuid primary key,
@@ -30,11 +38,14 @@ create table "user" (
   firstname text not null,
   lastname text not null,
   email text not null,
-  state text not null default 'enabled',
+  timezone text,
+  state text not null default 'enabled' check (state in ('enabled', 'disabled', 'locked')),
   api_key text unique,
   secret_key_sealed text,
-  created timestamptz not null default now()
+  created timestamptz not null default now(),
+  removed timestamptz
 );
+create index user_by_account on "user" (account_id) where removed is null;
 
 create table session (
   token_hash text primary key,
@@ -43,6 +54,33 @@ create table session (
   created timestamptz not null default now(),
   expires timestamptz not null
 );
+create index session_by_user on session (user_id);
+
+-- How much an account, or all accounts of a domain and its subdomains, may have; -1 is without limit. Where there is no row,
+-- the settings max.account.* and max.domain.* say it.
+create table resource_limit (
+  account_id uuid references account on delete cascade,
+  domain_id uuid references domain on delete cascade,
+  resource text not null check (resource in ('user_vm', 'volume', 'template', 'cpu', 'memory', 'primary_storage', 'secondary_storage')),
+  most bigint not null check (most >= -1), -- memory in MiB, storage in GiB
+  updated timestamptz not null default now(),
+  unique (account_id, resource),
+  unique (domain_id, resource),
+  check ((account_id is null) <> (domain_id is null))
+);
+
+-- A key and a value that somebody put on anything. They go with what they are on.
+create table resource_tag (
+  resource_type text not null,
+  resource_id uuid not null,
+  key text not null,
+  value text not null,
+  customer text,
+  account_id uuid references account on delete cascade, -- who owns what the tag is on; null: nobody
+  created timestamptz not null default now(),
+  primary key (resource_id, key)
+);
+create index resource_tag_by_key on resource_tag (key, value);
 
 create table ssh_key_pair (
   id uuid primary key,
@@ -218,6 +256,7 @@ create table template (
   created timestamptz not null default now(),
   removed timestamptz
 );
+create index template_by_account on template (account_id) where removed is null;
 
 -- A disk file. Immutable as soon as a layer or a template's copy stands on it.
 create table layer (
@@ -319,6 +358,7 @@ create table volume (
   removed timestamptz
 );
 create index volume_by_vm on volume (vm_id) where removed is null;
+create index volume_by_account on volume (account_id) where removed is null;
 
 create table nic (
   id uuid primary key,
@@ -410,3 +450,17 @@ create trigger tell_change after insert or update or delete on event for each ro
 create trigger tell_change after insert or update of state, step, percent on job for each row execute function tell_change();
 create trigger tell_change after insert or update or delete on configuration for each row execute function tell_change();
 create trigger tell_change after insert or update or delete on storage_pool_configuration for each row execute function tell_change();
+
+-- Tags are not bound by a foreign key, since they are on anything; what ends takes its own along.
+create function forget_tags() returns trigger language plpgsql as $$
+begin
+  delete from resource_tag where resource_id = old.id;
+  return null;
+end $$;
+
+create trigger forget_tags after update of removed on vm for each row when (new.removed is not null) execute function forget_tags();
+create trigger forget_tags after update of removed on volume for each row when (new.removed is not null) execute function forget_tags();
+create trigger forget_tags after update of removed on template for each row when (new.removed is not null) execute function forget_tags();
+create trigger forget_tags after update of removed on account for each row when (new.removed is not null) execute function forget_tags();
+create trigger forget_tags after update of removed on "user" for each row when (new.removed is not null) execute function forget_tags();
+create trigger forget_tags after update of removed on domain for each row when (new.removed is not null) execute function forget_tags();

@@ -3,6 +3,7 @@ import type { CloneType, Hypervisor } from '@ramet/core/clone-type.ts'
 import type * as id from '@ramet/core/ids.ts'
 import type { JobState } from '@ramet/core/job-state.ts'
 import type { LayerState } from '@ramet/core/layer.ts'
+import type { LimitedResource } from '@ramet/core/limits.ts'
 import type { StoredProblem } from '@ramet/core/problem.ts'
 import type { VmState } from '@ramet/core/vm.ts'
 import type { ColumnType, Generated, GeneratedAlways, Selectable } from 'kysely'
@@ -19,7 +20,10 @@ export interface Tables {
     path: string
     level: number
     parent_id: Nullable<id.DomainId>
+    network_domain: Nullable<string>
+    state: Generated<'Active' | 'Inactive'>
     created: Created
+    removed: Nullable<Date>
   }
   account: {
     id: id.AccountId
@@ -27,8 +31,12 @@ export interface Tables {
     domain_id: id.DomainId
     name: string
     type: AccountType
-    state: Generated<string>
+    state: Generated<AccountState>
+    network_domain: Nullable<string>
+    details: ColumnType<Record<string, string>, string | undefined, string>
+    cleanup_needed: Generated<boolean>
     created: Created
+    removed: Nullable<Date>
   }
   user: {
     id: id.UserId
@@ -38,10 +46,12 @@ export interface Tables {
     firstname: string
     lastname: string
     email: string
-    state: Generated<string>
+    timezone: Nullable<string>
+    state: Generated<AccountState>
     api_key: Nullable<string>
     secret_key_sealed: Nullable<string>
     created: Created
+    removed: Nullable<Date>
   }
   session: {
     token_hash: string
@@ -49,6 +59,22 @@ export interface Tables {
     user_id: id.UserId
     created: Created
     expires: Date
+  }
+  resource_limit: {
+    account_id: Nullable<id.AccountId>
+    domain_id: Nullable<id.DomainId>
+    resource: LimitedResource
+    most: number
+    updated: Created
+  }
+  resource_tag: {
+    resource_type: string
+    resource_id: string
+    key: string
+    value: string
+    customer: Nullable<string>
+    account_id: Nullable<id.AccountId>
+    created: Created
   }
   ssh_key_pair: {
     id: id.Id<'ssh-key-pair'>
@@ -313,6 +339,7 @@ export interface Tables {
 }
 
 export type AccountType = 'User' | 'Admin' | 'DomainAdmin'
+export type AccountState = 'enabled' | 'disabled' | 'locked'
 export type TemplateFormat = 'QCOW2' | 'RAW' | 'VMDK' | 'VHDX'
 export type DownloadState = 'NOT_DOWNLOADED' | 'DOWNLOAD_IN_PROGRESS' | 'DOWNLOADED' | 'DOWNLOAD_ERROR'
 export type VolumeState = 'Allocated' | 'Creating' | 'Ready' | 'Destroy' | 'Expunging' | 'Expunged'

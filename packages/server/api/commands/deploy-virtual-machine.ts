@@ -2,6 +2,7 @@ import { cloneTypes } from '@ramet/core/clone-type.ts'
 import { newId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import { deployVm } from '../../jobs/deploy-vm.ts'
+import { holdRoom } from '../../store/limits.ts'
 import { insertVm } from '../../store/new-vm.ts'
 import { isAdmin, originOfCall } from '../caller.ts'
 import { jobCommand } from '../command.ts'
@@ -71,6 +72,13 @@ export const deployVirtualMachine = jobCommand({
     const vmId = newId<'vm'>()
     return app.db.transaction().execute(async tx => {
       await demandFreeName(tx, owner, params.name)
+      await holdRoom(tx, owner.id, {
+        vm: 1,
+        cpu: offering.cpus,
+        memory: offering.memory_mib,
+        volume: volumes.length,
+        primaryBytes: volumes.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+      })
       const vm = await insertVm(tx, {
         vm: {
           id: vmId,

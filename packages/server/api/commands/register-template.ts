@@ -2,6 +2,7 @@ import { newId } from '@ramet/core/ids.ts'
 import { labelRefusal } from '@ramet/core/names.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import { registerTemplate as registerTemplateJob } from '../../jobs/register-template.ts'
+import { holdRoom } from '../../store/limits.ts'
 import { type ListedTemplate, listedTemplate } from '../../store/template-list.ts'
 import type { App } from '../../app.ts'
 import { type Caller, isAdmin, originOfCall, unknownId } from '../caller.ts'
@@ -51,6 +52,7 @@ export const registerTemplate = objectCommand({
       .executeTakeFirstOrThrow()
     const template = newId<'template'>()
     await app.db.transaction().execute(async tx => {
+      await holdRoom(tx, owner.id, { template: 1 })
       await tx
         .insertInto('template')
         .values({
