@@ -1,6 +1,9 @@
 // What every driver must do, as tests: the same suite runs over each of them. A driver's test file calls `driverContract` with
 // a way to make one; what only that driver can show (processes, file formats) stands in tests of its own.
 import assert from 'node:assert/strict'
+import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { newId } from '@ramet/core/ids.ts'
 import type { VmId } from '@ramet/core/ids.ts'
@@ -59,6 +62,7 @@ export function driverContract(name: string, makeDriver: () => Promise<DriverUnd
         layer,
         made.image.file,
         facts.format,
+        null,
         percent => seen.push(percent),
         notAborted,
       )
@@ -67,7 +71,7 @@ export function driverContract(name: string, makeDriver: () => Promise<DriverUnd
         seen.at(-1) === 100 && seen.every(percent => percent >= 0 && percent <= 100),
         `progress was ${seen.join()}`,
       )
-      const again = await driver.layers.seed(layer, made.image.file, facts.format, quiet, notAborted)
+      const again = await driver.layers.seed(layer, made.image.file, facts.format, null, quiet, notAborted)
       assert.equal(again.virtualBytes, facts.virtualBytes)
       await driver.layers.discard(layer)
     })
@@ -117,6 +121,38 @@ export function driverContract(name: string, makeDriver: () => Promise<DriverUnd
       assert.ok(!(await driver.layers.list(made.pool)).includes(copy.id))
     })
 
+    test('a graft keeps its own size, stands on the other base, and may be made twice', async () => {
+      const [base, other, fork, graft] = [await anEmptyBase(), await anEmptyBase(), aLayer(), aLayer()]
+      await driver.layers.fork(fork, [base], 2 * gib, anOwner)
+      for (const _ of ['first', 'again']) {
+        const facts = await driver.layers.graft(graft, [base, fork], [other], anOwner, quiet, notAborted)
+        assert.equal(facts.virtualBytes, 2 * gib)
+      }
+      await driver.layers.discard(fork)
+      await driver.layers.discard(base)
+      assert.equal((await driver.layers.facts(graft))?.virtualBytes, 2 * gib)
+    })
+
+    test('a layer grows and shrinks, each may be asked twice, and never below its base', async () => {
+      const [base, fork] = [await anEmptyBase(), aLayer()]
+      await driver.layers.fork(fork, [base], gib, anOwner)
+      for (const bytes of [3 * gib, 3 * gib, 2 * gib, 2 * gib])
+        assert.equal((await driver.layers.resize([base, fork], bytes, anOwner)).virtualBytes, bytes)
+      await assert.rejects(driver.layers.resize([base, fork], gib / 2, anOwner), { kind: 'refused' })
+      assert.equal((await driver.layers.facts(fork))?.virtualBytes, 2 * gib)
+    })
+
+    test('a disk is exported as a file, twice, and not when that is aborted', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'ramet-x-'))
+      await chmod(folder, 0o711)
+      const [base, file] = [await anEmptyBase(), join(folder, 'disk')]
+      await assert.rejects(driver.layers.export([base], file, anOwner, quiet, AbortSignal.abort()))
+      assert.deepEqual(await readdir(folder), [])
+      for (const _ of ['first', 'again']) await driver.layers.export([base], file, anOwner, quiet, notAborted)
+      assert.deepEqual(await readdir(folder), ['disk'])
+      await rm(folder, { recursive: true })
+    })
+
     test('a discarded layer is gone from the list, and may be discarded again', async () => {
       const layer = await anEmptyBase()
       assert.ok((await driver.layers.list(made.pool)).includes(layer.id))
@@ -164,6 +200,41 @@ export function driverContract(name: string, makeDriver: () => Promise<DriverUnd
         (await driver.machines.list()).find(each => each.vm === spec.vm),
         undefined,
       )
+    })
+
+    test('a disk is plugged into a running machine, grows there, and is plugged in once', async () => {
+      const [spec, layer] = [await aRunningMachine(), await anEmptyBase()]
+      const disk = { deviceId: 1, chain: [layer], serial: 'data' } as const
+      for (const _ of ['first', 'again']) await driver.machines.attachDisk(spec.vm, disk)
+      for (const bytes of [2 * gib, 2 * gib]) assert.equal(await driver.machines.growDisk(spec.vm, disk, bytes), true)
+      assert.equal((await driver.layers.facts(layer))?.virtualBytes, 2 * gib)
+      await assert.rejects(driver.machines.growDisk(spec.vm, disk, gib), { kind: 'refused' })
+      await assert.rejects(driver.machines.attachDisk(spec.vm, { ...disk, chain: [await anEmptyBase()] }), {
+        kind: 'in-use',
+      })
+      await removed(spec.vm)
+      await driver.layers.discard(layer)
+    })
+
+    test('disks of a machine that is off are left alone', async () => {
+      const [spec, layer] = [aMachine(await anEmptyBase()), await anEmptyBase()]
+      const disk = { deviceId: 1, chain: [layer] } as const
+      await driver.machines.attachDisk(spec.vm, disk)
+      await driver.machines.detachDisk(spec.vm, disk, notAborted)
+      assert.equal(await driver.machines.growDisk(spec.vm, disk, 2 * gib), false)
+      assert.equal((await driver.layers.facts(layer))?.virtualBytes, gib)
+    })
+
+    test('a machine starts with a disk at every place there is', async () => {
+      const places = Array.from({ length: driver.capabilities.highestDeviceId }, (_, index) => index + 1)
+      const data = await Promise.all(
+        places.map(async deviceId => ({ deviceId, chain: [await anEmptyBase()] as const, serial: `disk-${deviceId}` })),
+      )
+      const root = { deviceId: 0, chain: [await anEmptyBase()] } as const
+      const spec = aMachine(root.chain[0], { disks: [root, ...data] })
+      assert.equal((await driver.machines.start(spec)).power, 'on')
+      for (const disk of data) await driver.machines.attachDisk(spec.vm, disk) // each is there already
+      await removed(spec.vm)
     })
 
     test('a machine that ends by itself is reported within a second, and can start again', async () => {

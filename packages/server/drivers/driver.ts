@@ -35,6 +35,8 @@ export interface DiskSpec {
   /** 0 is the root disk. */
   readonly deviceId: number
   readonly chain: LayerChain
+  /** What the guest may know the disk by, wherever it is plugged in; hypervisors show 20 characters of it. */
+  readonly serial?: string
 }
 
 export interface NicSpec {
@@ -121,6 +123,8 @@ export interface Capabilities {
   readonly fullClone: boolean
   readonly consoleLog: boolean
   readonly gracefulStop: boolean
+  /** The highest place of a disk in a machine. */
+  readonly highestDeviceId: number
 }
 
 export interface Driver {
@@ -144,11 +148,12 @@ export interface Driver {
   }
 
   readonly layers: {
-    /** A first layer, from an inspected image file: readable by every machine, written by none. */
+    /** A first layer, from an inspected image file: of `owner`; or of nobody, readable by every machine and written by none. */
     seed(
       layer: LayerRef,
       image: string,
       format: ImageFacts['format'],
+      owner: Owner | null,
       progress: Progress,
       signal: AbortSignal,
     ): Promise<LayerFacts>
@@ -163,8 +168,24 @@ export interface Driver {
       progress: Progress,
       signal: AbortSignal,
     ): Promise<LayerFacts>
+    /** What the topmost layer of `source` holds, on `base`, which shows the same as what that layer stands on. */
+    graft(
+      layer: LayerRef,
+      source: LayerChain,
+      base: LayerChain,
+      owner: Owner,
+      progress: Progress,
+      signal: AbortSignal,
+    ): Promise<LayerFacts>
     /** An empty disk. */
     blank(layer: LayerRef, virtualBytes: number, owner: Owner): Promise<LayerFacts>
+    /**
+     * Makes the topmost layer, which no machine may have open, larger or smaller. A smaller one is refused ('refused') where data lie
+     * beyond its new end, or the layer below is larger.
+     */
+    resize(chain: LayerChain, virtualBytes: number, owner: Owner): Promise<LayerFacts>
+    /** Writes what the chain shows into a file of its own, of the server, that anybody can use elsewhere: a qcow2 image on QEMU. */
+    export(chain: LayerChain, file: string, owner: Owner, progress: Progress, signal: AbortSignal): Promise<void>
     /** Null when there is no such layer, or only a half-made one. */
     facts(layer: LayerRef): Promise<LayerFacts | null>
     /** Removes exactly the files of this layer: all companions, whatever type was recorded. */
@@ -178,6 +199,15 @@ export interface Driver {
     start(spec: MachineSpec): Promise<MachineFacts>
     /** Asks the guest to shut down and waits `graceMs`, then cuts the power; 0 cuts at once. Fulfils when it is off. */
     stop(vm: VmId, graceMs: number, signal: AbortSignal): Promise<void>
+    /** Plugs the disk into a machine that runs; one that is off is left alone, for it starts with all its disks. */
+    attachDisk(vm: VmId, disk: DiskSpec): Promise<void>
+    /**
+     * Asks the guest to let go of the disk and pulls it out; a Problem ('unavailable') when the guest does not in time. A machine that
+     * is off is left alone.
+     */
+    detachDisk(vm: VmId, disk: DiskSpec, signal: AbortSignal): Promise<void>
+    /** Makes a disk of a machine larger while it runs, so that the guest sees it. False when the machine is off. */
+    growDisk(vm: VmId, disk: DiskSpec, virtualBytes: number): Promise<boolean>
     /** Removes what belongs to the machine besides its layers: seed, sockets, logs. The machine must be off. */
     discard(vm: VmId): Promise<void>
     facts(vm: VmId): Promise<MachineFacts>

@@ -56,7 +56,7 @@ export const prepareTemplate = defineJob<PrepareTemplate>({
   .act('seed', {
     do: async ({ db, driver, input, progress, signal }) => {
       const { file, format } = await imageFile(db, input.template)
-      return driver.layers.seed(await layerRef(db, input.layer), file, format, progress, signal)
+      return driver.layers.seed(await layerRef(db, input.layer), file, format, null, progress, signal)
     },
     undo: async ({ db, driver, input }) => driver.layers.discard(await layerRef(db, input.layer)),
   })

@@ -2,9 +2,10 @@
 // at the same places. A guest names its network cards and keeps its drivers by these places, and a memory image fits no other.
 //
 // pcie.0:  01 VGA   03 virtio-serial   04 root disk   05 random numbers   10.n root port of NIC n   12.n of disk n+1   1d seed
-// The root ports up to the highest device in use plus two of each kind exist from the start: hot-plug needs an empty one.
+// Hot-plug needs an empty root port, and ports are made at the start only: two more than there are cards, and five for disks, or
+// two more than the highest in use. Plugged in later, a device has the place that it would have had from the start.
 import type { DiskSpec, MachineSpec, NicSpec } from '../driver.ts'
-import { machineNodes, nodeName } from './blockdev.ts'
+import { machineNodes, tipName } from './blockdev.ts'
 import type { MachineFolder } from './machine-folder.ts'
 import type { Accelerator } from './options.ts'
 import type { SshPorts } from './ports.ts'
@@ -22,6 +23,9 @@ export interface MachinePlan {
 export const inheritedFds = { qmp: 3, agent: 4 } as const
 
 const sparePorts = 2
+const leastDiskPorts = 5
+/** Fifteen disk ports; a guest's firmware and kernel look at each at every start. */
+export const highestDeviceId = 15
 
 export function machineArguments({ spec, folder, ports, accelerator, machineType }: MachinePlan): string[] {
   return [
@@ -84,7 +88,7 @@ function rootPorts({ nics, disks }: MachineSpec): string[] {
   const highestDisk = Math.max(...disks.map(each => each.deviceId))
   return [
     ...slots('nic', 0x10, 0x10, highestNic + 1 + sparePorts),
-    ...slots('disk', 0x12, 0x40, highestDisk + sparePorts),
+    ...slots('disk', 0x12, 0x40, Math.min(highestDeviceId, Math.max(leastDiskPorts, highestDisk + sparePorts))),
     ...port('seed-port', 0x1d, 0, 0x80),
   ]
 }
@@ -102,11 +106,31 @@ function port(id: string, slot: number, fn: number, chassis: number): string[] {
   return ['-device', `pcie-root-port,id=${id},${place},chassis=${chassis},slot=${chassis}`]
 }
 
-function disk({ deviceId, chain }: DiskSpec): string[] {
-  const nodes = machineNodes(deviceId, chain).flatMap(node => ['-blockdev', JSON.stringify(node)])
-  const tip = nodeName(deviceId, chain.at(-1) ?? chain[0])
-  const place = deviceId === 0 ? 'bus=pcie.0,addr=0x4,bootindex=1' : `bus=disk-port-${deviceId - 1},addr=0x0`
-  return [...nodes, '-device', `virtio-blk-pci,id=disk${deviceId},drive=${tip},${place}`]
+function disk(spec: DiskSpec): string[] {
+  const nodes = machineNodes(spec.deviceId, spec.chain).flatMap(node => ['-blockdev', JSON.stringify(node)])
+  const { driver, ...properties } = diskDevice(spec)
+  const words = Object.entries(properties).map(([name, value]) => `${name}=${value}`)
+  return [...nodes, '-device', [driver, ...words].join(',')]
+}
+
+/** The device that the guest sees, for the command line and for hot-plug alike. */
+export function diskDevice({ deviceId, chain, serial }: DiskSpec): { driver: string } & Record<string, unknown> {
+  const place = deviceId === 0 ? { bus: 'pcie.0', addr: '0x4', bootindex: 1 } : { bus: diskPort(deviceId), addr: '0x0' }
+  return {
+    driver: 'virtio-blk-pci',
+    id: diskId(deviceId),
+    drive: tipName(deviceId, chain),
+    ...place,
+    ...(serial && { serial: serial.slice(0, 20) }), // virtio-blk has room for 20 (virtio 1.1, 5.2.6)
+  }
+}
+
+export function diskId(deviceId: number): string {
+  return `disk${deviceId}`
+}
+
+export function diskPort(deviceId: number): string {
+  return `disk-port-${deviceId - 1}`
 }
 
 /** A disk and no CD drive: every guest that reads its root disk has the driver. Behind the others, to be vda to none. */

@@ -10,6 +10,15 @@ export function nodeName(deviceId: number, layer: LayerRef): string {
   return `d${deviceId}-${layer.id.replaceAll('-', '').slice(0, 24)}`
 }
 
+export function tipOf(chain: LayerChain): LayerRef {
+  return chain.at(-1) ?? chain[0]
+}
+
+/** The node that the machine writes. */
+export function tipName(deviceId: number, chain: LayerChain): string {
+  return nodeName(deviceId, tipOf(chain))
+}
+
 /** One node per layer, base first, each named by the next as its backing: for `-blockdev`. */
 export function machineNodes(deviceId: number, chain: LayerChain): BlockNode[] {
   return chain.map((layer, index) => {
@@ -38,6 +47,16 @@ function fileNode(filename: string, readOnly: boolean): BlockNode {
 /** The same chain as one file name for qemu-img, read-only. */
 export function chainAsFilename(chain: LayerChain): string {
   return `json:${JSON.stringify(nested(chain))}`
+}
+
+/** A chain whose topmost layer qemu-img is to write. */
+export function writableChainAsFilename(chain: LayerChain): string {
+  return fileOnChainAsFilename(layerFile(tipOf(chain)), chain.slice(0, -1))
+}
+
+/** A file that qemu-img is to write, standing on `below`. */
+export function fileOnChainAsFilename(filename: string, below: readonly LayerRef[]): string {
+  return `json:${JSON.stringify({ driver: 'qcow2', file: fileNode(filename, false), backing: nested(below) })}`
 }
 
 function nested(layers: readonly LayerRef[]): BlockNode | null {

@@ -5,6 +5,7 @@ import { chmod, mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Driver } from '../driver.ts'
 import { chooseAccelerator } from './acceleration.ts'
+import { highestDeviceId } from './argv.ts'
 import { findInstalled, qemuHost } from './host.ts'
 import { inspect } from './images.ts'
 import { qemuLayers } from './layers.ts'
@@ -31,7 +32,14 @@ export async function qemuDriver(options: QemuOptions): Promise<Driver> {
   const machines = new Machines({ runDirectory, installed, accelerator, privileges, log })
   return {
     hypervisor: 'KVM',
-    capabilities: { reflink: true, linkedClone: true, fullClone: true, consoleLog: true, gracefulStop: true },
+    capabilities: {
+      reflink: true,
+      linkedClone: true,
+      fullClone: true,
+      consoleLog: true,
+      gracefulStop: true,
+      highestDeviceId,
+    },
     host: qemuHost(installed, accelerator, privileges),
     images: { inspect: (file, expected, maxVirtualBytes) => inspect(file, expected, maxVirtualBytes, privileges) },
     layers: qemuLayers(privileges),

@@ -13,7 +13,7 @@ import type { LayerFacts, LayerRef, PoolRef } from '../driver.ts'
 import type { Identity } from './privileges.ts'
 import { give, server } from './privileges.ts'
 import { isErrno, problems } from './problems.ts'
-import { emptyImage, readHeader } from './qcow2.ts'
+import { emptyImage, readHeader, sectorBytes } from './qcow2.ts'
 
 export function layersFolder(pool: PoolRef): string {
   return join(pool.path, 'layers')
@@ -41,6 +41,13 @@ export async function readFacts(layer: LayerRef): Promise<LayerFacts | null> {
   }
 }
 
+/** The same of a layer that must be there. */
+export async function factsOf(layer: LayerRef): Promise<LayerFacts> {
+  const facts = await readFacts(layer)
+  if (!facts) throw problems.layerMissing(layer.id)
+  return facts
+}
+
 async function readVirtualBytes(layer: LayerRef, file: FileHandle): Promise<number> {
   const { buffer } = await file.read(Buffer.alloc(104), 0, 104, 0)
   const header = readHeader(buffer)
@@ -66,11 +73,7 @@ export interface PartFile {
 }
 
 /** A file that `make` makes under a temporary name, for `writer` to fill. */
-export async function startPart(
-  layer: LayerRef,
-  make: (path: string) => Promise<void>,
-  writer: Identity | null,
-): Promise<PartFile> {
+export async function startPart(layer: LayerRef, make: Make, writer: Identity | null): Promise<PartFile> {
   const path = `${layerFile(layer)}.${randomUUID()}.part`
   const file = await makeAndOpen(path, make, writer)
   return {
@@ -91,11 +94,7 @@ export async function startPart(
   }
 }
 
-async function makeAndOpen(
-  path: string,
-  make: (path: string) => Promise<void>,
-  writer: Identity | null,
-): Promise<FileHandle> {
+export async function makeAndOpen(path: string, make: Make, writer: Identity | null): Promise<FileHandle> {
   try {
     await make(path)
     const file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW)
@@ -125,6 +124,13 @@ export async function writeEmpty(path: string, virtualBytes: number, backing: st
   } finally {
     await file.close()
   }
+}
+
+export type Make = (path: string) => Promise<void>
+
+export function empty(virtualBytes: number, backing: string | null): Make {
+  const sectors = Math.ceil(virtualBytes / sectorBytes)
+  return path => writeEmpty(path, sectors * sectorBytes, backing)
 }
 
 /** `error` in the user's words where it says that the pool is full. */

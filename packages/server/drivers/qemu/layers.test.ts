@@ -28,7 +28,7 @@ describe('layers on QEMU', () => {
     const raw = join(made.folder, 'raw')
     await writeFile(raw, Buffer.alloc(8 * mib, 'ramet'))
     const base = aLayer()
-    await made.driver.layers.seed(base, raw, 'raw', quiet, never)
+    await made.driver.layers.seed(base, raw, 'raw', null, quiet, never)
     return base
   }
 
@@ -193,5 +193,70 @@ describe('layers on QEMU', () => {
     await file.write('XXXX', 0)
     await file.close()
     await assert.rejects(made.driver.layers.facts(layer), { code: 'layer-damaged' })
+  })
+
+  test('a graft on the same base elsewhere shows the same disk, and holds only what was written', async () => {
+    const [base, other, fork, graft] = [await aBase(), await aBase(), aLayer(), aLayer()]
+    await made.driver.layers.fork(fork, [base], 16 * mib, anOwner)
+    await run('qemu-io', ['-c', 'write -P 5 1M 1M', '-c', 'write -z 4M 1M', '-c', 'write -P 6 12M 1M', layerFile(fork)])
+    await made.driver.layers.graft(graft, [base, fork], [other], anOwner, quiet, never)
+    await run('qemu-img', ['compare', layerFile(fork), layerFile(graft)])
+    const { allocatedBytes } = await made.driver.layers.graft(graft, [base, fork], [other], anOwner, quiet, never)
+    assert.ok(allocatedBytes < 3 * mib, `it takes ${allocatedBytes} bytes`)
+    await made.driver.layers.discard(fork)
+    await made.driver.layers.discard(base)
+    await run('qemu-io', [
+      '-r',
+      '-c',
+      'read -P 5 1M 1M',
+      '-c',
+      'read -P 0 4M 1M',
+      '-c',
+      'read -P 6 12M 1M',
+      layerFile(graft),
+    ])
+  })
+
+  test('a disk shrinks down to its data and no further, and the refusal says where they end', async () => {
+    const layer = aLayer()
+    await made.driver.layers.blank(layer, 64 * mib, anOwner)
+    await run('qemu-io', ['-c', 'write -P 5 20M 1M', layerFile(layer)])
+    await assert.rejects(made.driver.layers.resize([layer], 20 * mib, anOwner), {
+      kind: 'refused',
+      code: 'disk-has-data',
+      message: new RegExp(`up to byte ${21 * mib} `),
+    })
+    assert.equal((await made.driver.layers.facts(layer))?.virtualBytes, 64 * mib)
+    await made.driver.layers.resize([layer], 21 * mib, anOwner)
+    await run('qemu-io', ['-r', '-c', 'read -P 5 20M 1M', layerFile(layer)])
+  })
+
+  test('a linked clone does not shrink below its base, and shows zeros where it grew', async () => {
+    const [base, fork] = [await aBase(), aLayer()]
+    await made.driver.layers.fork(fork, [base], 8 * mib, anOwner)
+    await assert.rejects(made.driver.layers.resize([base, fork], 4 * mib, anOwner), { code: 'disk-below-base' })
+    await made.driver.layers.resize([base, fork], 12 * mib, anOwner)
+    await run('qemu-io', ['-r', '-c', 'read -P 0 8M 4M', layerFile(fork)])
+  })
+
+  test('an export shows the whole disk and stands on nothing', async () => {
+    const [base, fork] = [await aBase(), aLayer()]
+    const file = join(made.folder, 'export.qcow2')
+    await made.driver.layers.fork(fork, [base], 16 * mib, anOwner)
+    await made.driver.layers.export([base, fork], file, anOwner, quiet, never)
+    await run('qemu-img', ['compare', layerFile(fork), file])
+    const info = JSON.parse((await run('qemu-img', ['info', '--output=json', file])).stdout)
+    assert.equal(info['backing-filename'], undefined)
+    assert.equal((await stat(file)).uid, process.getuid?.())
+  })
+
+  test('a seed of an account is its own, and of nobody else', async () => {
+    const raw = join(made.folder, 'own-raw')
+    await writeFile(raw, Buffer.alloc(mib, 'ramet'))
+    const layer = aLayer()
+    await made.driver.layers.seed(layer, raw, 'raw', anOwner, quiet, never)
+    const { mode, uid } = await stat(layerFile(layer))
+    assert.equal(mode & 0o777, 0o600)
+    if (asRoot) assert.equal(uid, defaultUidBase + anOwner.accountNumber)
   })
 })

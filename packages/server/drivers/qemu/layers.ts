@@ -1,28 +1,33 @@
 // Making and removing layers. Everything that reads or writes an account's layer runs as that account: a machine that was
 // taken over may have put anything into its own file.
 import { constants, copyFile, readFile, stat } from 'node:fs/promises'
-import type { Driver, ImageFacts, LayerChain, LayerFacts, LayerRef, Progress } from '../driver.ts'
+import type { Driver, ImageFacts, LayerChain, LayerFacts, LayerRef, Owner, Progress } from '../driver.ts'
 import { dirname, relative } from 'node:path'
-import { chainAsFilename } from './blockdev.ts'
+import { chainAsFilename, fileOnChainAsFilename, tipOf } from './blockdev.ts'
+import { convert, flatTarget } from './convert.ts'
+import { exportChain } from './export-layer.ts'
 import { conversionLimits, imageAsFilename, imageInfo, inspectionLimits, openForStranger } from './strangers.ts'
-import { layerFile, listLayers, onFull, readFacts, removeFiles, startPart, writeEmpty } from './layer-files.ts'
-import type { PartFile } from './layer-files.ts'
+import { empty, factsOf, layerFile, listLayers, onFull, readFacts, removeFiles, startPart } from './layer-files.ts'
+import type { Make, PartFile } from './layer-files.ts'
 import type { Identity, Privileges } from './privileges.ts'
 import { isErrno, problems } from './problems.ts'
-import { sectorBytes } from './qcow2.ts'
-import { lastLine, runTool } from './tools.ts'
-import type { ToolRun } from './tools.ts'
+import { resizeLayer } from './resize-layer.ts'
 
 export function qemuLayers(privileges: Privileges): Driver['layers'] {
   return {
-    seed: (layer, image, format, progress, signal) =>
-      unlessThere(layer, () => seed(layer, image, format, progress, signal, privileges)),
+    seed: (layer, image, format, owner, progress, signal) =>
+      unlessThere(layer, () => seed(layer, image, format, owner, progress, signal, privileges)),
     fork: (layer, base, virtualBytes, owner) =>
       unlessThere(layer, () => fork(layer, base, virtualBytes, privileges.account(owner))),
     copy: (layer, source, virtualBytes, owner, progress, signal) =>
       unlessThere(layer, () => copy(layer, source, virtualBytes, privileges.account(owner), progress, signal)),
+    graft: (layer, source, base, owner, progress, signal) =>
+      unlessThere(layer, () => graft(layer, source, base, privileges.account(owner), progress, signal)),
     blank: (layer, virtualBytes, owner) =>
       unlessThere(layer, () => publishEmpty(layer, virtualBytes, null, privileges.account(owner))),
+    resize: (chain, virtualBytes, owner) => resizeLayer(chain, virtualBytes, privileges.account(owner)),
+    export: (chain, file, owner, progress, signal) =>
+      exportChain(chain, file, privileges.account(owner), progress, signal),
     facts: readFacts,
     discard: removeFiles,
     list: listLayers,
@@ -45,14 +50,9 @@ async function fork(
   return publishEmpty(layer, virtualBytes, relative(dirname(layerFile(layer)), layerFile(tip)), owner)
 }
 
-function tipOf(chain: LayerChain): LayerRef {
-  return chain.at(-1) ?? chain[0]
-}
-
 /** The new layer must show all of the disk that it starts from. */
 async function requireRoom(layer: LayerRef, source: LayerRef, virtualBytes: number): Promise<LayerFacts> {
-  const facts = await readFacts(source)
-  if (!facts) throw problems.layerMissing(source.id)
+  const facts = await factsOf(source)
   if (virtualBytes < facts.virtualBytes) throw problems.layerSmaller(layer.id, facts.virtualBytes)
   return facts
 }
@@ -64,13 +64,6 @@ function publishEmpty(
   owner: Identity | null,
 ): Promise<LayerFacts> {
   return withPart(layer, empty(virtualBytes, backing), owner, part => part.publish(0o600, owner))
-}
-
-type Make = (path: string) => Promise<void>
-
-function empty(virtualBytes: number, backing: string | null): Make {
-  const sectors = Math.ceil(virtualBytes / sectorBytes)
-  return path => writeEmpty(path, sectors * sectorBytes, backing)
 }
 
 async function withPart(
@@ -109,7 +102,32 @@ async function copy(
     if (shared) return shared
   }
   return withPart(layer, empty(virtualBytes, null), owner, async part => {
-    await convert(layer, chainAsFilename(source), part, { identity: owner, signal }, progress)
+    await convert(
+      chainAsFilename(source),
+      flatTarget(part.path),
+      layer.pool.path,
+      { identity: owner, signal },
+      progress,
+    )
+    return part.publish(0o600, owner)
+  })
+}
+
+/** Only what the topmost layer itself holds is written: the rest is in the new base, byte for byte. */
+async function graft(
+  layer: LayerRef,
+  source: LayerChain,
+  base: LayerChain,
+  owner: Identity | null,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<LayerFacts> {
+  const { virtualBytes } = await factsOf(tipOf(source))
+  await requireRoom(layer, tipOf(base), virtualBytes)
+  const name = relative(dirname(layerFile(layer)), layerFile(tipOf(base)))
+  return withPart(layer, empty(virtualBytes, name), owner, async part => {
+    const target = ['-n', '-B', layerFile(tipOf(base)), '-F', 'qcow2', fileOnChainAsFilename(part.path, base)]
+    await convert(chainAsFilename(source), target, layer.pool.path, { identity: owner, signal }, progress)
     return part.publish(0o600, owner)
   })
 }
@@ -133,45 +151,24 @@ async function isLocked(file: string): Promise<boolean> {
   return (await readFile('/proc/locks', 'utf8')).includes(`:${ino} `)
 }
 
-/** Into the empty disk that `part` is: qemu-img need not create a file, nor write zeros to what is zero. */
-async function convert(
-  layer: LayerRef,
-  source: string,
-  part: PartFile,
-  run: ToolRun,
-  progress: Progress,
-): Promise<void> {
-  const options = ['-n', '--target-is-zero', '-W', '-m', '8', '-p', '-O', 'qcow2']
-  const onOutput = (text: string) => reportPercent(text, progress)
-  const { code, stderr } = await runTool('qemu-img', ['convert', ...options, source, part.path], { ...run, onOutput })
-  if (code === 0) return progress(100)
-  if (/No space left|Disk quota exceeded/.test(stderr)) throw problems.poolFull(layer.pool.path)
-  if (/Failed to get .* lock/.test(stderr)) throw problems.layerInUse(new Error(lastLine(stderr)))
-  throw problems.toolFailed('qemu-img convert', lastLine(stderr))
-}
-
-/** qemu-img writes `    (12.34/100%)\r` over and over. */
-function reportPercent(text: string, progress: Progress): void {
-  const last = [...text.matchAll(/\((\d+(?:\.\d+)?)\/100%\)/g)].at(-1)
-  if (last) progress(Math.min(99, Number(last[1])))
-}
-
 /** Converting, even from qcow2, leaves behind all that a stranger's file may hold besides its disk. */
 async function seed(
   layer: LayerRef,
   image: string,
   format: ImageFacts['format'],
+  owner: Owner | null,
   progress: Progress,
   signal: AbortSignal,
-  { stranger }: Privileges,
+  { stranger, account }: Privileges,
 ): Promise<LayerFacts> {
   const file = await openForStranger(image, stranger)
   try {
     const run = { identity: stranger, file: file.fd, limits: inspectionLimits }
     const { virtualBytes } = await imageInfo(format, run)
     return await withPart(layer, empty(virtualBytes, null), stranger, async part => {
-      await convert(layer, imageAsFilename(format), part, { ...run, limits: conversionLimits, signal }, progress)
-      return part.publish(0o444, null)
+      const tool = { ...run, limits: conversionLimits, signal }
+      await convert(imageAsFilename(format), flatTarget(part.path), layer.pool.path, tool, progress)
+      return owner ? part.publish(0o600, account(owner)) : part.publish(0o444, null)
     })
   } finally {
     await file.close()

@@ -56,6 +56,13 @@ export class Machine {
 
   /** Lets the CPUs run, in a process that has not begun; a machine that is paused for another reason stays so. */
   async run(): Promise<void> {
+    const monitor = await this.monitor()
+    const { status } = await monitor.execute('query-status')
+    if (status === 'prelaunch') await monitor.execute('cont')
+  }
+
+  /** The monitor of a machine that may just have been found. */
+  async monitor(): Promise<Qmp> {
     const late = new AbortController()
     const silent = sleep(greetingLimitMs, null, { ref: false, signal: late.signal }).then(() => {
       throw problems.monitorSilent('on its monitor')
@@ -64,11 +71,6 @@ export class Machine {
       silent.catch(() => {})
       late.abort()
     })
-    const { status } = await this.#monitor().execute('query-status')
-    if (status === 'prelaunch') await this.#monitor().execute('cont')
-  }
-
-  #monitor(): Qmp {
     if (!this.qmp) throw problems.monitorSilent('on its monitor')
     return this.qmp
   }

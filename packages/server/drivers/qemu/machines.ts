@@ -2,6 +2,7 @@
 import type { VmId } from '@ramet/core/ids.ts'
 import type { Driver, MachineFacts, MachineSpec, PowerChange } from '../driver.ts'
 import { cutLog, tailOf } from './console.ts'
+import { attachDisk, detachDisk, growDisk } from './disks.ts'
 import { findMachines } from './find-machines.ts'
 import type { Installed } from './host.ts'
 import { listFolders, machineFolder, writeRecord } from './machine-folder.ts'
@@ -43,6 +44,10 @@ export class Machines {
     return {
       start: spec => this.#inTurn(spec.vm, () => this.#start(spec)),
       stop: (vm, graceMs, signal) => this.#inTurn(vm, () => this.#stop(vm, graceMs, signal)),
+      attachDisk: async (vm, disk) => void (await this.#whileOn(vm, machine => attachDisk(machine, disk))),
+      detachDisk: async (vm, disk, signal) =>
+        void (await this.#whileOn(vm, machine => detachDisk(machine, disk, signal))),
+      growDisk: (vm, disk, bytes) => this.#whileOn(vm, machine => growDisk(machine, disk, bytes)),
       discard: vm => this.#inTurn(vm, () => this.#discard(vm)),
       facts: async vm => {
         await this.#seen()
@@ -144,6 +149,21 @@ export class Machines {
     if (machine?.alive) throw problems.stillRunning(vm)
     if (machine) await this.#forget(machine)
     await removeFolder(this.#folder(vm))
+  }
+
+  /** False when the machine is off, or goes off meanwhile. */
+  #whileOn(vm: VmId, act: (machine: Machine) => Promise<void>): Promise<boolean> {
+    return this.#inTurn(vm, async () => {
+      const machine = this.#running.get(vm)
+      if (!machine?.alive) return false
+      try {
+        await act(machine)
+        return true
+      } catch (error) {
+        if (machine.alive) throw error
+        return false
+      }
+    })
   }
 
   #facts(vm: VmId): MachineFacts {

@@ -53,6 +53,44 @@ export const problems = {
     new Problem('in-use', 'layer-in-use', 'The disk is being written by a running machine; stop the machine first', {
       cause,
     }),
+  layerHasData: (end: number) =>
+    new Problem(
+      'refused',
+      'disk-has-data',
+      `The disk holds data up to byte ${end} (${Math.ceil(end / 2 ** 30)} GiB); it cannot end before that. Make its partitions and file systems smaller in the guest, and let the guest discard what it does not use (fstrim)`,
+    ),
+  layerBelowBase: (bytes: number) =>
+    new Problem(
+      'refused',
+      'disk-below-base',
+      `The disk is a linked clone of a disk of ${bytes} bytes (${Math.ceil(bytes / 2 ** 30)} GiB), and cannot become smaller than that`,
+    ),
+  guestHoldsDisk: (deviceId: number, seconds: number) =>
+    new Problem(
+      'unavailable',
+      'guest-holds-disk',
+      `The guest did not let go of disk ${deviceId} within ${seconds} s: it is still starting, or has no driver for hot-plug. Try again later, or stop the machine first`,
+    ),
+  noPort: (deviceId: number) =>
+    new Problem(
+      'refused',
+      'no-free-port',
+      `The running machine has no place for disk ${deviceId}: its places were made when it started. Stop it, attach the volume, and start it again`,
+    ),
+  otherDisk: (deviceId: number) =>
+    new Problem(
+      'in-use',
+      'device-in-use',
+      `The running machine has another disk at place ${deviceId}; choose another deviceid, or stop the machine first`,
+    ),
+  diskNotThere: (deviceId: number) =>
+    new Problem('refused', 'disk-not-there', `The running machine has no disk ${deviceId}; stop and start it first`),
+  onlyGrows: (deviceId: number) =>
+    new Problem(
+      'refused',
+      'disk-only-grows',
+      `Disk ${deviceId} is in a running machine, and can only grow there; stop the machine first`,
+    ),
   poolFull: (path: string, cause?: unknown) =>
     new Problem('no-capacity', 'pool-full', `The storage pool at ${path} is full; free space in it or add another`, {
       cause,

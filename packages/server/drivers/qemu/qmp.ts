@@ -2,6 +2,7 @@
 // our ids, and events in between.
 import { asMessage, openJsonSocket } from './json-socket.ts'
 import type { JsonSocket, Message } from './json-socket.ts'
+import type { BlockNode } from './blockdev.ts'
 import { problems } from './problems.ts'
 
 type NoArguments = Readonly<Record<string, never>>
@@ -16,6 +17,16 @@ export interface QmpCommands {
   cont: { args: NoArguments; result: unknown }
   stop: { args: NoArguments; result: unknown }
   quit: { args: NoArguments; result: unknown }
+  'blockdev-add': { args: BlockNode; result: unknown }
+  'blockdev-del': { args: { 'node-name': string }; result: unknown }
+  block_resize: { args: { 'node-name': string; size: number }; result: unknown }
+  device_add: { args: Readonly<Record<string, unknown>>; result: unknown }
+  device_del: { args: { id: string }; result: unknown }
+  'qom-list': { args: { path: string }; result: { name: string; type: string }[] }
+  'query-named-block-nodes': {
+    args: { flat: boolean }
+    result: { 'node-name': string; image: { 'virtual-size': number } }[]
+  }
 }
 
 export interface QmpEvent {

@@ -35,7 +35,7 @@ describe('a guest that answers', { skip: tiny ? false : 'tiny cannot be built he
     const base = { pool: made.pool, id: newId<'layer'>() }
     const root = { pool: made.pool, id: newId<'layer'>() }
     const { virtualBytes } = await driver.images.inspect(file, 'qcow2', 2 ** 40)
-    await driver.layers.seed(base, file, 'qcow2', () => {}, never)
+    await driver.layers.seed(base, file, 'qcow2', null, () => {}, never)
     await driver.layers.fork(root, [base], virtualBytes * 2, anOwner)
     const key = join(made.folder, 'key')
     await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key])

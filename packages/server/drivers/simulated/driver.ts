@@ -1,10 +1,11 @@
 // A hypervisor that exists in memory only: for tests, for demonstrations, and for more machines than a host has room for.
 // It keeps every promise of the contract, and can be slow or failing on request (world.ts).
-import type { LayerId } from '@ramet/core/ids.ts'
+import { writeFile } from 'node:fs/promises'
+import type { LayerId, VmId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Driver, LayerChain, LayerFacts, LayerRef, MachineFacts, Progress } from '../driver.ts'
-import type { SimulatedMachine, World } from './world.ts'
+import type { DiskSpec, Driver, LayerChain, LayerFacts, LayerRef, MachineFacts, Progress } from '../driver.ts'
+import type { SimulatedLayer, SimulatedMachine, World } from './world.ts'
 
 const imageBytes = 2 ** 30
 const templateBytes = 64 * 2 ** 20
@@ -23,7 +24,14 @@ export function simulatedDriver(world: World): Driver {
 
   return {
     hypervisor: 'KVM',
-    capabilities: { reflink: false, linkedClone: true, fullClone: true, consoleLog: true, gracefulStop: true },
+    capabilities: {
+      reflink: false,
+      linkedClone: true,
+      fullClone: true,
+      consoleLog: true,
+      gracefulStop: true,
+      highestDeviceId: 15,
+    },
     host: {
       facts: async () => {
         await call('host.facts')
@@ -55,7 +63,7 @@ export function simulatedDriver(world: World): Driver {
       },
     },
     layers: {
-      seed: async (layer, _image, _format, progress, signal) => {
+      seed: async (layer, _image, _format, _owner, progress, signal) => {
         await call('layers.seed')
         await copying(progress, signal)
         return put(world, layer, null, imageBytes, templateBytes)
@@ -72,9 +80,30 @@ export function simulatedDriver(world: World): Driver {
         await copying(progress, signal)
         return put(world, layer, null, virtualBytes, templateBytes)
       },
+      graft: async (layer, source, base, _owner, progress, signal) => {
+        await call('layers.graft')
+        demandLayers(world, source)
+        demandLayers(world, base)
+        await copying(progress, signal)
+        const { virtualBytes, allocatedBytes } = layerIn(world, source)
+        return put(world, layer, base.at(-1)?.id ?? null, virtualBytes, allocatedBytes)
+      },
       blank: async (layer, virtualBytes) => {
         await call('layers.blank')
         return put(world, layer, null, virtualBytes, overlayBytes)
+      },
+      resize: async (chain, virtualBytes) => {
+        await call('layers.resize')
+        demandLayers(world, chain)
+        const layer = layerIn(world, chain)
+        if (virtualBytes < layer.virtualBytes) refuseToCut(world, layer, virtualBytes)
+        return put(world, chain.at(-1) ?? chain[0], layer.base, virtualBytes, layer.allocatedBytes)
+      },
+      export: async (chain, file, _owner, progress, signal) => {
+        await call('layers.export')
+        demandLayers(world, chain)
+        await copying(progress, signal)
+        await writeFile(file, `the disk ${layerIn(world, chain).id}`)
       },
       facts: async ({ id }) => {
         await call('layers.facts')
@@ -102,6 +131,23 @@ export function simulatedDriver(world: World): Driver {
         await call('machines.stop')
         const machine = world.machines.get(vm)
         if (machine) machine.power = 'off'
+      },
+      attachDisk: async (vm, disk) => {
+        await call('machines.attachDisk')
+        changeDisks(world, vm, disks => withDisk(disks, disk))
+      },
+      detachDisk: async (vm, disk) => {
+        await call('machines.detachDisk')
+        changeDisks(world, vm, disks => disks.filter(({ deviceId }) => deviceId !== disk.deviceId))
+      },
+      growDisk: async (vm, disk, virtualBytes) => {
+        await call('machines.growDisk')
+        if (world.machines.get(vm)?.power !== 'on') return false
+        const layer = layerIn(world, disk.chain)
+        if (virtualBytes < layer.virtualBytes)
+          throw new Problem('refused', 'disk-only-grows', `Disk ${disk.deviceId} of a running machine can only grow`)
+        put(world, disk.chain.at(-1) ?? disk.chain[0], layer.base, virtualBytes, layer.allocatedBytes)
+        return true
       },
       discard: async vm => {
         await call('machines.discard')
@@ -157,6 +203,37 @@ function put(
 function demandLayers(world: World, chain: LayerChain): void {
   for (const { id } of chain)
     if (!world.layers.has(id)) throw new Problem('unavailable', 'layer-missing', `There is no layer ${id}`)
+}
+
+function layerIn(world: World, chain: LayerChain): SimulatedLayer {
+  const tip = chain.at(-1) ?? chain[0]
+  const layer = world.layers.get(tip.id)
+  if (!layer) throw new Problem('unavailable', 'layer-missing', `There is no layer ${tip.id}`)
+  return layer
+}
+
+/** Its data lie at the beginning, as many bytes as it occupies. */
+function refuseToCut(world: World, layer: SimulatedLayer, virtualBytes: number): void {
+  const base = layer.base ? world.layers.get(layer.base) : undefined
+  if (base && virtualBytes < base.virtualBytes)
+    throw new Problem('refused', 'disk-below-base', `The disk stands on one of ${base.virtualBytes} bytes`)
+  if (virtualBytes < layer.allocatedBytes)
+    throw new Problem('refused', 'disk-has-data', `The disk holds data up to byte ${layer.allocatedBytes}`)
+}
+
+/** A machine that is off has no disks plugged in; its next start brings them. */
+function changeDisks(world: World, vm: VmId, change: (disks: readonly DiskSpec[]) => DiskSpec[]): void {
+  const machine = world.machines.get(vm)
+  if (machine?.power !== 'on') return
+  const [root, ...data] = change(machine.spec.disks)
+  if (root) world.machines.set(vm, { ...machine, spec: { ...machine.spec, disks: [root, ...data] } })
+}
+
+function withDisk(disks: readonly DiskSpec[], disk: DiskSpec): DiskSpec[] {
+  const there = disks.find(({ deviceId }) => deviceId === disk.deviceId)
+  if (!there) return [...disks, disk]
+  if (there.chain.at(-1)?.id === disk.chain.at(-1)?.id) return [...disks]
+  throw new Problem('in-use', 'device-in-use', `The running machine has another disk at place ${disk.deviceId}`)
 }
 
 function demandLargeEnough(world: World, base: LayerChain, virtualBytes: number): void {

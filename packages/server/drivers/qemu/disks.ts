@@ -1,0 +1,82 @@
+// Disks of a machine that runs: plugged in, pulled out, made larger. Each asks QEMU what is there first, so that it may be done
+// twice, by this server or by the next; names follow from the disk alone (blockdev.ts, argv.ts), whichever way it came.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { DiskSpec } from '../driver.ts'
+import { diskDevice, diskId, diskPort } from './argv.ts'
+import { machineNodes, nodeName, tipName } from './blockdev.ts'
+import type { Machine } from './machine.ts'
+import { problems } from './problems.ts'
+import type { Qmp } from './qmp.ts'
+
+/** Guests answer within 0.2 s; one that is starting has no ear for it yet. */
+const releaseLimitMs = 15_000
+const lookEveryMs = 50
+
+export async function attachDisk(machine: Machine, disk: DiskSpec): Promise<void> {
+  const qmp = await machine.monitor()
+  const { deviceId, chain } = disk
+  const [devices, nodes] = await Promise.all([devicesOf(qmp), nodesOf(qmp)])
+  if (devices.has(diskId(deviceId))) {
+    if (nodes.has(tipName(deviceId, chain))) return
+    throw problems.otherDisk(deviceId)
+  }
+  if (!devices.has(diskPort(deviceId))) throw problems.noPort(deviceId)
+  try {
+    for (const node of machineNodes(deviceId, chain))
+      if (!nodes.has(String(node['node-name']))) await qmp.execute('blockdev-add', node)
+    await qmp.execute('device_add', diskDevice(disk))
+  } catch (error) {
+    if (machine.alive) await removeNodes(qmp, disk).catch(() => {}) // the first failure is the one to tell
+    throw error
+  }
+}
+
+export async function detachDisk(machine: Machine, disk: DiskSpec, signal: AbortSignal): Promise<void> {
+  const qmp = await machine.monitor()
+  if ((await devicesOf(qmp)).has(diskId(disk.deviceId))) await release(qmp, disk.deviceId, signal)
+  await removeNodes(qmp, disk)
+}
+
+/** Looks instead of listening: the event may have come while nobody was connected. */
+async function release(qmp: Qmp, deviceId: number, signal: AbortSignal): Promise<void> {
+  const id = diskId(deviceId)
+  const deadline = performance.now() + releaseLimitMs
+  // QEMU refuses to ask again while the guest has not answered; then the first request counts.
+  await qmp.execute('device_del', { id }).catch((error: unknown) => refuseAllBut(/process of unplug/, error))
+  while ((await devicesOf(qmp)).has(id)) {
+    if (performance.now() > deadline) throw problems.guestHoldsDisk(deviceId, releaseLimitMs / 1000)
+    await sleep(lookEveryMs, null, { signal })
+  }
+}
+
+function refuseAllBut(expected: RegExp, error: unknown): void {
+  if (!(error instanceof Error && expected.test(error.message))) throw error
+}
+
+export async function growDisk(machine: Machine, { deviceId, chain }: DiskSpec, virtualBytes: number): Promise<void> {
+  const qmp = await machine.monitor()
+  const now = (await nodesOf(qmp)).get(tipName(deviceId, chain))
+  if (now === undefined) throw problems.diskNotThere(deviceId)
+  if (virtualBytes < now) throw problems.onlyGrows(deviceId)
+  if (virtualBytes > now)
+    await qmp.execute('block_resize', { 'node-name': tipName(deviceId, chain), size: virtualBytes })
+}
+
+/** From the top down: QEMU keeps a node that another stands on. */
+async function removeNodes(qmp: Qmp, { deviceId, chain }: DiskSpec): Promise<void> {
+  const there = await nodesOf(qmp)
+  for (const layer of chain.toReversed()) {
+    const name = nodeName(deviceId, layer)
+    if (there.has(name)) await qmp.execute('blockdev-del', { 'node-name': name })
+  }
+}
+
+async function devicesOf(qmp: Qmp): Promise<Set<string>> {
+  return new Set((await qmp.execute('qom-list', { path: '/machine/peripheral' })).map(({ name }) => name))
+}
+
+/** Nodes by name, with what each shows in bytes. */
+async function nodesOf(qmp: Qmp): Promise<Map<string, number>> {
+  const nodes = await qmp.execute('query-named-block-nodes', { flat: true })
+  return new Map(nodes.map(node => [node['node-name'], node.image['virtual-size']]))
+}
