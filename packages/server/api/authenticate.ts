@@ -1,7 +1,9 @@
 // Who sends a request: the holder of API keys, by a signature, or a login session, by cookie and parameter both.
 import { Problem } from '@ramet/core/problem.ts'
+import { sql } from 'kysely'
 import type { App } from '../app.ts'
 import { sameBytes, sha256 } from '../secrets.ts'
+import type { Database } from '../store/database.ts'
 import type { Row } from '../store/tables.ts'
 import type { Caller } from './caller.ts'
 import { expiryTime, signatureMatches } from './signature.ts'
@@ -20,16 +22,14 @@ export async function authenticate(app: App, request: Request): Promise<Caller> 
 }
 
 async function byKeys(app: App, { pairs, raw }: Request): Promise<Caller> {
-  const user = await app.db
-    .selectFrom('user')
-    .selectAll()
-    .where('api_key', '=', raw.get('apikey') ?? '')
+  const caller = await selectCallers(app.db)
+    .where('user.api_key', '=', raw.get('apikey') ?? '')
     .executeTakeFirst()
   const signature = raw.get('signature')
-  if (!user?.secret_key_sealed || !signature) throw unverified()
+  if (!caller?.user.secret_key_sealed || !signature) throw unverified()
   if (raw.get('signatureversion') === '3') demandUnexpired(raw.get('expires'))
-  if (!signatureMatches(app.secrets.unseal(user.secret_key_sealed), signature, pairs)) throw unverified()
-  return callerOf(app, user)
+  if (!signatureMatches(app.secrets.unseal(caller.user.secret_key_sealed), signature, pairs)) throw unverified()
+  return callerFrom(caller)
 }
 
 function demandUnexpired(expires: string | undefined): void {
@@ -41,20 +41,20 @@ async function bySession(app: App, { raw, cookies }: Request): Promise<Caller> {
   const token = cookies['JSESSIONID']
   const [inCookie, inParameter] = [cookies['sessionkey'], raw.get('sessionkey')]
   if (!token) throw unverified()
-  const session = await app.db
-    .selectFrom('session')
-    .selectAll()
-    .where('token_hash', '=', sha256(token))
+  const found = await selectCallers(app.db)
+    .innerJoin('session', 'session.user_id', 'user.id')
+    .selectAll('session')
+    .where('session.token_hash', '=', sha256(token))
     .executeTakeFirst()
-  if (!session) throw unverified()
+  if (!found) throw unverified()
+  const { user, account, domain, ...session } = found
   const right = [inCookie, inParameter].every(key => key && sameKey(key, session.session_key_hash))
   if (!right || session.expires.getTime() < Date.now()) {
     await app.db.deleteFrom('session').where('token_hash', '=', session.token_hash).execute()
     throw unverified()
   }
   await prolong(app, session)
-  const user = await app.db.selectFrom('user').selectAll().where('id', '=', session.user_id).executeTakeFirstOrThrow()
-  return callerOf(app, user)
+  return callerFrom({ user, account, domain })
 }
 
 function sameKey(key: string, hash: string): boolean {
@@ -68,17 +68,26 @@ async function prolong(app: App, session: Row<'session'>): Promise<void> {
   await app.db.updateTable('session').set({ expires }).where('token_hash', '=', session.token_hash).execute()
 }
 
-export async function callerOf(app: App, user: Row<'user'>): Promise<Caller> {
-  const [account, domain] = await Promise.all([
-    app.db.selectFrom('account').selectAll().where('id', '=', user.account_id).executeTakeFirstOrThrow(),
-    app.db
-      .selectFrom('domain')
-      .innerJoin('account', 'account.domain_id', 'domain.id')
-      .selectAll('domain')
-      .where('account.id', '=', user.account_id)
-      .executeTakeFirstOrThrow(),
-  ])
-  return { user, account, domain }
+/** Users, each with account and domain, in one query: every call begins with it. */
+export function selectCallers(db: Database) {
+  return db
+    .selectFrom('user')
+    .innerJoin('account', 'account.id', 'user.account_id')
+    .innerJoin('domain', 'domain.id', 'account.domain_id')
+    .select([
+      sql<Row<'user'>>`to_jsonb("user")`.as('user'),
+      sql<Row<'account'>>`to_jsonb(account)`.as('account'),
+      sql<Row<'domain'>>`to_jsonb(domain)`.as('domain'),
+    ])
+}
+
+/** JSON has no dates: they come as text. */
+export function callerFrom({ user, account, domain }: Caller): Caller {
+  return { user: withDates(user), account: withDates(account), domain: withDates(domain) }
+}
+
+function withDates<R extends { created: Date; removed: Date | null }>(row: R): R {
+  return { ...row, created: new Date(row.created), removed: row.removed && new Date(row.removed) }
 }
 
 export function unverified(): Problem {

@@ -40,7 +40,7 @@ export async function chosenTemplate(
     .where('removed', 'is', null)
     .executeTakeFirst()
   if (!template) throw unknownId('templateid', id)
-  if (!template.is_public) demandOwned(caller, template, 'templateid', id)
+  if (!template.is_public) await demandOwned(app, caller, template, 'templateid', id)
   if (template.state !== 'Active') throw invalid('templateid', `names ${template.name}, which is being deleted`)
   if (template.download_state !== 'DOWNLOADED')
     throw invalid(
@@ -76,7 +76,7 @@ export async function chosenNetworks(
   for (const id of ids) {
     const network = inZone.find(each => each.id === id)
     if (!network) throw unknownId('networkids', id)
-    if (!isAdmin(caller) && network.name !== 'default') demandOwned(caller, network, 'networkids', id)
+    if (!isAdmin(caller) && network.name !== 'default') await demandOwned(app, caller, network, 'networkids', id)
   }
   return [...ids]
 }

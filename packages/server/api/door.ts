@@ -5,7 +5,7 @@ import '@fastify/cookie' // its types give requests and replies their cookies
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { App } from '../app.ts'
 import { authenticate, type Request } from './authenticate.ts'
-import { demandPermission } from './caller.ts'
+import { demandPermission, notAvailable } from './caller.ts'
 import type { Answer, Command } from './command.ts'
 import { commands } from './commands/index.ts'
 import { envelopeOf, type Format, wrap } from './envelope.ts'
@@ -57,14 +57,19 @@ async function perform(
   if (name.toLowerCase() === 'logout') return logout(app, request, reply)
   const caller = await authenticate(app, request)
   const command = commandNamed(name)
-  if (!command)
-    throw new Problem(
-      'unknown-command',
-      'unknown-command',
-      name ? `There is no command "${name}"; listApis tells them all` : 'Parameter command is missing',
-    )
+  if (!command) throw unknownCommand(request, name)
   demandPermission(caller, command.permission, command.name)
   return command.run(app, caller, request.raw)
+}
+
+/** In a session the code must be another than 401, which ends it (cloudstack-api 1.2, 1.9). */
+function unknownCommand({ raw }: Request, name: string): Problem {
+  if (name && raw.has('apikey')) return notAvailable(name)
+  return new Problem(
+    'unknown-command',
+    'unknown-command',
+    name ? `There is no command "${name}"; listApis tells them all` : 'Parameter command is missing',
+  )
 }
 
 /** Parameters come in the query string, in a form body, or both; of a name given twice the last counts. */

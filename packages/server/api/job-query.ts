@@ -18,7 +18,8 @@ export function selectJobs(db: Db) {
 export type ListedJob = Awaited<ReturnType<ReturnType<typeof selectJobs>['execute']>>[number]
 
 export async function jobOfCall(app: App, caller: Caller, id: JobId): Promise<ListedJob> {
-  return demandOwned(caller, await selectJobs(app.db).where('job.id', '=', id).executeTakeFirst(), 'jobid', id)
+  const job = await selectJobs(app.db).where('job.id', '=', id).executeTakeFirst()
+  return demandOwned(app, caller, job, 'jobid', id)
 }
 
 /** An object whenever the job has ended, as clients demand: the result, or the error. */

@@ -6,9 +6,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { App } from '../app.ts'
 import { hashPassword, passwordMatches, randomToken, sha256 } from '../secrets.ts'
 import type { Row } from '../store/tables.ts'
-import { callerOf, type Request } from './authenticate.ts'
+import { callerFrom, type Request, selectCallers } from './authenticate.ts'
 import type { Caller } from './caller.ts'
 import type { Answer } from './command.ts'
+import { loginAttempts } from './login-attempts.ts'
 import { id, longText, text } from './parameters.ts'
 
 const accountTypeNumber = { User: '0', Admin: '1', DomainAdmin: '2' } as const
@@ -29,37 +30,50 @@ export async function login(app: App, { raw }: Request, http: FastifyRequest, re
     )
   const username = loginParameters.username.read('username', raw)
   const password = loginParameters.password.read('password', raw)
-  const user = await findUser(app, username, raw)
+  const who = `${http.ip} ${raw.get('domainid') ?? domainPath(raw)} ${username}`
+  refuseGuessing(who, username)
+  const found = await findUser(app, username, raw)
   // An unknown user costs the same time as a wrong password, so that names cannot be found out.
-  const right = await passwordMatches(password, user?.password_hash ?? (await decoy))
-  if (!user || !right || user.state !== 'enabled')
+  const right = await passwordMatches(password, found?.user.password_hash ?? (await decoy))
+  if (!found || !right || found.user.state !== 'enabled' || found.account.state !== 'enabled') {
+    attempts.failed(who)
     throw new Problem(
       'login-failed',
       'login-failed',
       `Failed to authenticate user ${username}: check the name, the password and the domain`,
     )
-  const caller = await callerOf(app, user)
-  const sessionkey = await openSession(app, user, reply)
-  return describe(app, caller, sessionkey)
+  }
+  attempts.succeeded(who)
+  const caller = callerFrom(found)
+  return describe(app, caller, await openSession(app, caller.user, reply))
+}
+
+const attempts = loginAttempts()
+
+function refuseGuessing(who: string, username: string): void {
+  const seconds = attempts.waitSeconds(who)
+  if (seconds > 0)
+    throw new Problem(
+      'login-failed',
+      'too-many-logins',
+      `Too many failed logins of ${username} from this address; try again in ${seconds} seconds`,
+    )
 }
 
 const decoy = hashPassword(randomToken(16))
 
-async function findUser(
-  app: App,
-  username: string,
-  raw: ReadonlyMap<string, string>,
-): Promise<Row<'user'> | undefined> {
+async function findUser(app: App, username: string, raw: ReadonlyMap<string, string>): Promise<Caller | undefined> {
   const domainId = loginParameters.domainid.read('domainid', raw)
-  const path = `/${(raw.get('domain') ?? '').split('/').filter(Boolean).join('/')}`
-  return app.db
-    .selectFrom('user')
-    .innerJoin('account', 'account.id', 'user.account_id')
-    .innerJoin('domain', 'domain.id', 'account.domain_id')
-    .selectAll('user')
-    .where('username', '=', username)
-    .where(eb => (domainId ? eb('domain.id', '=', domainId) : eb('domain.path', '=', path)))
+  return selectCallers(app.db)
+    .where('user.username', '=', username)
+    .where('user.removed', 'is', null)
+    .where(eb => (domainId ? eb('domain.id', '=', domainId) : eb('domain.path', '=', domainPath(raw))))
+    .where('domain.removed', 'is', null)
     .executeTakeFirst()
+}
+
+function domainPath(raw: ReadonlyMap<string, string>): string {
+  return `/${(loginParameters.domain.read('domain', raw) ?? '').split('/').filter(Boolean).join('/')}`
 }
 
 async function openSession(app: App, user: Row<'user'>, reply: FastifyReply): Promise<string> {
@@ -90,7 +104,7 @@ function describe(app: App, { user, account, domain }: Caller, sessionkey: strin
     firstname: user.firstname,
     lastname: user.lastname,
     type: accountTypeNumber[account.type],
-    timezone: 'UTC',
+    timezone: user.timezone ?? 'UTC',
     timezoneoffset: '0.0',
     registered: 'false',
     sessionkey,

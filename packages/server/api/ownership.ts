@@ -1,10 +1,10 @@
-// Things that accounts own: whose a list shows, and for whom a call acts. Administrators may name an account or a domain;
-// to everybody else the same parameters are open only for themselves.
+// Things that accounts own: whose a list shows, and for whom a call acts. Administrators may name an account or a domain
+// within their reach; to everybody else the same parameters are open only for themselves.
 import { Problem } from '@ramet/core/problem.ts'
 import { type RawBuilder, type SelectQueryBuilder, sql, type SqlBool, type StringReference } from 'kysely'
 import type { App } from '../app.ts'
 import type { Row } from '../store/tables.ts'
-import { type Caller, isAdmin, unknownId, visibleAccount } from './caller.ts'
+import { accountsInReach, type Caller, demandOwned, isAdmin, liesIn, unknownId } from './caller.ts'
 import { flag, id, invalid, text, type Values } from './parameters.ts'
 
 /** For commands that make or name something of an account. */
@@ -29,10 +29,53 @@ type Ownership = Values<typeof ownershipParameters> & { readonly id?: unknown; r
 /** The account that a call acts for. */
 export async function ownerOf(app: App, caller: Caller, params: Owner): Promise<Row<'account'>> {
   refuseProject(params)
-  if (!isAdmin(caller)) refuseOthers(caller, params)
-  if (!isAdmin(caller) || (params.account ?? params.domainid) === undefined) return caller.account
-  const domain = await domainNamed(app, caller, params)
-  return accountNamed(app, domain, params.account ?? caller.account.name)
+  if (caller.account.type === 'User') refuseOthers(caller, params)
+  if ((params.account ?? params.domainid) === undefined) return caller.account
+  return accountNamed(app, caller, params.account ?? caller.account.name, params.domainid)
+}
+
+/** The account of that name in a domain, the caller's own when none is named, if the caller speaks for it. */
+export async function accountNamed(
+  app: App,
+  caller: Caller,
+  name: string,
+  domainid: Row<'domain'>['id'] | undefined,
+): Promise<Row<'account'>> {
+  const domain = domainid === undefined ? caller.domain : await domainInReach(app, caller, domainid)
+  const account = await app.db
+    .selectFrom('account')
+    .selectAll()
+    .where('domain_id', '=', domain.id)
+    .where('name', '=', name)
+    .where('removed', 'is', null)
+    .executeTakeFirst()
+  if (!account) throw invalid('account', `names no account of domain ${domain.path}: there is no "${name}"`)
+  await demandOwned(app, caller, { account_id: account.id }, 'account', name)
+  return account
+}
+
+/** The domain, if it is there and the caller is an administrator of it or of one above. */
+export async function domainInReach(
+  app: App,
+  caller: Caller,
+  wanted: Row<'domain'>['id'],
+  parameter = 'domainid',
+): Promise<Row<'domain'>> {
+  const domain = await app.db
+    .selectFrom('domain')
+    .selectAll()
+    .select(liesIn(sql.ref('path'), sql.val(caller.domain.path)).as('isBelow'))
+    .where('id', '=', wanted)
+    .where('removed', 'is', null)
+    .executeTakeFirst()
+  if (!domain) throw unknownId(parameter, wanted)
+  if (isAdmin(caller) || domain.id === caller.domain.id || (domain.isBelow && caller.account.type !== 'User'))
+    return domain
+  throw new Problem(
+    'forbidden',
+    'not-your-domain',
+    `Account ${caller.account.name} may not use domain ${wanted} of parameter ${parameter}: it is not below ${caller.domain.path}`,
+  )
 }
 
 /** `query`, narrowed by `column`, which holds the owner, to what the caller asks for and may see. */
@@ -42,24 +85,30 @@ export function narrowToOwner<DB, TB extends keyof DB, O>(
   caller: Caller,
   params: Ownership,
 ): SelectQueryBuilder<DB, TB, O> {
+  return query.where(isOwnerAsked(column, caller, params))
+}
+
+/** The same as a condition, for lists that show more than what is owned. */
+export function isOwnerAsked(column: string, caller: Caller, params: Ownership): RawBuilder<SqlBool> {
   refuseProject(params)
+  if (caller.account.type === 'User') refuseOthers(caller, params)
   const owner = sql.ref(column)
-  if (isAdmin(caller) && (params.account ?? params.domainid) !== undefined)
-    return query.where(sql<SqlBool>`${owner} in (${accountsAskedFor(caller, params)})`)
-  if (!isAdmin(caller)) refuseOthers(caller, params)
+  const reach = accountsInReach(caller)
+  const isInReach = reach ? sql<SqlBool>`${owner} in (${reach})` : sql<SqlBool>`true`
+  if ((params.account ?? params.domainid) !== undefined)
+    return sql<SqlBool>`(${owner} in (${accountsAskedFor(caller, params)}) and ${isInReach})`
   // Who names an id wants that one thing, whoever owns it.
   const named = params.id !== undefined || params.ids !== undefined
-  const account = visibleAccount(caller, (params.listall ?? false) || named)
-  return account ? query.where(sql<SqlBool>`${owner} = ${account}`) : query
+  return params.listall || named ? isInReach : sql<SqlBool>`${owner} = ${caller.account.id}`
 }
 
 /** An account without a domain is looked for in the caller's own. */
 function accountsAskedFor(caller: Caller, { account, domainid, isrecursive }: Ownership): RawBuilder<unknown> {
-  const inside = isrecursive ? sql`starts_with(d.path || '/', rtrim(top.path, '/') || '/')` : sql`d.id = top.id`
-  const named = account === undefined ? sql`true` : sql`a.name = ${account}`
+  const isInside = isrecursive ? liesIn(sql.ref('d.path'), sql.ref('top.path')) : sql`d.id = top.id`
+  const isNamed = account === undefined ? sql`true` : sql`a.name = ${account}`
   return sql`
     select a.id from account a join domain d on d.id = a.domain_id, domain top
-    where top.id = ${domainid ?? caller.domain.id} and ${inside} and ${named}`
+    where top.id = ${domainid ?? caller.domain.id} and ${isInside} and ${isNamed}`
 }
 
 /** Says the same of accounts that exist and of others, so that names cannot be found out. */
@@ -75,22 +124,4 @@ function refuseOthers(caller: Caller, { account, domainid }: Owner): void {
 
 function refuseProject({ projectid }: Owner): void {
   if (projectid && projectid !== '-1') throw unknownId('projectid', projectid)
-}
-
-async function domainNamed(app: App, caller: Caller, { domainid }: Owner): Promise<Row<'domain'>> {
-  if (domainid === undefined) return caller.domain
-  const domain = await app.db.selectFrom('domain').selectAll().where('id', '=', domainid).executeTakeFirst()
-  if (!domain) throw unknownId('domainid', domainid)
-  return domain
-}
-
-async function accountNamed(app: App, domain: Row<'domain'>, name: string): Promise<Row<'account'>> {
-  const account = await app.db
-    .selectFrom('account')
-    .selectAll()
-    .where('domain_id', '=', domain.id)
-    .where('name', '=', name)
-    .executeTakeFirst()
-  if (!account) throw invalid('account', `names no account of domain ${domain.path}: there is no "${name}"`)
-  return account
 }

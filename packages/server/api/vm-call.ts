@@ -11,7 +11,7 @@ import { virtualMachineView, type VmOnWire } from './views/virtual-machine.ts'
 
 /** The machine that parameter `id` names, if the caller may use it. */
 export async function vmOfCall(app: App, caller: Caller, id: VmId, parameter = 'id'): Promise<Vm> {
-  const vm = demandOwned(caller, await vmById(app.db, id), parameter, id)
+  const vm = await demandOwned(app, caller, await vmById(app.db, id), parameter, id)
   if (vm.removed) throw unknownId(parameter, id)
   return vm
 }

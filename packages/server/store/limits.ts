@@ -2,6 +2,7 @@
 // of two calls that want the last room at once, the second waits, counts again, and is refused.
 import type { AccountId, DomainId } from '@ramet/core/ids.ts'
 import {
+  type Amounts,
   type LimitedResource,
   limitedResourceNames,
   type LimitScope,
@@ -114,6 +115,7 @@ function bounded(asked: readonly LimitedResource[], limit: (name: LimitedResourc
 
 /** Looks up the limits of accounts and domains: their own, else the setting. Administrators and ROOT are for the caller to know. */
 export async function readLimits(db: Db, owners: readonly string[]) {
+  if (owners.length === 0) return () => unlimited
   const own = await db
     .selectFrom('resource_limit')
     .selectAll()
@@ -138,4 +140,33 @@ async function demandRoom(tx: Tx, scope: LimitedScope, amounts: ReadonlyMap<Limi
     const refusal = roomRefusal(scope.title, name, { used, more, limit })
     if (refusal) throw new Problem('over-limit', 'over-limit', refusal)
   }
+}
+
+/** What an owner has, and may have. */
+export interface Room {
+  readonly use: Amounts
+  readonly limits: Readonly<Record<LimitedResource, number>>
+}
+
+/** The room of each of `owners`, which are all accounts or all domains. */
+export async function roomsOf(
+  db: Db,
+  scope: LimitScope,
+  owners: readonly { readonly id: AccountId | DomainId; readonly isUnlimited: boolean }[],
+): Promise<(id: string) => Room> {
+  const ids = owners.map(({ id }) => id)
+  const use = await (scope === 'account' ? useOfAccounts : useOfDomains)(db, ids)
+  const limitOf = await readLimits(db, ids)
+  const free = new Set<string>(owners.filter(({ isUnlimited }) => isUnlimited).map(({ id }) => id))
+  const limit = (id: string, name: LimitedResource) => (free.has(id) ? unlimited : limitOf(scope, id, name))
+  return id => ({
+    use: use.get(id) ?? noUse,
+    limits: ofEach(name => limit(id, name)),
+  })
+}
+
+const noUse = ofEach(() => 0)
+
+function ofEach(value: (name: LimitedResource) => number): Record<LimitedResource, number> {
+  return Object.fromEntries(limitedResourceNames.map(name => [name, value(name)])) as Record<LimitedResource, number>
 }

@@ -20,7 +20,7 @@ export const deleteTemplate = jobCommand({
       .where('id', '=', params.id)
       .where('removed', 'is', null)
       .executeTakeFirst()
-    const template = demandOwned(caller, row, 'id', params.id)
+    const template = await demandOwned(app, caller, row, 'id', params.id)
     return {
       jobid: await app.jobs.start(
         app.db,

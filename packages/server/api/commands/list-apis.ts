@@ -1,6 +1,6 @@
-import { type Caller, isAdmin } from '../caller.ts'
+import { mayUse } from '../caller.ts'
 import { listCommand } from '../command.ts'
-import { type ApiDescription, describeApi } from '../describe.ts'
+import { describeApi } from '../describe.ts'
 import { text } from '../parameters.ts'
 import { apiView } from '../views/api.ts'
 
@@ -13,13 +13,9 @@ export const listApis = listCommand({
   async run({ caller, params }) {
     // At run time: the list of commands holds this one too, and neither could be made before the other.
     const { commands } = await import('./index.ts')
-    const open = describeApi(commands).filter(api => mayUse(caller, api))
+    const open = describeApi(commands).filter(({ permission }) => mayUse(caller, permission))
     const named = params.name?.toLowerCase()
     const items = named ? open.filter(api => api.name.toLowerCase() === named) : open
     return { count: items.length, items }
   },
 })
-
-function mayUse(caller: Caller, { permission }: ApiDescription): boolean {
-  return permission !== 'admin' || isAdmin(caller)
-}

@@ -1,7 +1,6 @@
 import type { Database } from '../../store/database.ts'
-import { isAdmin } from '../caller.ts'
 import { listCommand } from '../command.ts'
-import { narrowToOwner, ownershipParameters } from '../ownership.ts'
+import { isOwnerAsked, ownershipParameters } from '../ownership.ts'
 import { containing } from '../paging.ts'
 import { flag, id, text } from '../parameters.ts'
 import { pageOf, reads } from '../query.ts'
@@ -26,12 +25,8 @@ export const listNetworks = listCommand({
   run: async ({ app, caller, params, page }) => {
     const foreign = params.traffictype && params.traffictype.toLowerCase() !== 'guest'
     if (params.issystem || foreign || params.canusefordeploy === false) return { count: 0, items: [] }
-    let networks = selectNetworks(app.db)
-    if (isAdmin(caller)) networks = narrowToOwner(networks, 'network.account_id', caller, params)
-    else
-      networks = networks.where(eb =>
-        eb.or([eb('network.account_id', '=', caller.account.id), eb('network.name', '=', 'default')]),
-      )
+    const isOwn = isOwnerAsked('network.account_id', caller, params)
+    let networks = selectNetworks(app.db).where(eb => eb.or([isOwn, eb('network.name', '=', 'default')]))
     if (params.id) networks = networks.where('network.id', '=', params.id)
     if (params.name) networks = networks.where('network.name', '=', params.name)
     if (params.zoneid) networks = networks.where('network.zone_id', '=', params.zoneid)

@@ -1,8 +1,7 @@
 import { Problem } from '@ramet/core/problem.ts'
 import { selectTemplates } from '../../store/template-list.ts'
-import { isAdmin } from '../caller.ts'
 import { listCommand } from '../command.ts'
-import { narrowToOwner, ownershipParameters } from '../ownership.ts'
+import { isOwnerAsked, narrowToOwner, ownershipParameters } from '../ownership.ts'
 import { containing } from '../paging.ts'
 import { choice, flag, id, list, text } from '../parameters.ts'
 import { pageOf } from '../query.ts'
@@ -38,17 +37,25 @@ export const listTemplates = listCommand({
   view: templateView,
   async run({ app, caller, params, page }) {
     const { templatefilter: filter, storageid } = params
-    if (filter === 'all' && !isAdmin(caller))
-      throw new Problem('invalid', 'filter-all', 'Parameter templatefilter: only administrators may ask for "all"')
+    if (filter === 'all' && caller.account.type === 'User')
+      throw new Problem(
+        'invalid',
+        'filter-all',
+        'Parameter templatefilter: only administrators of domains may ask for "all"',
+      )
     let templates = selectTemplates(app.db).orderBy('template.created', 'desc').orderBy('template.id')
     if (!params.showremoved) templates = templates.where('template.state', '=', 'Active')
+    if (filter === 'all')
+      templates = templates.where(eb =>
+        eb.or([isOwnerAsked('template.account_id', caller, { ...params, listall: true }), eb('is_public', '=', true)]),
+      )
     if (filter === 'featured') templates = templates.where('is_public', '=', true).where('is_featured', '=', true)
     if (filter === 'community') templates = templates.where('is_public', '=', true).where('is_featured', '=', false)
     if (filter.startsWith('self')) templates = narrowToOwner(templates, 'template.account_id', caller, params)
     if (filter.startsWith('shared')) templates = templates.where(eb => eb.lit(false)) // nothing can be shared with single accounts
     if (filter === 'executable')
       templates = templates.where(eb =>
-        eb.or([eb('template.account_id', '=', caller.account.id), eb('is_public', '=', true)]),
+        eb.or([isOwnerAsked('template.account_id', caller, params), eb('is_public', '=', true)]),
       )
     if (filter.endsWith('executable')) templates = templates.where('download_state', '=', 'DOWNLOADED')
     if (params.id) templates = templates.where('template.id', '=', params.id)

@@ -1,9 +1,10 @@
+import { roles } from '@ramet/core/roles.ts'
 import { listCommand } from '../command.ts'
 import { narrowToOwner, ownershipParameters } from '../ownership.ts'
 import { containing } from '../paging.ts'
 import { id, integer, text } from '../parameters.ts'
 import { pageOf, reads } from '../query.ts'
-import { accountTypeNumbered, selectUsers } from '../users.ts'
+import { selectUsers } from '../users.ts'
 import { userView } from '../views/user.ts'
 
 export const listUsers = listCommand({
@@ -20,7 +21,7 @@ export const listUsers = listCommand({
   view: userView,
   run: async ({ app, caller, params, page }) => {
     const { accounttype } = params
-    const type = accounttype === undefined ? undefined : accountTypeNumbered(accounttype)
+    const type = accounttype === undefined ? undefined : roles.find(role => role.accountType === accounttype)?.type
     if (accounttype !== undefined && !type) return { count: 0, items: [] }
     let users = narrowToOwner(selectUsers(app.db), 'user.account_id', caller, params)
     if (params.id) users = users.where('user.id', '=', params.id)

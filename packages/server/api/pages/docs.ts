@@ -40,7 +40,10 @@ ${apis.map(section).join('\n')}
 }
 
 function section({ name, description, isasync, permission, params, response }: ApiDescription): string {
-  const notes = [isasync && 'asynchronous', permission === 'admin' && 'administrators only'].filter(Boolean)
+  const notes = [
+    isasync && 'asynchronous',
+    permission.endsWith('admin') && `${permission === 'admin' ? 'administrators' : 'administrators of domains'} only`,
+  ].filter(Boolean)
   return `<section id="${name}" aria-labelledby="${name}-title">
 <h2 id="${name}-title"><a href="#${name}">${name}</a></h2>
 <p>${escape(description)}.${notes.length > 0 ? ` <small>${notes.join(', ')}</small>` : ''}</p>

@@ -1,13 +1,14 @@
 // GET /events: what changes, as server-sent events, to whoever may see it. Nothing is kept for later: after a break the
 // page asks for its lists again. A stream ends with the session that opened it.
 import type { ServerResponse } from 'node:http'
+import type { AccountId } from '@ramet/core/ids.ts'
 import { asProblem } from '@ramet/core/problem.ts'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { App } from '../../app.ts'
 import { sha256 } from '../../secrets.ts'
 import type { Change } from '../../watch/changes.ts'
 import { authenticate, type Request } from '../authenticate.ts'
-import { type Caller, isAdmin } from '../caller.ts'
+import { type Caller, speaksFor } from '../caller.ts'
 import { wireError } from '../errors.ts'
 
 const pingMs = 15_000
@@ -48,8 +49,14 @@ function stream(app: App, caller: Caller, session: string | null, reply: Fastify
   })
   out.write('retry: 1000\n\n')
   let id = 0
+  const isFor = audience(app, caller)
+  const tellAfter = async (before: Promise<void>, change: Change) => {
+    await before // in the order in which they happened
+    if (await isFor(change)) write(out, eventText(++id, change))
+  }
+  let earlier = Promise.resolve()
   const stop = app.changes.listen(change => {
-    if (isFor(caller, change)) write(out, eventText(++id, change))
+    earlier = tellAfter(earlier, change)
   })
   const ping = setInterval(() => void keepOpen(app, caller, session, out), pingMs)
   out.on('error', () => out.destroy())
@@ -59,9 +66,22 @@ function stream(app: App, caller: Caller, session: string | null, reply: Fastify
   })
 }
 
-/** What belongs to no account, hosts and settings, is for administrators. */
-export function isFor(caller: Caller, { account }: Change): boolean {
-  return isAdmin(caller) || account === caller.account.id
+/**
+ * Which changes are for the caller. What belongs to no account, hosts and settings, is for root administrators. Asked once
+ * for each account, since an account never moves to another domain.
+ */
+function audience(app: App, caller: Caller): (change: Change) => Promise<boolean> {
+  const known = new Map<string | null, Promise<boolean>>()
+  const ask = (account: string | null) =>
+    speaksFor(app, caller, account as AccountId | null).catch(() => {
+      known.delete(account) // the next change asks again
+      return false
+    })
+  return ({ account }) => {
+    const found = known.get(account) ?? ask(account)
+    known.set(account, found)
+    return found
+  }
 }
 
 export function eventText(number: number, { table, op, id, state }: Change): string {

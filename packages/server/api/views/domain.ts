@@ -1,10 +1,13 @@
 // A domain on the wire.
+import type { Room } from '../../store/limits.ts'
 import type { Row } from '../../store/tables.ts'
 import { boolean, date, integer, string, view } from '../view.ts'
+import { roomFields } from './room.ts'
 
 export type ListedDomain = Row<'domain'> & {
   readonly parent_name: string | null
   readonly has_child: boolean
+  readonly room: Room
 }
 
 export const domainView = view<ListedDomain>('domain', {
@@ -15,7 +18,9 @@ export const domainView = view<ListedDomain>('domain', {
   parentdomainid: string('the domain it lies in', domain => domain.parent_id),
   parentdomainname: string('the name of that domain', domain => domain.parent_name),
   haschild: boolean('whether domains lie in it', domain => domain.has_child),
-  state: string('Active', () => 'Active'),
+  networkdomain: string('the DNS domain that was said for its networks', domain => domain.network_domain),
+  state: string('Active, or Inactive while it is being removed', domain => domain.state),
+  ...roomFields<ListedDomain>(domain => domain.room),
   created: date('when it was made', domain => domain.created),
 })
 
