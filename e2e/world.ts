@@ -132,6 +132,24 @@ export class World {
     }
   }
 
+  /** A second primary storage, and an offering whose machines go there. */
+  async addPool(folder: string, name: string): Promise<{ id: string; offering: string }> {
+    const [cluster] = await list(this.client, 'listClusters', 'cluster')
+    const place = { zoneid: this.zone, clusterid: cluster?.['id'] as string }
+    const pool = await this.client.call('createStoragePool', { ...place, name, url: `file://${folder}`, tags: name })
+    const size = { cpunumber: 1, memory: 256 }
+    const offering = await this.client.call('createServiceOffering', { name, displaytext: name, ...size, tags: name })
+    return {
+      id: (pool['storagepool'] as Fields)['id'] as string,
+      offering: (offering['serviceoffering'] as Fields)['id'] as string,
+    }
+  }
+
+  async poolState(id: string): Promise<string> {
+    const [pool] = await list(this.client, 'listStoragePools', 'storagepool', { id })
+    return pool?.['state'] as string
+  }
+
   async machine(id: string): Promise<Machine> {
     const [found] = await list(this.client, 'listVirtualMachines', 'virtualmachine', { id })
     if (!found) throw new Error(`there is no machine ${id}`)

@@ -1,5 +1,6 @@
 // One lane a kind of job: how it is brought about on a real server, in which two ways it may go (through, or failing near
 // its end and being undone), and how what is left is cleared away by ordinary commands.
+import { dirname } from 'node:path'
 import type { World } from '../world.ts'
 
 export interface Lane {
@@ -48,6 +49,30 @@ async function clear(world: World, templateId: string): Promise<void> {
   const { removed } = await world.template(templateId)
   if (!removed) await world.deleteTemplate(templateId)
   await world.quiet()
+}
+
+/** Of a pool with a running machine on it. */
+async function maintenance(
+  world: World,
+  image: string,
+  prepare: (pool: string) => Promise<unknown>,
+  command: string,
+): Promise<Attempt> {
+  const label = name()
+  const from = await template(world, image)
+  await world.client.call('updateConfiguration', { name: 'vm.stop.wait', value: 0 }) // its guest is deaf
+  const { id, offering } = await world.addPool(`${dirname(image)}/${label}`, label)
+  await world.deploy(from, label, undefined, { serviceofferingid: offering })
+  await prepare(id)
+  return {
+    start: () => world.client.call(command, { id }),
+    async clear(later) {
+      await later.quiet()
+      await clear(later, from)
+      if ((await later.poolState(id)) === 'Up') await later.client.run('enableStorageMaintenance', { id })
+      await later.client.call('deleteStoragePool', { id })
+    },
+  }
 }
 
 export const lanes: readonly Lane[] = [
@@ -134,4 +159,15 @@ export const lanes: readonly Lane[] = [
     arrange: (world, image) => machine(world, image, 'destroyVirtualMachine', { forced: true }),
   },
   { kind: 'expunge-vm', arrange: (world, image) => machine(world, image, 'destroyVirtualMachine', { expunge: true }) },
+  {
+    kind: 'maintain-pool',
+    failAt: 'enter/done/before',
+    arrange: (world, image) => maintenance(world, image, async () => {}, 'enableStorageMaintenance'),
+  },
+  {
+    kind: 'reopen-pool',
+    failAt: 'open/done/before',
+    arrange: (world, image) =>
+      maintenance(world, image, id => world.client.run('enableStorageMaintenance', { id }), 'cancelStorageMaintenance'),
+  },
 ]

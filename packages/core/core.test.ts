@@ -145,17 +145,27 @@ describe('names', () => {
 })
 
 describe('placement', () => {
-  const pool: PoolRoom = { id: newId(), name: 'p', up: true, freeBytes: 100 }
+  const zone = newId<'zone'>()
+  const pool: PoolRoom = {
+    id: newId(),
+    name: 'p',
+    takesNewDisks: true,
+    servesDisks: true,
+    tags: ['fast', 'mirrored'],
+    freeBytes: 100,
+  }
   const host = (set: Partial<HostRoom> = {}): HostRoom => ({
     id: newId(),
     name: 'h',
+    zone,
     up: true,
+    isOpen: true,
     cpuFree: 4,
     memoryFreeMib: 1000,
     pools: [pool.id],
     ...set,
   })
-  const demand = { cpus: 2, memoryMib: 500, diskBytes: new Map([[pool.id, 50]]) }
+  const demand = { zone, cpus: 2, memoryMib: 500, diskBytes: new Map([[pool.id, 50]]) }
 
   test('takes the host with the most free memory that fits', () => {
     const [small, large] = [host(), host({ memoryFreeMib: 2000 })]
@@ -179,11 +189,34 @@ describe('placement', () => {
       'lone reaches no storage pool that is Up and has',
     ])
       assert.ok(chosen.refusal.includes(name), `${chosen.refusal} lacks "${name}"`)
-    assert.deepEqual(place([], [pool], demand), { refusal: 'there is no host' })
+    assert.deepEqual(place([], [pool], demand), { refusal: 'its zone has no host' })
   })
 
   test('a full pool does not keep a machine from starting whose disks are there already', () => {
     assert.ok('host' in place([host()], [{ ...pool, freeBytes: -1 }], { ...demand, diskBytes: new Map() }))
+  })
+
+  test('hosts of other zones, and of a closed cluster or pod, are no place', () => {
+    assert.ok('refusal' in place([host({ zone: newId() })], [pool], demand))
+    const chosen = place([host({ name: 'shut', isOpen: false })], [pool], demand)
+    assert.ok('refusal' in chosen && chosen.refusal.includes('the cluster or pod of shut is Disabled'))
+  })
+
+  test('a pool must have every tag that is asked for', () => {
+    assert.ok('host' in place([host()], [pool], { ...demand, tags: ['fast'] }))
+    const chosen = place([host()], [pool], { ...demand, tags: ['fast', 'far'] })
+    assert.ok('refusal' in chosen && chosen.refusal.includes('has the tags fast, far'))
+  })
+
+  test('a pool that takes no new disks still serves those that are there, unless it is not there itself', () => {
+    const [disabled, down] = [
+      { ...pool, takesNewDisks: false },
+      { ...pool, takesNewDisks: false, servesDisks: false },
+    ]
+    const started = { ...demand, diskBytes: new Map(), pool: pool.id }
+    assert.ok('refusal' in place([host()], [disabled], demand))
+    assert.ok('host' in place([host()], [disabled], started))
+    assert.ok('refusal' in place([host()], [down], started))
   })
 
   test('a pool without room for the disks is no place', () => {

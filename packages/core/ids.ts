@@ -6,14 +6,17 @@ declare const kind: unique symbol
 export type Id<K extends string> = string & { readonly [kind]: K }
 
 export type AccountId = Id<'account'>
+export type ClusterId = Id<'cluster'>
 export type DiskOfferingId = Id<'disk-offering'>
 export type DomainId = Id<'domain'>
 export type EventId = Id<'event'>
 export type HostId = Id<'host'>
+export type ImageStoreId = Id<'image-store'>
 export type JobId = Id<'job'>
 export type LayerId = Id<'layer'>
 export type NetworkId = Id<'network'>
 export type NicId = Id<'nic'>
+export type PodId = Id<'pod'>
 export type ServiceOfferingId = Id<'service-offering'>
 export type StoragePoolId = Id<'storage-pool'>
 export type TemplateId = Id<'template'>

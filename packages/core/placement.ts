@@ -1,10 +1,13 @@
 // Where a machine goes: a pure choice over what the hosts and pools have left.
-import type { HostId, StoragePoolId } from './ids.ts'
+import type { HostId, StoragePoolId, ZoneId } from './ids.ts'
 
 export interface HostRoom {
   readonly id: HostId
   readonly name: string
+  readonly zone: ZoneId
   readonly up: boolean
+  /** Its pod and its cluster are Enabled. */
+  readonly isOpen: boolean
   readonly cpuFree: number
   readonly memoryFreeMib: number
   readonly pools: readonly StoragePoolId[]
@@ -13,7 +16,10 @@ export interface HostRoom {
 export interface PoolRoom {
   readonly id: StoragePoolId
   readonly name: string
-  readonly up: boolean
+  readonly takesNewDisks: boolean
+  /** Machines whose disks are there may start. */
+  readonly servesDisks: boolean
+  readonly tags: readonly string[]
   readonly freeBytes: number
 }
 
@@ -22,6 +28,9 @@ export interface Demand {
   readonly memoryMib: number
   /** Bytes that the new disks take at once, by pool: where clones are full, or the template is not there yet, more. */
   readonly diskBytes: ReadonlyMap<StoragePoolId, number>
+  readonly zone: ZoneId
+  /** All of these are asked of the pool, by the offerings. */
+  readonly tags?: readonly string[] | undefined
   readonly host?: HostId | undefined
   readonly pool?: StoragePoolId | undefined
 }
@@ -31,22 +40,23 @@ export type Placement = { readonly host: HostRoom; readonly pool: PoolRoom } | {
 /** The host with the most free memory that fits, and its pool with the most free space; or why nothing fits. */
 export function place(hosts: readonly HostRoom[], pools: readonly PoolRoom[], demand: Demand): Placement {
   const refusals: string[] = []
-  const byMemory = [...hosts].sort((a, b) => b.memoryFreeMib - a.memoryFreeMib)
+  const byMemory = hosts.filter(host => host.zone === demand.zone).sort((a, b) => b.memoryFreeMib - a.memoryFreeMib)
   for (const host of byMemory) {
     const refusal = hostRefusal(host, demand)
     if (refusal) refusals.push(refusal)
     else {
       const pool = roomiestPool(host, pools, demand)
       if (pool) return { host, pool }
-      refusals.push(`${host.name} reaches no storage pool that is Up${roomAsked(demand)}`)
+      refusals.push(`${host.name} reaches no storage pool that is Up${tagsAsked(demand)}${roomAsked(demand)}`)
     }
   }
-  return { refusal: refusals.length > 0 ? refusals.join('; ') : 'there is no host' }
+  return { refusal: refusals.length > 0 ? refusals.join('; ') : 'its zone has no host' }
 }
 
 function hostRefusal(host: HostRoom, demand: Demand): string | null {
   if (demand.host && host.id !== demand.host) return `${host.name} is not the host asked for`
   if (!host.up) return `${host.name} is not Up and Enabled`
+  if (!host.isOpen) return `the cluster or pod of ${host.name} is Disabled`
   if (host.cpuFree < demand.cpus) return `${host.name} has ${host.cpuFree} of ${demand.cpus} vCPUs free`
   if (host.memoryFreeMib < demand.memoryMib)
     return `${host.name} has ${host.memoryFreeMib} of ${demand.memoryMib} MiB memory free`
@@ -55,15 +65,20 @@ function hostRefusal(host: HostRoom, demand: Demand): string | null {
 
 function roomiestPool(host: HostRoom, pools: readonly PoolRoom[], demand: Demand): PoolRoom | undefined {
   return pools
-    .filter(pool => pool.up && host.pools.includes(pool.id) && (!demand.pool || pool.id === demand.pool))
-    .filter(pool => hasRoom(pool, demand))
+    .filter(pool => host.pools.includes(pool.id) && (!demand.pool || pool.id === demand.pool))
+    .filter(pool => serves(pool, demand))
     .sort((a, b) => b.freeBytes - a.freeBytes)[0]
 }
 
-/** A machine whose disks are there already asks nothing of a pool, however full it is. */
-function hasRoom(pool: PoolRoom, { diskBytes }: Demand): boolean {
+/** A machine whose disks are there already asks nothing of a pool but to be there, however full it is. */
+function serves(pool: PoolRoom, { diskBytes, tags = [] }: Demand): boolean {
   const bytes = diskBytes.get(pool.id)
-  return bytes === undefined || pool.freeBytes >= bytes
+  if (bytes === undefined) return pool.servesDisks
+  return pool.takesNewDisks && pool.freeBytes >= bytes && tags.every(tag => pool.tags.includes(tag))
+}
+
+function tagsAsked({ tags = [] }: Demand): string {
+  return tags.length === 0 ? '' : `, has the tags ${tags.join(', ')}`
 }
 
 function mib(bytes: number): number {

@@ -1,6 +1,7 @@
 // The server's parts as the API door sees them. Built and joined in build.ts.
 import type { VmId } from '@ramet/core/ids.ts'
 import type { Config } from './config.ts'
+import type { PoolRef, Space } from './drivers/driver.ts'
 import type { Runner } from './jobs/runner.ts'
 import type { Log } from './log.ts'
 import type { Passwords } from './passwords.ts'
@@ -20,4 +21,9 @@ export interface App {
   readonly log: Log
   /** The end of a machine's console output. */
   consoleLog(vm: VmId, maxBytes: number): Promise<Uint8Array>
+  /** Folders of primary storage on the hosts. */
+  readonly storage: {
+    addPool(pool: PoolRef): Promise<Space>
+    releasePool(pool: PoolRef): Promise<void>
+  }
 }

@@ -8,6 +8,7 @@ import type { Config } from './config.ts'
 import type { Driver } from './drivers/driver.ts'
 import { hashPassword, randomToken, type Secrets } from './secrets.ts'
 import type { Database, Tx } from './store/database.ts'
+import { newNetwork } from './store/networks.ts'
 import { writeWhole } from './write-whole.ts'
 
 export interface AdminFile {
@@ -34,7 +35,7 @@ export async function bootstrap(db: Database, config: Config, driver: Driver, se
     const zone = await makeZone(tx)
     const cluster = await makeHost(tx, zone, driver, facts)
     await makeStorage(tx, cluster, zone, pool, space, secondary)
-    await makeNetwork(tx, account, zone)
+    await newNetwork(tx, account, zone)
     await makeOfferings(tx)
     await makeOsTypes(tx)
   })
@@ -147,33 +148,6 @@ async function makeStorage(
   await tx
     .insertInto('image_store')
     .values({ id: newId(), zone_id: zone, name: 'secondary1', path: secondary })
-    .execute()
-}
-
-async function makeNetwork(tx: Tx, account: AccountId, zone: ZoneId): Promise<void> {
-  const offering = newId<'network-offering'>()
-  await tx
-    .insertInto('network_offering')
-    .values({
-      id: offering,
-      name: 'NatNetworkOffering',
-      display_text: 'Each machine alone behind NAT, its SSH forwarded to a port of 127.0.0.1',
-      guest_ip_type: 'Isolated',
-    })
-    .execute()
-  await tx
-    .insertInto('network')
-    .values({
-      id: newId(),
-      account_id: account,
-      zone_id: zone,
-      network_offering_id: offering,
-      name: 'default',
-      display_text: 'Default network',
-      cidr: '10.0.2.0/24',
-      gateway: '10.0.2.2',
-      netmask: '255.255.255.0',
-    })
     .execute()
 }
 

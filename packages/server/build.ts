@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { App } from './app.ts'
 import { bootstrap } from './bootstrap.ts'
 import type { Config } from './config.ts'
-import type { Driver } from './drivers/driver.ts'
+import type { Driver, PoolRef } from './drivers/driver.ts'
 import { qemuDriver } from './drivers/qemu/driver.ts'
 import { type CrashPoints, crashPointsFrom } from './jobs/crash-points.ts'
 import type { JobDefinition } from './jobs/define-job.ts'
@@ -90,8 +90,15 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
     await power.settleAll()
 
     const consoleLog = driver.machines.consoleLog
+    const storage = {
+      async addPool(pool: PoolRef) {
+        await driver.host.preparePool(pool)
+        return driver.host.space(pool)
+      },
+      releasePool: driver.host.releasePool,
+    }
     return {
-      app: { config, db, settings, secrets, passwords, jobs, changes, log, consoleLog },
+      app: { config, db, settings, secrets, passwords, jobs, changes, log, consoleLog, storage },
       broken: broken.promise,
       close,
     }

@@ -10,6 +10,7 @@ import {
 import { hostNameRefusal } from '@ramet/core/names.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { App } from '../app.ts'
+import { zoneById } from '../store/infrastructure.ts'
 import { holdName, nameTaken, type NewVolume } from '../store/new-vm.ts'
 import type { Tx } from '../store/database.ts'
 import type { Row } from '../store/tables.ts'
@@ -19,7 +20,7 @@ import { invalid } from './parameters.ts'
 const gib = 2 ** 30
 
 export async function chosenZone(app: App, id: ZoneId): Promise<Row<'zone'>> {
-  const zone = await app.db.selectFrom('zone').selectAll().where('id', '=', id).executeTakeFirst()
+  const zone = await zoneById(app.db, id)
   if (!zone) throw unknownId('zoneid', id)
   if (zone.allocation_state !== 'Enabled')
     throw new Problem('forbidden', 'zone-disabled', `Zone ${zone.name} is disabled`)

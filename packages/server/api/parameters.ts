@@ -1,6 +1,8 @@
 // The parameters of a command: each says its type on the wire, how text becomes a value, and why it cannot.
 // Rules: cloudstack-api 1.1. Names ignore case, unknown ones are ignored, an empty optional string clears a value.
+import { isIP } from 'node:net'
 import { type Id, parseId } from '@ramet/core/ids.ts'
+import { labelRefusal } from '@ramet/core/names.ts'
 import { Problem } from '@ramet/core/problem.ts'
 
 /** Everything a request says, names in lower case, values decoded. */
@@ -74,6 +76,25 @@ export function longText(description: string, length: number): Optional<string> 
   return single('string', description, (_, value) => value, length)
 }
 
+/** A name that people give to a thing: not blank. */
+export function label(description: string): Optional<string> {
+  return single('string', description, (name, value) => {
+    if (/[\n\r\t]/.test(value)) throw invalid(name, 'must be a single line without tabs')
+    const refusal = labelRefusal(value)
+    if (refusal) throw invalid(name, refusal)
+    return value
+  })
+}
+
+/** An IP address; empty clears it. */
+export function ipAddress(description: string, versions: readonly (4 | 6)[] = [4, 6]): Optional<string> {
+  return single('string', description, (name, value) => {
+    if (value !== '' && !(versions as readonly number[]).includes(isIP(value)))
+      throw invalid(name, `must be an IP${versions.length === 1 ? `v${versions[0]}` : ''} address; "${value}" is none`)
+    return value
+  })
+}
+
 export function choice<const C extends string>(description: string, choices: readonly C[]): Optional<C> {
   return single('string', `${description}: ${choices.join(', ')}`, (name, value) => {
     const found = choices.find(each => each.toLowerCase() === value.toLowerCase())
@@ -81,6 +102,8 @@ export function choice<const C extends string>(description: string, choices: rea
     return found
   })
 }
+
+export const allocationState = choice('takes new machines (Enabled) or not (Disabled)', ['Enabled', 'Disabled'])
 
 export function id<K extends string>(description: string): Optional<Id<K>> {
   return single('uuid', description, (name, value) => {

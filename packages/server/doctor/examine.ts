@@ -15,6 +15,7 @@ export interface Finding {
 
 /** What of a driver is needed to look. */
 export interface Host {
+  readonly host: Pick<Driver['host'], 'space'>
   readonly layers: Pick<Driver['layers'], 'list'>
   readonly machines: Pick<Driver['machines'], 'list'>
 }
@@ -50,6 +51,18 @@ async function findInJobs(db: Database): Promise<Finding[]> {
 async function findInPools(db: Database, host: Host, busy: (id: string) => boolean): Promise<Finding[]> {
   const findings: Finding[] = []
   for (const pool of await db.selectFrom('storage_pool').select(['id', 'name', 'path']).execute()) {
+    const isThere = await host.host.space(pool).then(
+      () => true,
+      () => false,
+    )
+    if (!isThere) {
+      findings.push({
+        subject: `storage pool ${pool.name}`,
+        what: `is not at ${pool.path}`,
+        remedy: 'mount its file system, or restore it from a backup; nothing is made or removed there meanwhile',
+      })
+      continue
+    }
     const recorded = new Map((await layersOfPool(db, pool.id)).map(layer => [layer.id, layer]))
     const forest = await forestOfPool(db, pool.id)
     const onDisk = new Set(await host.layers.list(pool))

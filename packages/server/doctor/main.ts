@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { Problem } from '@ramet/core/problem.ts'
 import { defaultDataDir } from '../data-dir.ts'
 import { observeMachines } from '../drivers/qemu/find-machines.ts'
+import { poolSpace } from '../drivers/qemu/host.ts'
 import { listLayers } from '../drivers/qemu/layer-files.ts'
 import { lockDataDirectory } from '../postgres/lock-data-directory.ts'
 import { databaseUrl, startPostgres } from '../postgres/start-postgres.ts'
@@ -44,7 +45,7 @@ async function look(directory: string, url: string): Promise<Finding[]> {
   // No driver: that would watch the machines, and mend and remove what a running server is at work on.
   const machines = { list: () => observeMachines(join(directory, 'vms')) }
   try {
-    return await examine(db, { layers: { list: listLayers }, machines })
+    return await examine(db, { host: { space: poolSpace }, layers: { list: listLayers }, machines })
   } finally {
     await close()
   }

@@ -16,6 +16,9 @@ export interface DriverUnderTest {
   readonly image: { readonly file: string; readonly format: ImageFacts['format'] }
   /** Ends a machine from outside, as a crash would. */
   crash(vm: VmId): Promise<void>
+  /** Takes the pool's folder away, as when its file system is not mounted, and brings it back. */
+  unmount(pool: PoolRef): Promise<void>
+  mount(pool: PoolRef): Promise<void>
   dispose(): Promise<void>
 }
 
@@ -51,6 +54,20 @@ export function driverContract(name: string, makeDriver: () => Promise<DriverUnd
       await driver.host.preparePool(made.pool)
       const { totalBytes, freeBytes } = await driver.host.space(made.pool)
       assert.ok(totalBytes > 0 && freeBytes > 0 && freeBytes <= totalBytes)
+    })
+
+    test('a pool that is not there does nothing, and is never made anew', async () => {
+      const layer = await anEmptyBase()
+      await made.unmount(made.pool)
+      try {
+        const missing = { kind: 'unavailable', code: 'pool-missing' }
+        await assert.rejects(driver.host.space(made.pool), missing)
+        await assert.rejects(driver.layers.blank(aLayer(), gib, anOwner), missing)
+        await assert.rejects(driver.layers.discard(layer), missing)
+      } finally {
+        await made.mount(made.pool)
+      }
+      assert.ok(await driver.layers.facts(layer))
     })
 
     test('an image is inspected and becomes a first layer, once', async () => {

@@ -133,9 +133,15 @@ export interface Driver {
 
   readonly host: {
     facts(): Promise<HostFacts>
-    /** Folder and rights that the pool needs are made if they are missing. */
+    /**
+     * Makes the pool's folder and rights, and marks it as this pool's. A folder that is another pool's is refused ('refused').
+     * Called once, when the pool is added: a pool that is not there later is never made anew, for it may only be unmounted.
+     */
     preparePool(pool: PoolRef): Promise<void>
+    /** Throws 'unavailable' when the pool is not there; so does every call that makes or removes a layer of it. */
     space(pool: PoolRef): Promise<Space>
+    /** Takes the mark off a pool that holds no layer any more; what the folder holds besides stays. */
+    releasePool(pool: PoolRef): Promise<void>
   }
 
   readonly images: {

@@ -3,10 +3,12 @@ import { deleteTemplate } from './delete-template.ts'
 import { deployVm } from './deploy-vm.ts'
 import { destroyVm } from './destroy-vm.ts'
 import { expungeVm } from './expunge-vm.ts'
+import { maintainPool } from './maintain-pool.ts'
 import { prepareTemplate } from './prepare-template.ts'
 import { rebootVm } from './reboot-vm.ts'
 import { registerTemplate } from './register-template.ts'
 import { removeLayer } from './remove-layer.ts'
+import { reopenPool } from './reopen-pool.ts'
 import { startVm } from './start-vm.ts'
 import { stopVm } from './stop-vm.ts'
 import type { JobDefinition } from './define-job.ts'
@@ -16,10 +18,12 @@ export const definitions: readonly JobDefinition[] = [
   deployVm,
   destroyVm,
   expungeVm,
+  maintainPool,
   prepareTemplate,
   rebootVm,
   registerTemplate,
   removeLayer,
+  reopenPool,
   startVm,
   stopVm,
 ]

@@ -3,6 +3,7 @@
 // stays in Error with the reason.
 import { type CloneType, decideCloneType, fullCloneSetting } from '@ramet/core/clone-type.ts'
 import type { HostId, LayerId, StoragePoolId, TemplateId, VmId, VolumeId } from '@ramet/core/ids.ts'
+import { storageTagsOf } from '../store/capacity.ts'
 import { holdVm, moveVm, setVm, vmLock } from '../store/vms.ts'
 import { setVolume } from '../store/volumes.ts'
 import { defineJob, nothing, type RecordContext } from './define-job.ts'
@@ -97,6 +98,8 @@ async function takePlace(context: Context): Promise<Place> {
     cpus: input.start ? vm.cpus : 0,
     memoryMib: input.start ? vm.memory_mib : 0,
     diskBytes: diskDemand(copies, typeOn),
+    zone: vm.zone_id,
+    tags: await storageTagsOf(tx, vm.id),
     host: input.host,
   })
   const cloneType = typeOn(pool.id)

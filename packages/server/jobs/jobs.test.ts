@@ -2,7 +2,8 @@
 // twice. The scenarios say how each job is brought about and what its failure must leave.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { newId, type VmId } from '@ramet/core/ids.ts'
+import { newId, type StoragePoolId, type VmId } from '@ramet/core/ids.ts'
+import type { PoolState } from '@ramet/core/pool.ts'
 import { stopTestDatabase } from '../testing/database.ts'
 import { aDeployment, aTemplate, inventory, type Lab, quiet, run, simulatedLab } from '../testing/lab.ts'
 import type { JobBuilder, JobDefinition, Step } from './define-job.ts'
@@ -11,10 +12,12 @@ import { deleteTemplate } from './delete-template.ts'
 import { type DeployVm, deployVm } from './deploy-vm.ts'
 import { destroyVm } from './destroy-vm.ts'
 import { expungeVm } from './expunge-vm.ts'
+import { maintainPool } from './maintain-pool.ts'
 import { prepareTemplate } from './prepare-template.ts'
 import { rebootVm } from './reboot-vm.ts'
 import { registerTemplate } from './register-template.ts'
 import { removeLayer } from './remove-layer.ts'
+import { reopenPool } from './reopen-pool.ts'
 import { startVm } from './start-vm.ts'
 import { stopVm } from './stop-vm.ts'
 
@@ -102,6 +105,16 @@ const scenarios: readonly Scenario[] = [
         .execute()
     },
   ),
+  scenario(
+    maintainPool,
+    async lab => ({ pool: await aPool(lab, 'Disabled'), from: 'Disabled' as const }),
+    (lab, { pool }) => poolIsAsBefore(lab, pool, 'Disabled'),
+  ),
+  scenario(
+    reopenPool,
+    async lab => ({ pool: await aPool(lab, 'Maintenance') }),
+    (lab, { pool }) => poolIsAsBefore(lab, pool, 'Maintenance'),
+  ),
   scenario(deleteTemplate, async lab => ({ template: await aPreparedTemplate(lab) }), 'again'),
   scenario(
     removeLayer,
@@ -118,6 +131,35 @@ const scenarios: readonly Scenario[] = [
     'again',
   ),
 ]
+
+/** A pool of its own, so that no machine of another scenario is stopped with it. */
+async function aPool(lab: Lab, state: PoolState): Promise<StoragePoolId> {
+  const id = newId<'storage-pool'>()
+  const cluster = await lab.app.db.selectFrom('cluster').select('id').executeTakeFirstOrThrow()
+  await lab.app.db
+    .insertInto('storage_pool')
+    .values({
+      id,
+      cluster_id: cluster.id,
+      name: id,
+      path: `/${id}`,
+      type: 'Filesystem',
+      state,
+      total_bytes: 1,
+      free_bytes: 1,
+    })
+    .execute()
+  return id
+}
+
+async function poolIsAsBefore(lab: Lab, pool: StoragePoolId, wanted: PoolState): Promise<void> {
+  const { state } = await lab.app.db
+    .selectFrom('storage_pool')
+    .select('state')
+    .where('id', '=', pool)
+    .executeTakeFirstOrThrow()
+  assert.equal(state, wanted)
+}
 
 async function aCopyToMake(lab: Lab, template: Awaited<ReturnType<typeof aTemplate>>) {
   const pool = await lab.app.db.selectFrom('storage_pool').select('id').executeTakeFirstOrThrow()

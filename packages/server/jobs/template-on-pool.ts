@@ -15,7 +15,7 @@ export async function templateOnPool<I, M>(
   pool: StoragePoolId,
 ): Promise<LayerId> {
   const { db, jobs, job } = context
-  await refuseIfAwaitedJobFailed(context)
+  await refuseIfAwaitedJobFailed(context, prepareTemplate.traits.kind)
   const origin = { ...originOf(job), command: 'prepareTemplate' }
   const found = await db.transaction().execute(tx => findOrPrepare(tx, jobs, template, pool, origin))
   if ('job' in found) throw new WaitForJob(found.job)
@@ -41,12 +41,14 @@ export async function findOrPrepare(
   return { job: await jobs.start(tx, prepareTemplate, input, origin) }
 }
 
-async function refuseIfAwaitedJobFailed<I, M>({ db, job }: StepContext<I, M>): Promise<void> {
+/** What the job that this one waited for failed of, if it was of that kind, is its own failure too. */
+export async function refuseIfAwaitedJobFailed<I, M>({ db, job }: StepContext<I, M>, kind: string): Promise<void> {
   if (!job.waits_for) return
   const awaited = await db
     .selectFrom('job')
     .select(['state', 'problem'])
     .where('id', '=', job.waits_for)
+    .where('kind', '=', kind)
     .executeTakeFirst()
   if (awaited?.state === 'failed' && awaited.problem) throw restoreProblem(awaited.problem)
   // One that was cancelled was another's decision; this deployment makes the copy itself.

@@ -56,6 +56,7 @@ export const takeHost = {
       cpus: vm.cpus,
       memoryMib: vm.memory_mib,
       diskBytes: new Map(),
+      zone: vm.zone_id,
       host: input.host,
       pool,
     })

@@ -45,3 +45,8 @@ export async function inTransaction<T>(db: Database, change: (tx: Tx) => Promise
     return inTransaction(db, change, tries - 1)
   }
 }
+
+/** A unique index refused the row: https://www.postgresql.org/docs/15/errcodes-appendix.html */
+export function isDuplicate(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === '23505'
+}

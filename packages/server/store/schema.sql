@@ -94,21 +94,34 @@ create table ssh_key_pair (
 
 create table zone (
   id uuid primary key,
-  name text not null unique,
+  name text not null,
   network_type text not null,
   allocation_state text not null default 'Enabled',
   dns1 text not null,
+  dns2 text,
   internal_dns1 text not null,
-  created timestamptz not null default now()
+  internal_dns2 text,
+  guest_cidr text,
+  network_domain text,
+  sort_key integer not null default 0,
+  created timestamptz not null default now(),
+  removed timestamptz -- the machines that were in it keep it
 );
+create unique index zone_name on zone (name) where removed is null;
 
 create table pod (
   id uuid primary key,
   zone_id uuid not null references zone,
   name text not null,
   allocation_state text not null default 'Enabled',
-  created timestamptz not null default now()
+  gateway text,
+  netmask text,
+  start_ip text,
+  end_ip text,
+  created timestamptz not null default now(),
+  removed timestamptz
 );
+create unique index pod_name on pod (zone_id, name) where removed is null;
 
 create table cluster (
   id uuid primary key,
@@ -116,8 +129,10 @@ create table cluster (
   name text not null,
   hypervisor text not null,
   allocation_state text not null default 'Enabled',
-  created timestamptz not null default now()
+  created timestamptz not null default now(),
+  removed timestamptz
 );
+create unique index cluster_name on cluster (pod_id, name) where removed is null;
 
 create table host (
   id uuid primary key,
@@ -143,6 +158,8 @@ create table storage_pool (
   type text not null,
   path text not null,
   state text not null default 'Up',
+  tags text[] not null default '{}', -- what offerings ask of it
+  problem text, -- why it cannot be used now; null: it can
   total_bytes bigint not null,
   free_bytes bigint not null,
   created timestamptz not null default now()
@@ -151,10 +168,17 @@ create table storage_pool (
 create table image_store (
   id uuid primary key,
   zone_id uuid not null references zone,
-  name text not null unique,
+  name text not null,
+  provider text not null default 'NFS',
   path text not null,
-  created timestamptz not null default now()
+  read_only boolean not null default false,
+  problem text, -- why it cannot be used now; null: it can
+  total_bytes bigint not null default 0,
+  free_bytes bigint not null default 0,
+  created timestamptz not null default now(),
+  removed timestamptz -- deleted templates keep it
 );
+create unique index image_store_name on image_store (name) where removed is null;
 
 create table os_category (
   id uuid primary key,
@@ -167,6 +191,15 @@ create table os_type (
   description text not null unique
 );
 
+create table hypervisor_capabilities (
+  id uuid primary key,
+  hypervisor text not null unique,
+  max_guests integer, -- null: as many as there is room for
+  max_data_volumes integer not null,
+  security_group_enabled boolean not null default false,
+  created timestamptz not null default now()
+);
+
 create table service_offering (
   id uuid primary key,
   name text not null,
@@ -175,6 +208,7 @@ create table service_offering (
   cpu_mhz integer not null,
   memory_mib integer not null,
   storage_type text not null default 'shared',
+  storage_tags text[] not null default '{}', -- a storage pool must have all of them
   clone_type text check (clone_type in ('full', 'linked')),
   sort_key integer not null default 0,
   created timestamptz not null default now(),
@@ -187,6 +221,7 @@ create table disk_offering (
   display_text text not null,
   size_bytes bigint, -- null: the size is given with each disk
   storage_type text not null default 'shared',
+  storage_tags text[] not null default '{}', -- a storage pool must have all of them
   sort_key integer not null default 0,
   created timestamptz not null default now(),
   removed timestamptz
@@ -253,10 +288,31 @@ create table template (
   is_extractable boolean not null,
   password_enabled boolean not null,
   ssh_key_enabled boolean not null,
+  bootable boolean not null default true, -- of an ISO: whether machines can start from it
   created timestamptz not null default now(),
   removed timestamptz
 );
 create index template_by_account on template (account_id) where removed is null;
+
+-- Accounts that may use a template which is not public.
+create table launch_permission (
+  template_id uuid not null references template on delete cascade,
+  account_id uuid not null references account on delete cascade,
+  primary key (template_id, account_id)
+);
+
+-- A file that whoever knows the token may fetch until it expires.
+create table download (
+  id uuid primary key,
+  account_id uuid not null references account on delete cascade,
+  token_hash text not null unique,
+  file text not null,
+  file_name text not null,
+  is_temporary boolean not null, -- made for this download, and removed with it
+  template_id uuid references template,
+  created timestamptz not null default now(),
+  expires timestamptz not null
+);
 
 -- A disk file. Immutable as soon as a layer or a template's copy stands on it.
 create table layer (
@@ -300,6 +356,7 @@ create table vm (
   host_id uuid references host, -- where it runs, or what it occupies
   last_host_id uuid references host,
   template_id uuid references template,
+  iso_id uuid references template, -- in its CD-ROM drive
   service_offering_id uuid not null references service_offering,
   hypervisor text not null,
   name text not null,
@@ -320,6 +377,7 @@ create table vm (
   removed timestamptz
 );
 create index vm_by_account on vm (account_id) where removed is null;
+create index vm_by_iso on vm (iso_id) where removed is null;
 create index vm_by_host on vm (host_id) where removed is null;
 create unique index vm_name_in_account on vm (account_id, lower(name)) where removed is null and state not in ('Destroyed', 'Expunging', 'Error');
 
@@ -445,6 +503,7 @@ create trigger tell_change after insert or update or delete on vm for each row e
 create trigger tell_change after insert or update or delete on volume for each row execute function tell_change();
 create trigger tell_change after insert or update or delete on template for each row execute function tell_change();
 create trigger tell_change after insert or update or delete on host for each row execute function tell_change();
+create trigger tell_change after insert or update or delete on image_store for each row execute function tell_change();
 create trigger tell_change after insert or update or delete on storage_pool for each row execute function tell_change();
 create trigger tell_change after insert or update or delete on event for each row execute function tell_change();
 create trigger tell_change after insert or update of state, step, percent on job for each row execute function tell_change();

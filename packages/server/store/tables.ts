@@ -4,6 +4,7 @@ import type * as id from '@ramet/core/ids.ts'
 import type { JobState } from '@ramet/core/job-state.ts'
 import type { LayerState } from '@ramet/core/layer.ts'
 import type { LimitedResource } from '@ramet/core/limits.ts'
+import type { PoolState } from '@ramet/core/pool.ts'
 import type { StoredProblem } from '@ramet/core/problem.ts'
 import type { VmState } from '@ramet/core/vm.ts'
 import type { ColumnType, Generated, GeneratedAlways, Selectable } from 'kysely'
@@ -90,10 +91,27 @@ export interface Tables {
     network_type: string
     allocation_state: Generated<string>
     dns1: string
+    dns2: Nullable<string>
     internal_dns1: string
+    internal_dns2: Nullable<string>
+    guest_cidr: Nullable<string>
+    network_domain: Nullable<string>
+    sort_key: Generated<number>
     created: Created
+    removed: Nullable<Date>
   }
-  pod: { id: id.Id<'pod'>; zone_id: id.ZoneId; name: string; allocation_state: Generated<string>; created: Created }
+  pod: {
+    id: id.Id<'pod'>
+    zone_id: id.ZoneId
+    name: string
+    allocation_state: Generated<string>
+    gateway: Nullable<string>
+    netmask: Nullable<string>
+    start_ip: Nullable<string>
+    end_ip: Nullable<string>
+    created: Created
+    removed: Nullable<Date>
+  }
   cluster: {
     id: id.Id<'cluster'>
     pod_id: id.Id<'pod'>
@@ -101,6 +119,7 @@ export interface Tables {
     hypervisor: Hypervisor
     allocation_state: Generated<string>
     created: Created
+    removed: Nullable<Date>
   }
   host: {
     id: id.HostId
@@ -124,14 +143,36 @@ export interface Tables {
     name: string
     type: string
     path: string
-    state: Generated<string>
+    state: Generated<PoolState>
+    tags: Generated<string[]>
+    problem: Nullable<string>
     total_bytes: number
     free_bytes: number
     created: Created
   }
-  image_store: { id: id.Id<'image-store'>; zone_id: id.ZoneId; name: string; path: string; created: Created }
+  image_store: {
+    id: id.Id<'image-store'>
+    zone_id: id.ZoneId
+    name: string
+    provider: Generated<string>
+    path: string
+    read_only: Generated<boolean>
+    problem: Nullable<string>
+    total_bytes: Generated<number>
+    free_bytes: Generated<number>
+    created: Created
+    removed: Nullable<Date>
+  }
   os_category: { id: id.Id<'os-category'>; name: string }
   os_type: { id: id.Id<'os-type'>; category_id: id.Id<'os-category'>; description: string }
+  hypervisor_capabilities: {
+    id: id.Id<'hypervisor-capabilities'>
+    hypervisor: Hypervisor
+    max_guests: Nullable<number>
+    max_data_volumes: number
+    security_group_enabled: Generated<boolean>
+    created: Created
+  }
   service_offering: {
     id: id.ServiceOfferingId
     name: string
@@ -140,6 +181,7 @@ export interface Tables {
     cpu_mhz: number
     memory_mib: number
     storage_type: Generated<string>
+    storage_tags: Generated<string[]>
     clone_type: Nullable<CloneType>
     sort_key: Generated<number>
     created: Created
@@ -151,6 +193,7 @@ export interface Tables {
     display_text: string
     size_bytes: Nullable<number>
     storage_type: Generated<string>
+    storage_tags: Generated<string[]>
     sort_key: Generated<number>
     created: Created
     removed: Nullable<Date>
@@ -201,8 +244,21 @@ export interface Tables {
     is_extractable: boolean
     password_enabled: boolean
     ssh_key_enabled: boolean
+    bootable: Generated<boolean>
     created: Created
     removed: Nullable<Date>
+  }
+  launch_permission: { template_id: id.TemplateId; account_id: id.AccountId }
+  download: {
+    id: id.Id<'download'>
+    account_id: id.AccountId
+    token_hash: string
+    file: string
+    file_name: string
+    is_temporary: boolean
+    template_id: Nullable<id.TemplateId>
+    created: Created
+    expires: Date
   }
   layer: {
     id: id.LayerId
@@ -238,6 +294,7 @@ export interface Tables {
     host_id: Nullable<id.HostId>
     last_host_id: Nullable<id.HostId>
     template_id: Nullable<id.TemplateId>
+    iso_id: Nullable<id.TemplateId>
     service_offering_id: id.ServiceOfferingId
     hypervisor: Hypervisor
     name: string

@@ -1,10 +1,12 @@
 // Keeps what is told of storage near the truth: the free space of pools, and how much the layers of running machines have
 // grown. Looked at every few seconds; copies and placements that need more than that find out by themselves.
+import { asProblem } from '@ramet/core/problem.ts'
 import { occupyingStates } from '@ramet/core/vm.ts'
-import type { Driver } from '../drivers/driver.ts'
+import type { Driver, Space } from '../drivers/driver.ts'
 import type { Log } from '../log.ts'
 import { setPoolSpace } from '../store/capacity.ts'
 import type { Database } from '../store/database.ts'
+import { setPool } from '../store/pools.ts'
 
 export interface PoolWatch {
   refresh(): Promise<void>
@@ -13,7 +15,7 @@ export interface PoolWatch {
 
 export function watchPools(db: Database, driver: Driver, log: Log, everyMs = 10_000): PoolWatch {
   async function refresh(): Promise<void> {
-    await refreshSpace(db, driver)
+    await refreshSpace(db, driver, log)
     await refreshLayers(db, driver, log)
   }
   const timer = setInterval(() => {
@@ -23,13 +25,24 @@ export function watchPools(db: Database, driver: Driver, log: Log, everyMs = 10_
   return { refresh, close: () => clearInterval(timer) }
 }
 
-async function refreshSpace(db: Database, driver: Driver): Promise<void> {
-  const pools = await db.selectFrom('storage_pool').select(['id', 'path', 'total_bytes', 'free_bytes']).execute()
-  for (const pool of pools) {
-    const space = await driver.host.space(pool)
-    if (space.totalBytes !== pool.total_bytes || space.freeBytes !== pool.free_bytes)
+/** A pool that cannot be measured is not there: it is shown as Down and gets no work, until it is back. */
+async function refreshSpace(db: Database, driver: Driver, log: Log): Promise<void> {
+  for (const pool of await db.selectFrom('storage_pool').selectAll().execute()) {
+    const { problem, ...space } = await look(driver.host.space(pool))
+    if (problem !== pool.problem) {
+      log.warn({ pool: pool.name, problem }, problem ? 'a storage pool is not there' : 'a storage pool is back')
+      await setPool(db, pool.id, { problem })
+    }
+    if ('totalBytes' in space && (space.totalBytes !== pool.total_bytes || space.freeBytes !== pool.free_bytes))
       await setPoolSpace(db, pool.id, space)
   }
+}
+
+async function look(measuring: Promise<Space>): Promise<(Space & { problem: null }) | { problem: string }> {
+  return measuring.then(
+    space => ({ ...space, problem: null }),
+    error => ({ problem: asProblem(error).message }),
+  )
 }
 
 async function refreshLayers(db: Database, driver: Driver, log: Log): Promise<void> {
@@ -40,6 +53,7 @@ async function refreshLayers(db: Database, driver: Driver, log: Log): Promise<vo
     .innerJoin('storage_pool', 'storage_pool.id', 'layer.pool_id')
     .select(['layer.id', 'layer.allocated_bytes', 'storage_pool.id as pool', 'storage_pool.path'])
     .where('layer.state', '=', 'ready')
+    .where('storage_pool.problem', 'is', null)
     .where('vm.state', 'in', [...occupyingStates])
     .execute()
   for (const { id, allocated_bytes: known, pool, path } of layers) {

@@ -3,6 +3,7 @@ import { newId } from '@ramet/core/ids.ts'
 import { recordEvent } from '../../store/events.ts'
 import { objectCommand } from '../command.ts'
 import { choice, integer, text } from '../parameters.ts'
+import { storageTags } from '../storage-tags.ts'
 import { serviceOfferingView } from '../views/service-offering.ts'
 
 export const createServiceOffering = objectCommand({
@@ -16,6 +17,7 @@ export const createServiceOffering = objectCommand({
     cpuspeed: integer('MHz of each', 0, 1_000_000),
     memory: integer('memory in MiB', 32, 16 * 1024 * 1024).must,
     storagetype: choice('where disks are', ['shared', 'local']),
+    tags: storageTags,
     clonetype: choice('full or linked clones; absent: the storage pool or the global setting decides', cloneTypes),
   },
   view: serviceOfferingView,
@@ -32,6 +34,7 @@ export const createServiceOffering = objectCommand({
           memory_mib: params.memory,
           clone_type: params.clonetype ?? null,
           storage_type: params.storagetype ?? 'shared',
+          storage_tags: params.tags ?? [],
         })
         .returningAll()
         .executeTakeFirstOrThrow()

@@ -9,17 +9,27 @@ import {
   listSecurityGroups,
   listVPCs,
 } from './absent-lists.ts'
+import { addCluster } from './add-cluster.ts'
 import { cancelJob } from './cancel-job.ts'
+import { cancelStorageMaintenance } from './cancel-storage-maintenance.ts'
 import { cloudianIsEnabled } from './cloudian-is-enabled.ts'
 import { createDiskOffering } from './create-disk-offering.ts'
+import { createPod } from './create-pod.ts'
 import { createServiceOffering } from './create-service-offering.ts'
 import { createSSHKeyPair } from './create-ssh-key-pair.ts'
+import { createStoragePool } from './create-storage-pool.ts'
+import { createZone } from './create-zone.ts'
+import { deleteCluster } from './delete-cluster.ts'
 import { deleteDiskOffering } from './delete-disk-offering.ts'
+import { deletePod } from './delete-pod.ts'
 import { deleteServiceOffering } from './delete-service-offering.ts'
 import { deleteSSHKeyPair } from './delete-ssh-key-pair.ts'
+import { deleteStoragePool } from './delete-storage-pool.ts'
 import { deleteTemplate } from './delete-template.ts'
+import { deleteZone } from './delete-zone.ts'
 import { deployVirtualMachine } from './deploy-virtual-machine.ts'
 import { destroyVirtualMachine } from './destroy-virtual-machine.ts'
+import { enableStorageMaintenance } from './enable-storage-maintenance.ts'
 import { expungeVirtualMachine } from './expunge-virtual-machine.ts'
 import { getConsoleLog } from './get-console-log.ts'
 import { getUserKeys } from './get-user-keys.ts'
@@ -62,22 +72,36 @@ import { resetConfiguration } from './reset-configuration.ts'
 import { retryJob } from './retry-job.ts'
 import { startVirtualMachine } from './start-virtual-machine.ts'
 import { stopVirtualMachine } from './stop-virtual-machine.ts'
+import { updateCluster } from './update-cluster.ts'
 import { updateConfiguration } from './update-configuration.ts'
+import { updatePod } from './update-pod.ts'
 import { updateServiceOffering } from './update-service-offering.ts'
+import { updateStoragePool } from './update-storage-pool.ts'
 import { updateVirtualMachine } from './update-virtual-machine.ts'
+import { updateZone } from './update-zone.ts'
 
 export const commands: readonly Command[] = [
+  addCluster,
   cancelJob,
+  cancelStorageMaintenance,
   cloudianIsEnabled,
   createDiskOffering,
+  createPod,
   createServiceOffering,
   createSSHKeyPair,
+  createStoragePool,
+  createZone,
+  deleteCluster,
   deleteDiskOffering,
+  deletePod,
   deleteServiceOffering,
   deleteSSHKeyPair,
+  deleteStoragePool,
   deleteTemplate,
+  deleteZone,
   deployVirtualMachine,
   destroyVirtualMachine,
+  enableStorageMaintenance,
   expungeVirtualMachine,
   getConsoleLog,
   getUserKeys,
@@ -127,7 +151,11 @@ export const commands: readonly Command[] = [
   retryJob,
   startVirtualMachine,
   stopVirtualMachine,
+  updateCluster,
   updateConfiguration,
+  updatePod,
   updateServiceOffering,
+  updateStoragePool,
   updateVirtualMachine,
+  updateZone,
 ]

@@ -1,3 +1,4 @@
+import { selectClusters } from '../../store/infrastructure.ts'
 import { listCommand } from '../command.ts'
 import { containing } from '../paging.ts'
 import { id, text } from '../parameters.ts'
@@ -15,17 +16,14 @@ export const listClusters = listCommand({
     podid: id<'pod'>('those of a pod'),
     hypervisor: text('those of a hypervisor'),
     allocationstate: text('Enabled or Disabled'),
+    clustertype: text('CloudManaged: there are no others'),
+    managedstate: text('Managed: there are no others'),
   },
   view: clusterView,
   async run({ app, params, page }) {
-    let clusters = app.db
-      .selectFrom('cluster')
-      .innerJoin('pod', 'pod.id', 'cluster.pod_id')
-      .innerJoin('zone', 'zone.id', 'pod.zone_id')
-      .selectAll('cluster')
-      .select(['pod.name as pod_name', 'zone.id as zone_id', 'zone.name as zone_name'])
-      .orderBy('cluster.name')
-      .orderBy('cluster.id')
+    const isForeign = (params.clustertype ?? 'CloudManaged').toLowerCase() !== 'cloudmanaged'
+    if (isForeign || (params.managedstate ?? 'Managed').toLowerCase() !== 'managed') return { count: 0, items: [] }
+    let clusters = selectClusters(app.db).orderBy('cluster.name').orderBy('cluster.id')
     if (params.id) clusters = clusters.where('cluster.id', '=', params.id)
     if (params.name) clusters = clusters.where('cluster.name', '=', params.name)
     if (params.zoneid) clusters = clusters.where('zone.id', '=', params.zoneid)

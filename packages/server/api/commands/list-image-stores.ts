@@ -1,3 +1,4 @@
+import { selectImageStores } from '../../store/infrastructure.ts'
 import { listCommand } from '../command.ts'
 import { containing } from '../paging.ts'
 import { id, text } from '../parameters.ts'
@@ -15,12 +16,7 @@ export const listImageStores = listCommand({
   },
   view: imageStoreView,
   run: ({ app, params, page }) => {
-    let stores = app.db
-      .selectFrom('image_store')
-      .innerJoin('zone', 'zone.id', 'image_store.zone_id')
-      .selectAll('image_store')
-      .select('zone.name as zone_name')
-      .orderBy('image_store.name')
+    let stores = selectImageStores(app.db).orderBy('image_store.name').orderBy('image_store.id')
     if (params.id) stores = stores.where('image_store.id', '=', params.id)
     if (params.name) stores = stores.where('image_store.name', '=', params.name)
     if (params.zoneid) stores = stores.where('image_store.zone_id', '=', params.zoneid)

@@ -10,12 +10,12 @@ export const listInfrastructure = objectCommand({
   params: {},
   view: infrastructureView,
   run: async ({ app: { db } }) => ({
-    zones: await countOf(db, 'zone'),
-    pods: await countOf(db, 'pod'),
-    clusters: await countOf(db, 'cluster'),
+    zones: await countPresent(db, 'zone'),
+    pods: await countPresent(db, 'pod'),
+    clusters: await countPresent(db, 'cluster'),
     hosts: await countOf(db, 'host'),
     storagePools: await countOf(db, 'storage_pool'),
-    imageStores: await countOf(db, 'image_store'),
+    imageStores: await countPresent(db, 'image_store'),
   }),
 })
 
@@ -23,6 +23,15 @@ async function countOf(db: Database, table: keyof Tables): Promise<number> {
   const { count } = await db
     .selectFrom(table)
     .select(eb => eb.fn.countAll<number>().as('count'))
+    .executeTakeFirstOrThrow()
+  return count
+}
+
+async function countPresent(db: Database, table: 'zone' | 'pod' | 'cluster' | 'image_store'): Promise<number> {
+  const { count } = await db
+    .selectFrom(table)
+    .select(eb => eb.fn.countAll<number>().as('count'))
+    .where('removed', 'is', null)
     .executeTakeFirstOrThrow()
   return count
 }

@@ -46,6 +46,7 @@ function selectNetworks(db: Database) {
     .innerJoin('account', 'account.id', 'network.account_id')
     .innerJoin('domain', 'domain.id', 'account.domain_id')
     .selectAll('network')
+    .where('zone.removed', 'is', null)
     .select(['zone.name as zone_name', 'zone.dns1', 'network_offering.name as offering_name'])
     .select(['network_offering.display_text as offering_display_text', 'network_offering.guest_ip_type'])
     .select(['account.name as account_name', 'domain.id as domain_id'])

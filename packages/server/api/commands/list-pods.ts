@@ -1,3 +1,4 @@
+import { selectPods } from '../../store/infrastructure.ts'
 import { listCommand } from '../command.ts'
 import { containing } from '../paging.ts'
 import { id, text } from '../parameters.ts'
@@ -16,13 +17,7 @@ export const listPods = listCommand({
   },
   view: podView,
   run: ({ app, params, page }) => {
-    let pods = app.db
-      .selectFrom('pod')
-      .innerJoin('zone', 'zone.id', 'pod.zone_id')
-      .selectAll('pod')
-      .select('zone.name as zone_name')
-      .orderBy('pod.name')
-      .orderBy('pod.id')
+    let pods = selectPods(app.db).orderBy('pod.name').orderBy('pod.id')
     if (params.id) pods = pods.where('pod.id', '=', params.id)
     if (params.name) pods = pods.where('pod.name', '=', params.name)
     if (params.zoneid) pods = pods.where('pod.zone_id', '=', params.zoneid)

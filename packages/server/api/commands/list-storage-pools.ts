@@ -1,9 +1,9 @@
-import { sql } from 'kysely'
-import type { Database } from '../../store/database.ts'
+import { sql, type SqlBool } from 'kysely'
+import { selectPools, shownPoolState } from '../../store/infrastructure.ts'
 import { listCommand } from '../command.ts'
 import { containing } from '../paging.ts'
 import { id, text } from '../parameters.ts'
-import { pageOf, reads } from '../query.ts'
+import { pageOf } from '../query.ts'
 import { storagePoolView } from '../views/storage-pool.ts'
 
 export const listStoragePools = listCommand({
@@ -18,14 +18,14 @@ export const listStoragePools = listCommand({
     clusterid: id<'cluster'>('those of a cluster'),
     hostid: id<'host'>('those that a host reaches'),
     scope: text('CLUSTER: those of clusters, and there are no others'),
-    status: text('Up, Disabled or Maintenance'),
+    status: text('Up, Down, Disabled, PrepareForMaintenance or Maintenance'),
     path: text('exact folder', 4096),
   },
   view: storagePoolView,
   run: async ({ app, params, page }) => {
     if (params.scope && params.scope.toLowerCase() !== 'cluster') return { count: 0, items: [] }
     const { hostid } = params
-    let pools = selectPools(app.db)
+    let pools = selectPools(app.db).orderBy('storage_pool.name').orderBy('storage_pool.id')
     if (params.id) pools = pools.where('storage_pool.id', '=', params.id)
     if (params.name) pools = pools.where('storage_pool.name', '=', params.name)
     if (params.zoneid) pools = pools.where('zone.id', '=', params.zoneid)
@@ -35,25 +35,9 @@ export const listStoragePools = listCommand({
       pools = pools.where('cluster.id', 'in', eb =>
         eb.selectFrom('host').select('host.cluster_id').where('host.id', '=', hostid),
       )
-    if (params.status) pools = pools.where(reads('storage_pool.state', params.status))
+    if (params.status) pools = pools.where(sql<SqlBool>`lower(${shownPoolState}) = ${params.status.toLowerCase()}`)
     if (params.path) pools = pools.where('storage_pool.path', '=', params.path)
     if (page.keyword) pools = pools.where('storage_pool.name', 'ilike', containing(page.keyword))
     return pageOf(pools, page)
   },
 })
-
-function selectPools(db: Database) {
-  const virtualBytes = sql<number>`(
-    select coalesce(sum(layer.virtual_bytes), 0)::bigint from layer where layer.pool_id = storage_pool.id)`
-  return db
-    .selectFrom('storage_pool')
-    .innerJoin('cluster', 'cluster.id', 'storage_pool.cluster_id')
-    .innerJoin('pod', 'pod.id', 'cluster.pod_id')
-    .innerJoin('zone', 'zone.id', 'pod.zone_id')
-    .selectAll('storage_pool')
-    .select(['cluster.hypervisor', 'cluster.name as cluster_name'])
-    .select(['pod.id as pod_id', 'pod.name as pod_name', 'zone.id as zone_id', 'zone.name as zone_name'])
-    .select(virtualBytes.as('virtual_bytes'))
-    .orderBy('storage_pool.name')
-    .orderBy('storage_pool.id')
-}

@@ -1,3 +1,4 @@
+import { selectZones } from '../../store/infrastructure.ts'
 import { listCommand } from '../command.ts'
 import { flag, id, list, text } from '../parameters.ts'
 import { containing } from '../paging.ts'
@@ -17,7 +18,7 @@ export const listZones = listCommand({
   },
   view: zoneView,
   run: ({ app, params, page }) => {
-    let zones = app.db.selectFrom('zone').selectAll().orderBy('name').orderBy('id')
+    let zones = selectZones(app.db).orderBy('sort_key').orderBy('name').orderBy('id')
     if (params.id) zones = zones.where('id', '=', params.id)
     if (params.ids) zones = zones.where('id', 'in', params.ids)
     if (params.name) zones = zones.where('name', '=', params.name)

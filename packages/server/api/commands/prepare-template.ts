@@ -21,7 +21,12 @@ export const prepareTemplate = objectCommand({
   async run({ app, caller, params }): Promise<ListedTemplate> {
     await chosenZone(app, params.zoneid)
     const template = await chosenTemplate(app, caller, params.templateid)
-    const up = await app.db.selectFrom('storage_pool').select('id').where('state', '=', 'Up').execute()
+    const up = await app.db
+      .selectFrom('storage_pool')
+      .select('id')
+      .where('state', '=', 'Up')
+      .where('problem', 'is', null)
+      .execute()
     const pools = up.filter(pool => !params.storageid || pool.id === params.storageid)
     if (params.storageid && pools.length === 0) throw unknownId('storageid', params.storageid)
     await app.db.transaction().execute(async tx => {

@@ -4,6 +4,7 @@ import { Problem } from '@ramet/core/problem.ts'
 import { registerTemplate as registerTemplateJob } from '../../jobs/register-template.ts'
 import { holdRoom } from '../../store/limits.ts'
 import { type ListedTemplate, listedTemplate } from '../../store/template-list.ts'
+import { selectZones } from '../../store/infrastructure.ts'
 import type { App } from '../../app.ts'
 import { type Caller, isAdmin, originOfCall, unknownId } from '../caller.ts'
 import { objectCommand } from '../command.ts'
@@ -106,8 +107,7 @@ async function zoneOf(
   if (zoneid && zoneids) throw invalid('zoneids', 'and zoneid exclude each other')
   if (!zoneid && !zoneids) throw invalid('zoneid', 'is missing')
   const [first] = zoneids ?? []
-  if (!zoneid && first === '-1')
-    return (await app.db.selectFrom('zone').select('id').orderBy('created').executeTakeFirstOrThrow()).id
+  if (!zoneid && first === '-1') return (await selectZones(app.db).orderBy('created').executeTakeFirstOrThrow()).id
   return (await chosenZone(app, (zoneid ?? first) as Parameters<typeof chosenZone>[1])).id
 }
 

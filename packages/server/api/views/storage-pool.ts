@@ -11,13 +11,17 @@ export type ListedStoragePool = Row<'storage_pool'> & {
   readonly zone_name: string
   /** Virtual bytes of all its layers. */
   readonly virtual_bytes: number
+  /** As people see it: Down where the folder is not there. */
+  readonly shown_state: string
 }
 
 export const storagePoolView = view<ListedStoragePool>('storagepool', {
   id: string('the id of the storage pool', pool => pool.id),
   name: string('its name', pool => pool.name),
   type: string('its kind, such as Filesystem', pool => pool.type),
-  state: string('Up, Disabled or Maintenance', pool => pool.state),
+  state: string('Up, Down, Disabled, PrepareForMaintenance or Maintenance', pool => pool.shown_state),
+  error: string('why it is not there, if it is not', pool => pool.problem),
+  tags: string('storage tags, separated by commas', pool => (pool.tags.length > 0 ? pool.tags.join(',') : null)),
   scope: string('CLUSTER: the hosts of its cluster reach it', () => 'CLUSTER'),
   path: string('its folder on the hosts', pool => pool.path),
   hypervisor: string('the hypervisor that uses it', pool => pool.hypervisor),

@@ -1,6 +1,6 @@
 // For tests: a driver on folders of its own, and a way to leave nothing behind.
 import { execFile } from 'node:child_process'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rename, rm, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -38,6 +38,14 @@ export async function aQemuDriver(): Promise<QemuUnderTest> {
     pool: { id: newId<'storage-pool'>(), path: join(folder, 'pool') },
     image: { file, format: 'qcow2' },
     crash: vm => killMachine(runDirectory, vm),
+    async unmount({ path }) {
+      await rename(path, `${path}.away`)
+      await mkdir(path)
+    },
+    async mount({ path }) {
+      await rmdir(path)
+      await rename(`${path}.away`, path)
+    },
     async again() {
       made.push(await make())
       return made.at(-1) ?? driver

@@ -114,7 +114,11 @@ function disk(spec: DiskSpec): string[] {
 }
 
 /** The device that the guest sees, for the command line and for hot-plug alike. */
-export function diskDevice({ deviceId, chain, serial }: DiskSpec): { driver: string } & Record<string, string | number> {
+export function diskDevice({
+  deviceId,
+  chain,
+  serial,
+}: DiskSpec): { driver: string } & Record<string, string | number> {
   const place = deviceId === 0 ? { bus: 'pcie.0', addr: '0x4', bootindex: 1 } : { bus: diskPort(deviceId), addr: '0x0' }
   return {
     driver: 'virtio-blk-pci',

@@ -1,11 +1,12 @@
 // What the host is and has.
 import { cpus, totalmem } from 'node:os'
-import { statfs } from 'node:fs/promises'
-import type { Driver } from '../driver.ts'
-import { makePoolFolders } from './layer-files.ts'
+import { rmdir, statfs } from 'node:fs/promises'
+import { markFolder, unmarkFolder } from '../../folder-mark.ts'
+import type { Driver, PoolRef, Space } from '../driver.ts'
+import { layersFolder, makePoolFolders, requirePool } from './layer-files.ts'
 import type { Accelerator } from './options.ts'
 import type { Privileges } from './privileges.ts'
-import { problems } from './problems.ts'
+import { isErrno, problems } from './problems.ts'
 import { memoryForGuests, sharedMemoryBytes } from './ram.ts'
 import { requireReachable } from './reachable.ts'
 import { runTool } from './tools.ts'
@@ -33,6 +34,17 @@ async function ask(...args: string[]): Promise<string> {
   return stdout
 }
 
+/** What a pool has; throws 'unavailable' when it is not there. Only looks. */
+export async function poolSpace(pool: PoolRef): Promise<Space> {
+  await requirePool(pool)
+  const { blocks, bavail, bsize } = await statfs(pool.path)
+  return { totalBytes: blocks * bsize, freeBytes: bavail * bsize }
+}
+
+function unlessMissing(error: unknown): void {
+  if (!isErrno(error, 'ENOENT')) throw error
+}
+
 export function qemuHost({ version }: Installed, accelerator: Accelerator, privileges: Privileges): Driver['host'] {
   return {
     facts: async () => ({
@@ -46,10 +58,12 @@ export function qemuHost({ version }: Installed, accelerator: Accelerator, privi
     async preparePool(pool) {
       await makePoolFolders(pool)
       await requireReachable(pool.path, privileges)
+      await markFolder(pool.path, pool.id)
     },
-    async space({ path }) {
-      const { blocks, bavail, bsize } = await statfs(path)
-      return { totalBytes: blocks * bsize, freeBytes: bavail * bsize }
+    space: poolSpace,
+    async releasePool(pool) {
+      await rmdir(layersFolder(pool)).catch(unlessMissing)
+      await unmarkFolder(pool.path, pool.id)
     },
   }
 }

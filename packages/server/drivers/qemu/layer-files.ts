@@ -4,11 +4,12 @@
 // The folder belongs to the server; a machine's own user may write the file but can never put another in its place.
 import { constants } from 'node:fs'
 import { randomUUID } from 'node:crypto'
-import { chmod, link, mkdir, open, readdir, rm } from 'node:fs/promises'
+import { chmod, link, mkdir, open, readdir, rm, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { parseId } from '@ramet/core/ids.ts'
 import type { LayerId } from '@ramet/core/ids.ts'
+import { readMark } from '../../folder-mark.ts'
 import type { LayerFacts, LayerRef, PoolRef } from '../driver.ts'
 import type { Identity } from './privileges.ts'
 import { give, server } from './privileges.ts'
@@ -29,6 +30,24 @@ export async function makePoolFolders(pool: PoolRef): Promise<void> {
     await mkdir(folder, { recursive: true, mode: 0o711 })
     await chmod(folder, 0o711) // whatever the umask took away
   }
+}
+
+/**
+ * Throws unless the pool is there: where its file system is not mounted, the empty folder beneath must not be taken for it.
+ * Pools from before there were marks have none, but their layers' folder is there.
+ */
+export async function requirePool(pool: PoolRef): Promise<void> {
+  const mark = await readMark(pool.path)
+  if (mark === pool.id) return
+  if (mark === null && (await isFolder(layersFolder(pool)))) return
+  throw problems.poolMissing(pool.path, mark)
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    found => found.isDirectory(),
+    () => false,
+  )
 }
 
 export async function readFacts(layer: LayerRef): Promise<LayerFacts | null> {

@@ -7,7 +7,17 @@ import { chainAsFilename, fileOnChainAsFilename, tipOf } from './blockdev.ts'
 import { convert, flatTarget } from './convert.ts'
 import { exportChain } from './export-layer.ts'
 import { conversionLimits, imageAsFilename, imageInfo, inspectionLimits, openForStranger } from './strangers.ts'
-import { empty, factsOf, layerFile, listLayers, onFull, readFacts, removeFiles, startPart } from './layer-files.ts'
+import {
+  empty,
+  factsOf,
+  layerFile,
+  listLayers,
+  onFull,
+  readFacts,
+  removeFiles,
+  requirePool,
+  startPart,
+} from './layer-files.ts'
 import type { Make, PartFile } from './layer-files.ts'
 import type { Identity, Privileges } from './privileges.ts'
 import { isErrno, problems } from './problems.ts'
@@ -28,13 +38,23 @@ export function qemuLayers(privileges: Privileges): Driver['layers'] {
     resize: (chain, virtualBytes, owner) => resizeLayer(chain, virtualBytes, privileges.account(owner)),
     export: (chain, file, owner, progress, signal) =>
       exportChain(chain, file, privileges.account(owner), progress, signal),
-    facts: readFacts,
-    discard: removeFiles,
-    list: listLayers,
+    facts: async layer => {
+      await requirePool(layer.pool)
+      return readFacts(layer)
+    },
+    discard: async layer => {
+      await requirePool(layer.pool)
+      await removeFiles(layer)
+    },
+    list: async pool => {
+      await requirePool(pool)
+      return listLayers(pool)
+    },
   }
 }
 
 async function unlessThere(layer: LayerRef, make: () => Promise<LayerFacts>): Promise<LayerFacts> {
+  await requirePool(layer.pool)
   return (await readFacts(layer)) ?? (await make())
 }
 

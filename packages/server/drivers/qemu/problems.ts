@@ -91,6 +91,12 @@ export const problems = {
       'disk-only-grows',
       `Disk ${deviceId} is in a running machine, and can only grow there; stop the machine first`,
     ),
+  poolMissing: (path: string, mark: string | null) =>
+    new Problem(
+      'unavailable',
+      'pool-missing',
+      `The storage pool at ${path} is not there: ${mark ? `the folder is marked as ${mark}'s` : 'the folder is missing or empty'}. Mount its file system, or restore it from a backup`,
+    ),
   poolFull: (path: string, cause?: unknown) =>
     new Problem('no-capacity', 'pool-full', `The storage pool at ${path} is full; free space in it or add another`, {
       cause,

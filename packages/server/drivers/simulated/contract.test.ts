@@ -10,6 +10,8 @@ driverContract('the simulated hypervisor', async () => {
     pool: { id: newId(), path: '/simulated' },
     image: { file: '/simulated/image.qcow2', format: 'qcow2' },
     crash: async vm => switchPower(world, vm, 'off', 'made to crash'),
+    unmount: async ({ path }) => void world.missingPools.add(path),
+    mount: async ({ path }) => void world.missingPools.delete(path),
     dispose: async () => {},
   }
 })

@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import type { LayerId, VmId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { DiskSpec, Driver, LayerChain, LayerFacts, LayerRef, MachineFacts, Progress } from '../driver.ts'
+import type { DiskSpec, Driver, LayerChain, LayerFacts, LayerRef, MachineFacts, PoolRef, Progress } from '../driver.ts'
 import type { SimulatedLayer, SimulatedMachine, World } from './world.ts'
 
 const imageBytes = 2 ** 30
@@ -45,9 +45,15 @@ export function simulatedDriver(world: World): Driver {
         }
       },
       preparePool: () => call('host.preparePool'),
-      space: async () => {
+      space: async pool => {
         await call('host.space')
+        demandPool(world, pool)
         return world.space
+      },
+      releasePool: async ({ id }) => {
+        await call('host.releasePool')
+        const left = [...world.layers.values()].find(({ pool }) => pool === id)
+        if (left) throw new Error(`pool ${id} was released although it holds ${left.id}`)
       },
     },
     images: {
@@ -109,8 +115,9 @@ export function simulatedDriver(world: World): Driver {
         await call('layers.facts')
         return world.layers.get(id) ?? null
       },
-      discard: async ({ id }) => {
+      discard: async ({ id, pool }) => {
         await call('layers.discard')
+        demandPool(world, pool)
         const child = [...world.layers.values()].find(({ base }) => base === id)
         if (child) throw new Error(`layer ${id} was discarded although ${child.id} stands on it`)
         world.layers.delete(id)
@@ -188,6 +195,11 @@ function factsOf(vm: MachineFacts['vm'], machine: SimulatedMachine | undefined):
   return { vm, power: 'on', sshPorts: Object.fromEntries(ports) }
 }
 
+function demandPool(world: World, { path }: PoolRef): void {
+  if (world.missingPools.has(path))
+    throw new Problem('unavailable', 'pool-missing', `The storage pool at ${path} is not there`)
+}
+
 function put(
   world: World,
   { id, pool }: LayerRef,
@@ -195,6 +207,7 @@ function put(
   virtualBytes: number,
   allocatedBytes: number,
 ): LayerFacts {
+  demandPool(world, pool)
   const layer = { id, pool: pool.id, base, virtualBytes, allocatedBytes }
   world.layers.set(id, layer)
   return layer

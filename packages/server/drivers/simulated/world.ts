@@ -26,6 +26,8 @@ export interface World {
   readonly faults: Map<string, number>
   /** Every call made, in order. */
   readonly calls: string[]
+  /** Folders of pools that are not there, as when a file system is not mounted. */
+  readonly missingPools: Set<string>
   space: { totalBytes: number; freeBytes: number }
 }
 
@@ -37,6 +39,7 @@ export function newWorld(): World {
     delays: new Map(),
     faults: new Map(),
     calls: [],
+    missingPools: new Set(),
     space: { totalBytes: 2 ** 40, freeBytes: 2 ** 40 },
   }
 }
