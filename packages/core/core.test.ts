@@ -158,6 +158,8 @@ describe('placement', () => {
     id: newId(),
     name: 'h',
     zone,
+    cluster: newId(),
+    pod: newId(),
     up: true,
     isOpen: true,
     cpuFree: 4,

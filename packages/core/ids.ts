@@ -7,11 +7,13 @@ export type Id<K extends string> = string & { readonly [kind]: K }
 
 export type AccountId = Id<'account'>
 export type ClusterId = Id<'cluster'>
+export type AffinityGroupId = Id<'affinity-group'>
 export type DiskOfferingId = Id<'disk-offering'>
 export type DomainId = Id<'domain'>
 export type EventId = Id<'event'>
 export type HostId = Id<'host'>
 export type ImageStoreId = Id<'image-store'>
+export type InstanceGroupId = Id<'instance-group'>
 export type JobId = Id<'job'>
 export type LayerId = Id<'layer'>
 export type NetworkId = Id<'network'>

@@ -1,10 +1,22 @@
 // Where a machine goes: a pure choice over what the hosts and pools have left.
-import type { HostId, StoragePoolId, ZoneId } from './ids.ts'
+import type { ClusterId, HostId, Id, StoragePoolId, ZoneId } from './ids.ts'
+
+export const affinityTypes = ['host affinity', 'host anti-affinity'] as const
+export type AffinityType = (typeof affinityTypes)[number]
+
+/** A group that the machine is in, and the hosts that its other members occupy. */
+export interface Affinity {
+  readonly name: string
+  readonly type: AffinityType
+  readonly hosts: readonly HostId[]
+}
 
 export interface HostRoom {
   readonly id: HostId
   readonly name: string
   readonly zone: ZoneId
+  readonly cluster: ClusterId
+  readonly pod: Id<'pod'>
   readonly up: boolean
   /** Its pod and its cluster are Enabled. */
   readonly isOpen: boolean
@@ -32,6 +44,9 @@ export interface Demand {
   /** All of these are asked of the pool, by the offerings. */
   readonly tags?: readonly string[] | undefined
   readonly host?: HostId | undefined
+  readonly cluster?: ClusterId | undefined
+  readonly pod?: Id<'pod'> | undefined
+  readonly affinities?: readonly Affinity[]
   readonly pool?: StoragePoolId | undefined
 }
 
@@ -55,12 +70,22 @@ export function place(hosts: readonly HostRoom[], pools: readonly PoolRoom[], de
 
 function hostRefusal(host: HostRoom, demand: Demand): string | null {
   if (demand.host && host.id !== demand.host) return `${host.name} is not the host asked for`
+  if (demand.cluster && host.cluster !== demand.cluster) return `${host.name} is not in the cluster asked for`
+  if (demand.pod && host.pod !== demand.pod) return `${host.name} is not in the pod asked for`
   if (!host.up) return `${host.name} is not Up and Enabled`
   if (!host.isOpen) return `the cluster or pod of ${host.name} is Disabled`
   if (host.cpuFree < demand.cpus) return `${host.name} has ${host.cpuFree} of ${demand.cpus} vCPUs free`
   if (host.memoryFreeMib < demand.memoryMib)
     return `${host.name} has ${host.memoryFreeMib} of ${demand.memoryMib} MiB memory free`
-  return null
+  return demand.affinities?.map(each => affinityRefusal(host, each)).find(reason => reason !== null) ?? null
+}
+
+/** The first machine of a group may go anywhere; what it chooses binds the others. */
+function affinityRefusal(host: HostRoom, { name, type, hosts }: Affinity): string | null {
+  const isThere = hosts.includes(host.id)
+  if (type === 'host anti-affinity')
+    return isThere ? `${host.name} has a machine of the anti-affinity group ${name} already` : null
+  return isThere || hosts.length === 0 ? null : `${host.name} has no machine of the affinity group ${name}`
 }
 
 function roomiestPool(host: HostRoom, pools: readonly PoolRoom[], demand: Demand): PoolRoom | undefined {

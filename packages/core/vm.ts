@@ -19,6 +19,12 @@ export const allowedFrom = {
   reboot: ['Running'],
   destroy: ['Running', 'Stopped', 'Error', 'Destroyed'],
   expunge: ['Destroyed', 'Error', 'Expunging', 'Stopped'],
+  recover: ['Destroyed'],
+  restore: ['Running', 'Stopped'],
+  scale: ['Stopped'],
+  resetpassword: ['Stopped'],
+  resetsshkey: ['Stopped'],
+  regroup: ['Stopped'],
   update: ['Running', 'Stopped'],
 } as const satisfies Record<string, readonly VmState[]>
 
@@ -37,6 +43,10 @@ export const vmMoves = {
   StopRequested: { Stopped: 'Stopped', Running: 'Stopping', Stopping: 'Stopping', Starting: 'Stopping' },
   DestroyRequested: { Stopped: 'Destroyed', Destroyed: 'Destroyed', Error: 'Expunging' },
   ExpungeOperation: { Stopped: 'Expunging', Destroyed: 'Expunging', Expunging: 'Expunging', Error: 'Expunging' },
+  RecoveryRequested: { Destroyed: 'Stopped' },
+  RestoringRequested: { Stopped: 'Restoring' },
+  RestoringSuccess: { Restoring: 'Stopped' },
+  RestoringFailed: { Restoring: 'Stopped' },
   OperationSucceeded: { Starting: 'Running', Running: 'Running', Migrating: 'Running', Stopping: 'Stopped' },
   OperationFailed: {
     Stopped: 'Stopped',

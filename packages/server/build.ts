@@ -18,6 +18,7 @@ import { connect } from './store/database.ts'
 import { voidLeases } from './store/jobs.ts'
 import { migrate } from './store/migrate.ts'
 import { watchChanges } from './watch/changes.ts'
+import { watchExpunge } from './watch/expunge.ts'
 import { watchLayers } from './watch/layers.ts'
 import { watchPools } from './watch/pools.ts'
 import { watchPower } from './watch/power.ts'
@@ -86,6 +87,8 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
     const layers = watchLayers(db, jobs, log)
     closing.push(() => layers.close())
     await layers.sweep()
+    const expunges = watchExpunge({ db, settings, log }, jobs)
+    closing.push(() => expunges.close())
     jobs.kick()
     await power.settleAll()
 

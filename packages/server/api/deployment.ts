@@ -8,6 +8,7 @@ import {
   type ZoneId,
 } from '@ramet/core/ids.ts'
 import { hostNameRefusal } from '@ramet/core/names.ts'
+import { type Sizes, sizesOf } from '@ramet/core/offering.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { App } from '../app.ts'
 import { zoneById } from '../store/infrastructure.ts'
@@ -62,6 +63,13 @@ export async function serviceOfferingNamed(app: App, id: ServiceOfferingId): Pro
     .executeTakeFirst()
   if (!offering) throw unknownId('serviceofferingid', id)
   return offering
+}
+
+/** What a machine of `offering` gets; the parameter details fills what a custom offering leaves open. */
+export function demandSizes(offering: Row<'service_offering'>, details: ReadonlyMap<string, string>): Sizes {
+  const sizes = sizesOf(offering, details)
+  if ('refusal' in sizes) throw invalid(sizes.parameter, sizes.refusal)
+  return sizes
 }
 
 /** The networks asked for, or the zone's default one. */
@@ -147,15 +155,4 @@ export async function demandFreeName(tx: Tx, owner: Row<'account'>, name: string
   await holdName(tx, owner.id, name)
   if (await nameTaken(tx, owner.id, name))
     throw invalid('name', `is taken: account ${owner.name} has a machine ${name} already`)
-}
-
-/** Decoded user data, judged; null when there is none. */
-export function demandUserData(userdata: string | undefined): string | null {
-  if (!userdata) return null
-  const packed = userdata.replaceAll(/\s/g, '')
-  if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(packed)) throw invalid('userdata', 'is not base64')
-  const bytes = Buffer.from(packed, 'base64')
-  if (bytes.length > 32 * 1024)
-    throw invalid('userdata', `has ${bytes.length} bytes decoded; at most 32768 are allowed`)
-  return bytes.toString('base64')
 }

@@ -9,12 +9,17 @@ export async function pageOf<DB, TB extends keyof DB, O>(
 ): Promise<{ count: number; items: O[] }> {
   const items = (await query.limit(page.limit).offset(page.offset).execute()) as O[]
   if (page.offset === 0 && items.length < page.limit) return { count: items.length, items }
+  return { count: await countOf(query), items }
+}
+
+/** How many rows there are in all. */
+export async function countOf<DB, TB extends keyof DB, O>(query: SelectQueryBuilder<DB, TB, O>): Promise<number> {
   const { count } = (await query
     .clearSelect()
     .clearOrderBy()
     .select(eb => eb.fn.countAll<string>().as('count'))
     .executeTakeFirstOrThrow()) as unknown as { count: string }
-  return { count: Number(count), items }
+  return Number(count)
 }
 
 /** The same for what is not in the database. */

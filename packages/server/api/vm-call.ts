@@ -37,6 +37,11 @@ export const vmResult: JobResult<VmOnWire> = {
   },
 }
 
+/** The machine as a synchronous command answers it. */
+export async function shownVm(app: App, id: VmId): Promise<VmOnWire> {
+  return withLineage(app, (await listedVm(app.db, id)) as ListedVm)
+}
+
 export async function withLineage(app: App, vm: ListedVm): Promise<VmOnWire> {
   const tip = vm.root_layer_id
   return tip ? { ...vm, lineage: (await lineagesOf(app.db, [tip])).get(tip) } : vm

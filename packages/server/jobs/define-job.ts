@@ -43,8 +43,8 @@ export interface Step {
 
 export interface JobTraits<Input> {
   readonly kind: string
-  /** CloudStack's event type of the whole operation. */
-  readonly event: string
+  /** CloudStack's event type of the whole operation; of several operations, by what is asked. */
+  readonly event: string | ((input: Input) => string)
   /** What the job does, in the words of the event log: "deploying virtual machine". */
   readonly doing: string
   readonly instanceType: 'VirtualMachine' | 'Template' | 'Volume' | 'StoragePool' | 'None'
@@ -53,6 +53,10 @@ export interface JobTraits<Input> {
   /** Jobs with one key run one at a time. */
   readonly lock: (input: Input) => string
   readonly instance: (input: Input) => string
+}
+
+export function eventOf<Input>({ event }: JobTraits<Input>, input: Input): string {
+  return typeof event === 'function' ? event(input) : event
 }
 
 export interface JobDefinition<Input = never> {

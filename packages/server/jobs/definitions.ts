@@ -1,4 +1,6 @@
 // Every kind of job that this server can run, and so can take over from another.
+import { changeAffinityGroup } from './change-affinity-group.ts'
+import { changeVm } from './change-vm.ts'
 import { deleteTemplate } from './delete-template.ts'
 import { deployVm } from './deploy-vm.ts'
 import { destroyVm } from './destroy-vm.ts'
@@ -14,6 +16,8 @@ import { stopVm } from './stop-vm.ts'
 import type { JobDefinition } from './define-job.ts'
 
 export const definitions: readonly JobDefinition[] = [
+  changeAffinityGroup,
+  changeVm,
   deleteTemplate,
   deployVm,
   destroyVm,

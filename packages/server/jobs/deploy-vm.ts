@@ -2,7 +2,7 @@
 // its process. The record of the machine was made by the call; if anything fails, everything made here goes and the machine
 // stays in Error with the reason.
 import { type CloneType, decideCloneType, fullCloneSetting } from '@ramet/core/clone-type.ts'
-import type { HostId, LayerId, StoragePoolId, TemplateId, VmId, VolumeId } from '@ramet/core/ids.ts'
+import type { LayerId, StoragePoolId, TemplateId, VmId, VolumeId } from '@ramet/core/ids.ts'
 import { storageTagsOf } from '../store/capacity.ts'
 import { holdVm, moveVm, setVm, vmLock } from '../store/vms.ts'
 import { setVolume } from '../store/volumes.ts'
@@ -10,9 +10,9 @@ import { defineJob, nothing, type RecordContext } from './define-job.ts'
 import { makeDisks, publishDisks, reserveDisks, unmakeDisks, unreserveDisks } from './deploy-disks.ts'
 import { copiesOf, diskDemand } from './disk-demand.ts'
 import { templateOnPool } from './template-on-pool.ts'
-import { choosePlace, noteRunning, runMachine } from './vm-steps.ts'
+import { choosePlace, noteRunning, runMachine, type Where } from './vm-steps.ts'
 
-export interface DeployVm {
+export interface DeployVm extends Where {
   readonly vm: VmId
   readonly template: TemplateId
   /** Volumes of the machine and the layers to be made for them, root first. */
@@ -20,7 +20,6 @@ export interface DeployVm {
   readonly start: boolean
   /** A password is made for the guest's administrator. */
   readonly withPassword: boolean
-  readonly host?: HostId | undefined
   /** As the call or the service offering asks; null where the pool or the global setting decides. */
   readonly cloneType: CloneType | null
 }
@@ -94,13 +93,15 @@ async function takePlace(context: Context): Promise<Place> {
       createFullClone: settings.flag(fullCloneSetting[vm.hypervisor], pool),
     })
   const copies = await copiesOf(tx, input.template)
-  const { host, pool } = await choosePlace(tx, settings, {
+  const { host, pool } = await choosePlace(tx, settings, vm.id, {
     cpus: input.start ? vm.cpus : 0,
     memoryMib: input.start ? vm.memory_mib : 0,
     diskBytes: diskDemand(copies, typeOn),
     zone: vm.zone_id,
     tags: await storageTagsOf(tx, vm.id),
     host: input.host,
+    cluster: input.cluster,
+    pod: input.pod,
   })
   const cloneType = typeOn(pool.id)
   const { sealed, hash } = input.withPassword ? await context.passwords.take() : { sealed: undefined, hash: null }

@@ -47,7 +47,8 @@ export const destroyVm = defineJob<DestroyVm>({
   })
   .record('set-aside', {
     do: async ({ tx, input, jobs, job }) => {
-      const vm = await moveVm(tx, input.vm, 'DestroyRequested')
+      const { destroyed } = await holdVm(tx, input.vm)
+      const vm = await moveVm(tx, input.vm, 'DestroyRequested', { destroyed: destroyed ?? new Date() })
       // A machine in Error holds nothing worth keeping: it goes at once, as upstream's state machine says.
       if (vm.state === 'Expunging') await jobs.start(tx, expungeVm, { vm: vm.id, evenRunning: true }, originOf(job))
       else await setVolumesAside(tx, input.vm)
@@ -57,7 +58,8 @@ export const destroyVm = defineJob<DestroyVm>({
 
 async function setVolumesAside(tx: Tx, vm: VmId): Promise<void> {
   for (const volume of await volumesOf(tx, vm)) {
-    if (volume.type === 'ROOT') await setVolume(tx, volume.id, { state: 'Destroy' })
+    if (volume.type === 'ROOT')
+      await setVolume(tx, volume.id, { state: 'Destroy', destroyed: volume.destroyed ?? new Date() })
     else await setVolume(tx, volume.id, { vm_id: null, device_id: null, attached: null })
   }
 }

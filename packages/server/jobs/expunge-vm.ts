@@ -5,7 +5,7 @@ import { Problem } from '@ramet/core/problem.ts'
 import { recordEvent } from '../store/events.ts'
 import { layerRefIfAny, markRemoving } from '../store/layers.ts'
 import { demandAction, holdVm, moveVm, setVm, vmLock } from '../store/vms.ts'
-import { setVolume, volumesOf } from '../store/volumes.ts'
+import { retireVolume, setVolume, volumesOf } from '../store/volumes.ts'
 import { defineJob, nothing } from './define-job.ts'
 import { forgetLayerAndAncestors } from './remove-layer.ts'
 import { originOf } from './tools.ts'
@@ -14,6 +14,8 @@ export interface ExpungeVm {
   readonly vm: VmId
   /** The call said "destroy": then a running machine goes too. */
   readonly evenRunning: boolean
+  /** Asked for because its time had come: a machine that was recovered meanwhile stays. */
+  readonly onlyDestroyed?: boolean
 }
 
 const noWayBack = nothing('the machine is to go; asking again finishes it')
@@ -36,9 +38,11 @@ export const expungeVm = defineJob<ExpungeVm>({
           'delete-protected',
           `Virtual machine ${vm.name} is protected from deletion; lift that with updateVirtualMachine deleteprotection=false`,
         )
+      if (input.onlyDestroyed && vm.state === 'Stopped')
+        throw new Problem('refused', 'vm-recovered', `Virtual machine ${vm.name} was recovered in time; it stays`)
       if (!input.evenRunning) demandAction(vm, 'expunge')
       if (vm.state === 'Running') await moveVm(tx, vm.id, 'StopRequested')
-      else await moveVm(tx, vm.id, 'ExpungeOperation')
+      else await moveVm(tx, vm.id, 'ExpungeOperation', { destroyed: vm.destroyed ?? new Date() })
     },
     undo: noWayBack,
   })
@@ -51,7 +55,7 @@ export const expungeVm = defineJob<ExpungeVm>({
       const { state } = await holdVm(tx, input.vm)
       if (state !== 'Stopping') return
       await moveVm(tx, input.vm, 'OperationSucceeded', { host_id: null })
-      await moveVm(tx, input.vm, 'ExpungeOperation')
+      await moveVm(tx, input.vm, 'ExpungeOperation', { destroyed: new Date() })
     },
     undo: noWayBack,
   })
@@ -83,9 +87,8 @@ export const expungeVm = defineJob<ExpungeVm>({
   })
   .record('forget', {
     do: async ({ tx, input, made, jobs, job }) => {
-      const gone = new Date()
       for (const volume of await volumesOf(tx, input.vm)) {
-        await setVolume(tx, volume.id, { state: 'Expunged', removed: gone, layer_id: null })
+        await retireVolume(tx, volume.id)
         await recordEvent(tx, {
           type: 'VOLUME.DELETE',
           description: `deleted volume ${volume.name}`,
@@ -97,8 +100,9 @@ export const expungeVm = defineJob<ExpungeVm>({
         })
       }
       for (const layer of made['let-go-of-disks']) await forgetLayerAndAncestors(tx, layer, jobs, originOf(job))
+      await tx.deleteFrom('affinity_group_vm').where('vm_id', '=', input.vm).execute()
       await tx.deleteFrom('nic').where('vm_id', '=', input.vm).execute()
-      await setVm(tx, input.vm, { removed: gone, host_id: null, password_hash: null, user_data: null })
+      await setVm(tx, input.vm, { removed: new Date(), host_id: null, password_hash: null, user_data: null })
     },
     undo: noWayBack,
   })

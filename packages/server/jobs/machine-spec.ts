@@ -4,7 +4,7 @@ import { Problem } from '@ramet/core/problem.ts'
 import type { DiskSpec, MachineSpec, NicSpec } from '../drivers/driver.ts'
 import type { Db } from '../store/database.ts'
 import { layerChain } from '../store/layers.ts'
-import { accountOfVm, nicsOf, vmById } from '../store/vms.ts'
+import { accountOfVm, nicsOf, type Vm, vmById } from '../store/vms.ts'
 import { volumesOf } from '../store/volumes.ts'
 
 /** `outward`: whether the guest may open connections to the world (setting guest.network.outward). */
@@ -27,13 +27,18 @@ export async function machineSpec(db: Db, id: VmId, outward: boolean): Promise<M
     disks,
     nics,
     firstBoot: {
-      instanceId: vm.id,
+      instanceId: seedId(vm),
       hostname: vm.name,
       sshKeys: keys.map(key => key.public_key),
       passwordHash: vm.password_hash,
       userData: vm.user_data ? Buffer.from(vm.user_data, 'base64') : null,
     },
   }
+}
+
+/** A guest whose seed names another instance than the one it knows customises itself anew. */
+function seedId({ id, seed_version: version }: Vm): string {
+  return version === 0 ? id : `${id}-${version}`
 }
 
 async function diskSpecs(db: Db, vm: VmId): Promise<[DiskSpec, ...DiskSpec[]]> {

@@ -5,7 +5,14 @@ import { recordEvent } from '../store/events.ts'
 import * as store from '../store/jobs.ts'
 import type { Row } from '../store/tables.ts'
 import type { CrashPoints } from './crash-points.ts'
-import { type JobDefinition, type RecordContext, type Step, type StepContext, WaitForJob } from './define-job.ts'
+import {
+  eventOf,
+  type JobDefinition,
+  type RecordContext,
+  type Step,
+  type StepContext,
+  WaitForJob,
+} from './define-job.ts'
 import { guardDriver } from './guarded-driver.ts'
 import type { Tools } from './tools.ts'
 
@@ -185,7 +192,7 @@ class JobRun {
     const { traits } = this.#definition
     const job = this.#job
     await recordEvent(tx ?? this.#db, {
-      type: traits.event,
+      type: eventOf(traits, job.input as never),
       state,
       level,
       description: `${traits.doing}: ${job.instance_id}${outcome && ` (${outcome})`}`,

@@ -6,7 +6,7 @@ import { claimJob, expireJobs, holdLockKey, releaseLeases, renewLeases } from '.
 import { recordEvent } from '../store/events.ts'
 import type { Row } from '../store/tables.ts'
 import type { CrashPoints } from './crash-points.ts'
-import type { JobDefinition } from './define-job.ts'
+import { eventOf, type JobDefinition } from './define-job.ts'
 import { type RunSignals, runJob } from './run.ts'
 import type { JobOrigin, Tools } from './tools.ts'
 
@@ -148,7 +148,7 @@ async function insertJob<Input>(
   const instance = traits.instance(input)
   await holdLockKey(db, traits.lock(input))
   const startEvent = await recordEvent(db, {
-    type: traits.event,
+    type: eventOf(traits, input),
     state: 'Scheduled',
     description: `${traits.doing}: ${instance}`,
     account: origin.account,

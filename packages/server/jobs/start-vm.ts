@@ -1,12 +1,11 @@
 // Starts a stopped machine: room on a host, its process, its state.
-import type { HostId, VmId } from '@ramet/core/ids.ts'
+import type { VmId } from '@ramet/core/ids.ts'
 import { vmLock } from '../store/vms.ts'
 import { defineJob, nothing } from './define-job.ts'
-import { noteRunning, runMachine, takeHost } from './vm-steps.ts'
+import { noteRunning, runMachine, takeHost, type Where } from './vm-steps.ts'
 
-export interface StartVm {
+export interface StartVm extends Where {
   readonly vm: VmId
-  readonly host?: HostId | undefined
 }
 
 export const startVm = defineJob<StartVm>({

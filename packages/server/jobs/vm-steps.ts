@@ -1,9 +1,10 @@
 // Steps that several machine jobs share: taking a host, running, stopping. Each is one step object, used by name in the
 // recipes beside this file.
-import type { HostId, StoragePoolId, VmId } from '@ramet/core/ids.ts'
+import type { HostId, Id, StoragePoolId, VmId } from '@ramet/core/ids.ts'
 import { type Demand, place, type Placement } from '@ramet/core/placement.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { MachineFacts } from '../drivers/driver.ts'
+import { affinitiesOf } from '../store/affinity.ts'
 import { type Factors, holdCapacity, hostRooms, poolRooms } from '../store/capacity.ts'
 import type { Tx } from '../store/database.ts'
 import { demandAction, holdVm, moveVm, setVm } from '../store/vms.ts'
@@ -14,6 +15,13 @@ import { machineSpec } from './machine-spec.ts'
 
 interface OnVm {
   readonly vm: VmId
+}
+
+/** Where an administrator wants the machine. */
+export interface Where {
+  readonly host?: HostId | undefined
+  readonly cluster?: Id<'cluster'> | undefined
+  readonly pod?: Id<'pod'> | undefined
 }
 
 export function placementFactors(settings: Settings): Factors {
@@ -27,10 +35,12 @@ export function placementFactors(settings: Settings): Factors {
 export async function choosePlace(
   tx: Tx,
   settings: Settings,
-  demand: Demand,
+  vm: VmId,
+  asked: Omit<Demand, 'affinities'>,
 ): Promise<Exclude<Placement, { refusal: string }>> {
   await holdCapacity(tx)
   const factors = placementFactors(settings)
+  const demand = { ...asked, affinities: await affinitiesOf(tx, vm) }
   const placement = place(await hostRooms(tx, factors), await poolRooms(tx, factors), demand)
   if ('refusal' in placement)
     throw new Problem(
@@ -43,21 +53,19 @@ export async function choosePlace(
 
 /** Stopped → Starting on a host that has room and reaches the machine's disks. */
 export const takeHost = {
-  do: async ({
-    tx,
-    input,
-    settings,
-  }: RecordContext<OnVm & { host?: HostId | undefined }, object>): Promise<{ host: HostId }> => {
+  do: async ({ tx, input, settings }: RecordContext<OnVm & Where, object>): Promise<{ host: HostId }> => {
     const vm = await holdVm(tx, input.vm)
     demandAction(vm, 'start')
     const [root] = await volumesOf(tx, vm.id)
     const pool = root?.pool_id as StoragePoolId | undefined
-    const { host } = await choosePlace(tx, settings, {
+    const { host } = await choosePlace(tx, settings, vm.id, {
       cpus: vm.cpus,
       memoryMib: vm.memory_mib,
       diskBytes: new Map(),
       zone: vm.zone_id,
       host: input.host,
+      cluster: input.cluster,
+      pod: input.pod,
       pool,
     })
     await moveVm(tx, vm.id, 'StartRequested', { host_id: host.id, last_host_id: host.id, error: null })

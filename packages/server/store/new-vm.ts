@@ -42,7 +42,7 @@ export async function insertVm(tx: Tx, { vm, name, displayName, instanceSuffix, 
     .select('number')
     .where('id', '=', vm.account_id)
     .executeTakeFirstOrThrow()
-  const hostName = name ?? `vm-${number}`
+  const hostName = name ?? (await freeName(tx, vm.account_id, number))
   const row = await tx
     .updateTable('vm')
     .set({
@@ -61,6 +61,15 @@ export async function insertVm(tx: Tx, { vm, name, displayName, instanceSuffix, 
       .values(rest.keys.map(key => ({ vm_id: row.id, ...key })))
       .execute()
   return row
+}
+
+/** `vm-7` for the seventh machine, unless somebody has named another so. */
+async function freeName(tx: Tx, account: AccountId, number: number): Promise<string> {
+  for (let attempt = 0; ; attempt += 1) {
+    const name = attempt === 0 ? `vm-${number}` : `vm-${number}-${attempt}`
+    await holdName(tx, account, name)
+    if (!(await nameTaken(tx, account, name))) return name
+  }
 }
 
 async function insertNics(tx: Tx, vm: Row<'vm'>, networks: readonly NetworkId[]): Promise<void> {

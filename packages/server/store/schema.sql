@@ -204,9 +204,13 @@ create table service_offering (
   id uuid primary key,
   name text not null,
   display_text text not null,
-  cpus integer not null,
-  cpu_mhz integer not null,
-  memory_mib integer not null,
+  cpus integer, -- null, here and below: given with each machine
+  cpu_mhz integer,
+  memory_mib integer,
+  min_cpus integer,
+  max_cpus integer,
+  min_memory_mib integer,
+  max_memory_mib integer,
   storage_type text not null default 'shared',
   storage_tags text[] not null default '{}', -- a storage pool must have all of them
   clone_type text check (clone_type in ('full', 'linked')),
@@ -347,6 +351,15 @@ create table template_spool_ref (
 );
 create unique index template_spool_ref_by_layer on template_spool_ref (layer_id);
 
+-- A label that people put on machines.
+create table instance_group (
+  id uuid primary key,
+  account_id uuid not null references account on delete cascade,
+  name text not null,
+  created timestamptz not null default now(),
+  unique (account_id, name)
+);
+
 create table vm (
   id uuid primary key,
   number integer not null generated always as identity unique,
@@ -372,6 +385,12 @@ create table vm (
   user_data text, -- base64, as it was given
   password_hash text,
   delete_protection boolean not null default false,
+  group_id uuid references instance_group on delete set null,
+  os_type_id uuid references os_type, -- null: as the template says
+  seed_version integer not null default 0, -- grows when the guest shall customise itself anew
+  ha_enabled boolean not null default false,
+  details jsonb not null default '{}',
+  destroyed timestamptz, -- since when it waits to be expunged
   created timestamptz not null default now(),
   updated timestamptz not null default now(),
   removed timestamptz
@@ -387,6 +406,24 @@ create table vm_ssh_key_pair (
   public_key text not null,
   primary key (vm_id, name)
 );
+
+-- Machines that shall run on one host, or each on another.
+create table affinity_group (
+  id uuid primary key,
+  account_id uuid not null references account on delete cascade,
+  name text not null,
+  type text not null check (type in ('host affinity', 'host anti-affinity')),
+  description text,
+  created timestamptz not null default now(),
+  unique (account_id, name)
+);
+
+create table affinity_group_vm (
+  group_id uuid not null references affinity_group on delete cascade,
+  vm_id uuid not null references vm on delete cascade,
+  primary key (group_id, vm_id)
+);
+create index affinity_group_vm_by_vm on affinity_group_vm (vm_id);
 
 -- How a machine was cloned; written at its creation. A missing row means linked.
 create table user_vm_clone_setting (
@@ -413,6 +450,7 @@ create table volume (
   size_bytes bigint not null,
   created timestamptz not null default now(),
   attached timestamptz,
+  destroyed timestamptz, -- since when it waits to be expunged
   removed timestamptz
 );
 create index volume_by_vm on volume (vm_id) where removed is null;

@@ -1,4 +1,5 @@
 // The rows of schema.sql as types. Keep both in the same order; store/schema.test.ts compares their columns.
+import type { AffinityType } from '@ramet/core/placement.ts'
 import type { CloneType, Hypervisor } from '@ramet/core/clone-type.ts'
 import type * as id from '@ramet/core/ids.ts'
 import type { JobState } from '@ramet/core/job-state.ts'
@@ -177,9 +178,13 @@ export interface Tables {
     id: id.ServiceOfferingId
     name: string
     display_text: string
-    cpus: number
-    cpu_mhz: number
-    memory_mib: number
+    cpus: Nullable<number>
+    cpu_mhz: Nullable<number>
+    memory_mib: Nullable<number>
+    min_cpus: Nullable<number>
+    max_cpus: Nullable<number>
+    min_memory_mib: Nullable<number>
+    max_memory_mib: Nullable<number>
     storage_type: Generated<string>
     storage_tags: Generated<string[]>
     clone_type: Nullable<CloneType>
@@ -285,6 +290,7 @@ export interface Tables {
     created: Created
     last_updated: Created
   }
+  instance_group: { id: id.InstanceGroupId; account_id: id.AccountId; name: string; created: Created }
   vm: {
     id: id.VmId
     number: GeneratedAlways<number>
@@ -310,11 +316,26 @@ export interface Tables {
     user_data: Nullable<string>
     password_hash: Nullable<string>
     delete_protection: Generated<boolean>
+    group_id: Nullable<id.InstanceGroupId>
+    os_type_id: Nullable<id.Id<'os-type'>>
+    seed_version: Generated<number>
+    ha_enabled: Generated<boolean>
+    details: ColumnType<Record<string, string>, string | undefined, string>
+    destroyed: Nullable<Date>
     created: Created
     updated: Created
     removed: Nullable<Date>
   }
   vm_ssh_key_pair: { vm_id: id.VmId; name: string; public_key: string }
+  affinity_group: {
+    id: id.AffinityGroupId
+    account_id: id.AccountId
+    name: string
+    type: AffinityType
+    description: Nullable<string>
+    created: Created
+  }
+  affinity_group_vm: { group_id: id.AffinityGroupId; vm_id: id.VmId }
   user_vm_clone_setting: { id: GeneratedAlways<number>; vm_id: id.VmId; clone_type: CloneType }
   volume: {
     id: id.VolumeId
@@ -334,6 +355,7 @@ export interface Tables {
     size_bytes: number
     created: Created
     attached: Nullable<Date>
+    destroyed: Nullable<Date>
     removed: Nullable<Date>
   }
   nic: {

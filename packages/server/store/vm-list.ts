@@ -16,6 +16,10 @@ export function selectVms(db: Db) {
     .leftJoin('user', 'user.id', 'vm.user_id')
     .leftJoin('host', 'host.id', 'vm.host_id')
     .leftJoin('template', 'template.id', 'vm.template_id')
+    .leftJoin('instance_group', 'instance_group.id', 'vm.group_id')
+    .leftJoin('os_type', join =>
+      join.on(eb => eb('os_type.id', '=', eb.fn.coalesce('vm.os_type_id', 'template.os_type_id'))),
+    )
     .leftJoin('user_vm_clone_setting as clone', 'clone.vm_id', 'vm.id')
     .leftJoin('volume as root', join =>
       join.onRef('root.vm_id', '=', 'vm.id').on('root.type', '=', 'ROOT').on('root.removed', 'is', null),
@@ -33,13 +37,20 @@ export function selectVms(db: Db) {
       'template.name as template_name',
       'template.display_text as template_display_text',
       'template.format as template_format',
-      'template.os_type_id',
+      'os_type.id as guest_os_id',
+      'os_type.description as guest_os_name',
       'template.password_enabled',
+      'instance_group.name as group_name',
       'clone.clone_type',
       'root.layer_id as root_layer_id',
       'root.device_id as root_device_id',
     ])
-    .select(eb => [nicsIn(eb).as('nics'), keysIn(eb).as('keypairs'), jobIn(eb).as('job_id')])
+    .select(eb => [
+      affinitiesIn(eb).as('affinities'),
+      nicsIn(eb).as('nics'),
+      keysIn(eb).as('keypairs'),
+      jobIn(eb).as('job_id'),
+    ])
 }
 
 type VmExpression = ExpressionBuilder<Tables, 'vm'>
@@ -61,6 +72,17 @@ function nicsIn(eb: VmExpression) {
       .select(['network.name as network_name', 'network.gateway', 'network.netmask'])
       .whereRef('nic.vm_id', '=', 'vm.id')
       .orderBy('nic.device_id'),
+  )
+}
+
+function affinitiesIn(eb: VmExpression) {
+  return jsonArrayFrom(
+    eb
+      .selectFrom('affinity_group')
+      .innerJoin('affinity_group_vm', 'affinity_group_vm.group_id', 'affinity_group.id')
+      .select(['affinity_group.id', 'affinity_group.name', 'affinity_group.type', 'affinity_group.description'])
+      .whereRef('affinity_group_vm.vm_id', '=', 'vm.id')
+      .orderBy('affinity_group.name'),
   )
 }
 

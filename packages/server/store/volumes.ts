@@ -19,3 +19,8 @@ export async function volumesOf(db: Db, vm: VmId): Promise<Volume[]> {
 export async function setVolume(db: Db, id: VolumeId, set: Updateable<Tables['volume']>): Promise<void> {
   await db.updateTable('volume').set(set).where('id', '=', id).execute()
 }
+
+/** The volume is gone for its owner; its layer is for the caller to remove. */
+export async function retireVolume(db: Db, id: VolumeId): Promise<void> {
+  await setVolume(db, id, { state: 'Expunged', removed: new Date(), layer_id: null })
+}

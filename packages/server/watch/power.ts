@@ -72,6 +72,7 @@ const settled: Partial<Record<VmState, Power>> = {
   Stopped: 'off',
   Destroyed: 'off',
   Error: 'off',
+  Restoring: 'off',
   Expunging: 'off',
 }
 

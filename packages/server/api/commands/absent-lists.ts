@@ -3,9 +3,7 @@ import type { Command } from '../command.ts'
 import { listCommand } from '../command.ts'
 import { string, view } from '../view.ts'
 
-export const listAffinityGroups = emptyList('listAffinityGroups', 'affinitygroup', 'affinity groups')
 export const listAlerts = emptyList('listAlerts', 'alert', 'alerts')
-export const listInstanceGroups = emptyList('listInstanceGroups', 'instancegroup', 'groups of machines')
 export const listLdapConfigurations = emptyList(
   'listLdapConfigurations',
   'LdapConfiguration',

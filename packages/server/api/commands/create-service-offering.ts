@@ -1,8 +1,10 @@
 import { cloneTypes } from '@ramet/core/clone-type.ts'
 import { newId } from '@ramet/core/ids.ts'
+import { sizeLimits } from '@ramet/core/offering.ts'
 import { recordEvent } from '../../store/events.ts'
 import { objectCommand } from '../command.ts'
-import { choice, integer, text } from '../parameters.ts'
+import { offeredSizes } from '../offerings.ts'
+import { choice, flag, integer, text } from '../parameters.ts'
 import { storageTags } from '../storage-tags.ts'
 import { serviceOfferingView } from '../views/service-offering.ts'
 
@@ -13,25 +15,29 @@ export const createServiceOffering = objectCommand({
   params: {
     name: text('name').must,
     displaytext: text('description; the name when absent'),
-    cpunumber: integer('virtual CPUs', 1, 255).must,
-    cpuspeed: integer('MHz of each', 0, 1_000_000),
-    memory: integer('memory in MiB', 32, 16 * 1024 * 1024).must,
+    cpunumber: integer('virtual CPUs; with customized, absent: each machine says its own', ...sizeLimits.cpunumber),
+    cpuspeed: integer('MHz of each; with customized, absent: each machine says its own', 0, 1_000_000),
+    memory: integer('memory in MiB; with customized, absent: each machine says its own', ...sizeLimits.memory),
+    customized: flag('each machine says what is absent here: details[0].cpuNumber, cpuSpeed, memory'),
+    mincpunumber: integer('the least virtual CPUs that a machine may say', ...sizeLimits.cpunumber),
+    maxcpunumber: integer('the most virtual CPUs that a machine may say', ...sizeLimits.cpunumber),
+    minmemory: integer('the least MiB of memory that a machine may say', ...sizeLimits.memory),
+    maxmemory: integer('the most MiB of memory that a machine may say', ...sizeLimits.memory),
     storagetype: choice('where disks are', ['shared', 'local']),
     tags: storageTags,
     clonetype: choice('full or linked clones; absent: the storage pool or the global setting decides', cloneTypes),
   },
   view: serviceOfferingView,
-  run: ({ app, caller, params }) =>
-    app.db.transaction().execute(async tx => {
+  async run({ app, caller, params }) {
+    const sizes = offeredSizes(params)
+    return app.db.transaction().execute(async tx => {
       const offering = await tx
         .insertInto('service_offering')
         .values({
           id: newId(),
           name: params.name,
           display_text: params.displaytext || params.name,
-          cpus: params.cpunumber,
-          cpu_mhz: params.cpuspeed ?? 1000,
-          memory_mib: params.memory,
+          ...sizes,
           clone_type: params.clonetype ?? null,
           storage_type: params.storagetype ?? 'shared',
           storage_tags: params.tags ?? [],
@@ -47,5 +53,6 @@ export const createServiceOffering = objectCommand({
         resource: offering.id,
       })
       return offering
-    }),
+    })
+  },
 })

@@ -1,10 +1,12 @@
 import { cloneTypes } from '@ramet/core/clone-type.ts'
 import { newId } from '@ramet/core/ids.ts'
-import { Problem } from '@ramet/core/problem.ts'
 import { deployVm } from '../../jobs/deploy-vm.ts'
+import { setAffinities } from '../../store/affinity.ts'
+import { groupNamed } from '../../store/instance-groups.ts'
 import { holdRoom } from '../../store/limits.ts'
 import { insertVm } from '../../store/new-vm.ts'
-import { isAdmin, originOfCall } from '../caller.ts'
+import { affinityParameters, chosenAffinityGroups } from '../affinity-groups.ts'
+import { originOfCall } from '../caller.ts'
 import { jobCommand } from '../command.ts'
 import {
   chosenDataVolume,
@@ -13,12 +15,15 @@ import {
   chosenTemplate,
   chosenZone,
   demandFreeName,
-  demandUserData,
+  demandSizes,
   rootBytes,
   serviceOfferingNamed,
 } from '../deployment.ts'
+import { detailedRootSize, keptDetails } from '../details.ts'
 import { ownerOf, ownerParameters } from '../ownership.ts'
-import { choice, flag, id, list, long, longText, map, text } from '../parameters.ts'
+import { choice, flag, id, list, long, map, text } from '../parameters.ts'
+import { chosenPlace, placeParameters } from '../place.ts'
+import { demandUserData, userData } from '../user-data.ts'
 import { vmResult } from '../vm-call.ts'
 
 export const deployVirtualMachine = jobCommand({
@@ -42,30 +47,34 @@ export const deployVirtualMachine = jobCommand({
     rootdisksize: long('GiB of the root disk, at least the template’s', 1, 64 * 1024),
     keypair: text('name of an SSH key'),
     keypairs: list('names of SSH keys', text('a name')),
-    userdata: longText('base64 of cloud-init user data, at most 32 KiB decoded', 44 * 1024),
-    hostid: id<'host'>('the host; administrators only'),
+    userdata: userData('base64 of cloud-init user data'),
+    group: text('name of an instance group, made on demand'),
+    ...affinityParameters,
+    ...placeParameters,
     startvm: flag('start it at once; true when absent'),
     hypervisor: text('must be the template’s, if given'),
-    details: map('accepted'),
+    details: map('what a custom offering leaves open: cpuNumber, cpuSpeed, memory; rootdisksize; the rest is kept'),
   },
   result: vmResult,
   async run({ app, caller, params }) {
     const owner = await ownerOf(app, caller, params)
-    if (params.hostid && !isAdmin(caller))
-      throw new Problem('forbidden', 'host-choice', 'Only administrators choose a host; leave hostid out')
+    const where = await chosenPlace(app, caller, params)
     const names = [...(params.keypairs ?? []), ...(params.keypair ? [params.keypair] : [])]
-    const [zone, template, offering, networks, keys, dataVolume] = await Promise.all([
+    const [zone, template, offering, networks, keys, dataVolume, affinities] = await Promise.all([
       chosenZone(app, params.zoneid),
       chosenTemplate(app, caller, params.templateid, params.hypervisor),
       serviceOfferingNamed(app, params.serviceofferingid),
       chosenNetworks(app, caller, params.zoneid, params.networkids),
       chosenKeys(app, owner, names),
       chosenDataVolume(app, params.diskofferingid, params.size),
+      chosenAffinityGroups(app, owner.id, params),
     ])
+    const sizes = demandSizes(offering, params.details)
+    const user_data = demandUserData(app, params.userdata)
     const root = {
       id: newId<'volume'>(),
       type: 'ROOT' as const,
-      sizeBytes: rootBytes(template, params.rootdisksize),
+      sizeBytes: rootBytes(template, params.rootdisksize ?? detailedRootSize(params.details)),
       diskOffering: null,
     }
     const volumes = [root, ...dataVolume]
@@ -74,8 +83,8 @@ export const deployVirtualMachine = jobCommand({
       await demandFreeName(tx, owner, params.name)
       await holdRoom(tx, owner.id, {
         vm: 1,
-        cpu: offering.cpus,
-        memory: offering.memory_mib,
+        cpu: sizes.cpus,
+        memory: sizes.memoryMib,
         volume: volumes.length,
         primaryBytes: volumes.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
       })
@@ -88,10 +97,12 @@ export const deployVirtualMachine = jobCommand({
           template_id: template.id,
           service_offering_id: offering.id,
           hypervisor: 'KVM',
-          cpus: offering.cpus,
-          cpu_mhz: offering.cpu_mhz,
-          memory_mib: offering.memory_mib,
-          user_data: demandUserData(params.userdata),
+          cpus: sizes.cpus,
+          cpu_mhz: sizes.cpuMhz,
+          memory_mib: sizes.memoryMib,
+          user_data,
+          details: JSON.stringify(keptDetails(params.details)),
+          group_id: params.group ? await groupNamed(tx, owner.id, params.group, caller.user.id) : null,
         },
         name: params.name || undefined,
         displayName: params.displayname,
@@ -100,13 +111,14 @@ export const deployVirtualMachine = jobCommand({
         keys,
         volumes,
       })
+      if (affinities.length > 0) await setAffinities(tx, vm.id, affinities)
       const input = {
         vm: vm.id,
         template: template.id,
         disks: volumes.map(volume => ({ volume: volume.id, layer: newId<'layer'>() })),
         start: params.startvm ?? true,
         withPassword: template.password_enabled,
-        host: params.hostid,
+        ...where,
         cloneType: params.clonetype ?? offering.clone_type,
       }
       return {

@@ -1,26 +1,23 @@
 // Every command of the API, by name. A command that is not here does not exist: not for listApis, not for the door.
 import type { Command } from '../command.ts'
-import {
-  listAffinityGroups,
-  listAlerts,
-  listInstanceGroups,
-  listLdapConfigurations,
-  listProjects,
-  listSecurityGroups,
-  listVPCs,
-} from './absent-lists.ts'
+import { listAlerts, listLdapConfigurations, listProjects, listSecurityGroups, listVPCs } from './absent-lists.ts'
 import { addCluster } from './add-cluster.ts'
 import { cancelJob } from './cancel-job.ts'
 import { cancelStorageMaintenance } from './cancel-storage-maintenance.ts'
+import { changeServiceForVirtualMachine } from './change-service-for-virtual-machine.ts'
 import { cloudianIsEnabled } from './cloudian-is-enabled.ts'
+import { createAffinityGroup } from './create-affinity-group.ts'
 import { createDiskOffering } from './create-disk-offering.ts'
+import { createInstanceGroup } from './create-instance-group.ts'
 import { createPod } from './create-pod.ts'
 import { createServiceOffering } from './create-service-offering.ts'
 import { createSSHKeyPair } from './create-ssh-key-pair.ts'
 import { createStoragePool } from './create-storage-pool.ts'
 import { createZone } from './create-zone.ts'
+import { deleteAffinityGroup } from './delete-affinity-group.ts'
 import { deleteCluster } from './delete-cluster.ts'
 import { deleteDiskOffering } from './delete-disk-offering.ts'
+import { deleteInstanceGroup } from './delete-instance-group.ts'
 import { deletePod } from './delete-pod.ts'
 import { deleteServiceOffering } from './delete-service-offering.ts'
 import { deleteSSHKeyPair } from './delete-ssh-key-pair.ts'
@@ -34,6 +31,8 @@ import { expungeVirtualMachine } from './expunge-virtual-machine.ts'
 import { getConsoleLog } from './get-console-log.ts'
 import { getUserKeys } from './get-user-keys.ts'
 import { listAccounts } from './list-accounts.ts'
+import { listAffinityGroupTypes } from './list-affinity-group-types.ts'
+import { listAffinityGroups } from './list-affinity-groups.ts'
 import { listApis } from './list-apis.ts'
 import { listAsyncJobs } from './list-async-jobs.ts'
 import { listCapabilities } from './list-capabilities.ts'
@@ -47,6 +46,7 @@ import { listHosts } from './list-hosts.ts'
 import { listHypervisors } from './list-hypervisors.ts'
 import { listImageStores } from './list-image-stores.ts'
 import { listInfrastructure } from './list-infrastructure.ts'
+import { listInstanceGroups } from './list-instance-groups.ts'
 import { listManagementServers } from './list-management-servers.ts'
 import { listNetworkOfferings } from './list-network-offerings.ts'
 import { listNetworks } from './list-networks.ts'
@@ -65,34 +65,45 @@ import { prepareTemplate } from './prepare-template.ts'
 import { queryAsyncJobResult } from './query-async-job-result.ts'
 import { quotaIsEnabled } from './quota-is-enabled.ts'
 import { rebootVirtualMachine } from './reboot-virtual-machine.ts'
+import { recoverVirtualMachine } from './recover-virtual-machine.ts'
 import { registerSSHKeyPair } from './register-ssh-key-pair.ts'
 import { registerTemplate } from './register-template.ts'
 import { registerUserKeys } from './register-user-keys.ts'
 import { resetConfiguration } from './reset-configuration.ts'
+import { resetPasswordForVirtualMachine } from './reset-password-for-virtual-machine.ts'
+import { resetSSHKeyForVirtualMachine } from './reset-ssh-key-for-virtual-machine.ts'
 import { retryJob } from './retry-job.ts'
+import { scaleVirtualMachine } from './scale-virtual-machine.ts'
 import { startVirtualMachine } from './start-virtual-machine.ts'
 import { stopVirtualMachine } from './stop-virtual-machine.ts'
 import { updateCluster } from './update-cluster.ts'
 import { updateConfiguration } from './update-configuration.ts'
+import { updateInstanceGroup } from './update-instance-group.ts'
 import { updatePod } from './update-pod.ts'
 import { updateServiceOffering } from './update-service-offering.ts'
 import { updateStoragePool } from './update-storage-pool.ts'
 import { updateVirtualMachine } from './update-virtual-machine.ts'
+import { updateVMAffinityGroup } from './update-vm-affinity-group.ts'
 import { updateZone } from './update-zone.ts'
 
 export const commands: readonly Command[] = [
   addCluster,
   cancelJob,
   cancelStorageMaintenance,
+  changeServiceForVirtualMachine,
   cloudianIsEnabled,
+  createAffinityGroup,
   createDiskOffering,
+  createInstanceGroup,
   createPod,
   createServiceOffering,
   createSSHKeyPair,
   createStoragePool,
   createZone,
+  deleteAffinityGroup,
   deleteCluster,
   deleteDiskOffering,
+  deleteInstanceGroup,
   deletePod,
   deleteServiceOffering,
   deleteSSHKeyPair,
@@ -107,6 +118,7 @@ export const commands: readonly Command[] = [
   getUserKeys,
   listAccounts,
   listAffinityGroups,
+  listAffinityGroupTypes,
   listAlerts,
   listApis,
   listAsyncJobs,
@@ -144,18 +156,24 @@ export const commands: readonly Command[] = [
   queryAsyncJobResult,
   quotaIsEnabled,
   rebootVirtualMachine,
+  recoverVirtualMachine,
   registerSSHKeyPair,
   registerTemplate,
   registerUserKeys,
   resetConfiguration,
+  resetPasswordForVirtualMachine,
+  resetSSHKeyForVirtualMachine,
   retryJob,
+  scaleVirtualMachine,
   startVirtualMachine,
   stopVirtualMachine,
   updateCluster,
   updateConfiguration,
+  updateInstanceGroup,
   updatePod,
   updateServiceOffering,
   updateStoragePool,
   updateVirtualMachine,
+  updateVMAffinityGroup,
   updateZone,
 ]

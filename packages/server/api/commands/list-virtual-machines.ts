@@ -1,11 +1,13 @@
+import { sql, type SqlBool } from 'kysely'
+import type { App } from '../../app.ts'
 import { lineagesOf, selectVms } from '../../store/vm-list.ts'
-import { isAdmin } from '../caller.ts'
+import { type Caller, isAdmin } from '../caller.ts'
 import { listCommand } from '../command.ts'
 import { narrowToOwner, ownershipParameters } from '../ownership.ts'
 import { containing } from '../paging.ts'
-import { id, list, text } from '../parameters.ts'
-import { pageOf } from '../query.ts'
-import { virtualMachineView } from '../views/virtual-machine.ts'
+import { flag, id, invalid, list, text } from '../parameters.ts'
+import { countOf, pageOf, reads } from '../query.ts'
+import { virtualMachineView, type VmOnWire } from '../views/virtual-machine.ts'
 
 const gone = ['Destroyed', 'Expunging'] as const
 
@@ -18,9 +20,15 @@ export const listVirtualMachines = listCommand({
     id: id<'vm'>('the virtual machine'),
     ids: list('the virtual machines', id<'vm'>('a virtual machine')),
     name: text('part of the name'),
-    state: text('a state, or Present for all that are not destroyed'),
+    state: text('a state; Present for all that are not destroyed; Expunged for those that are gone'),
     zoneid: id<'zone'>('those of a zone'),
-    hostid: id<'host'>('those on a host; administrators only'),
+    podid: id<'pod'>('those on hosts of a pod'),
+    clusterid: id<'cluster'>('those on hosts of a cluster'),
+    hostid: id<'host'>('those on a host'),
+    storageid: id<'storage-pool'>('those with a disk on a primary storage'),
+    groupid: id<'instance-group'>('those of an instance group'),
+    affinitygroupid: id<'affinity-group'>('those of an affinity group'),
+    haenable: flag('those with, or without, haenable'),
     templateid: id<'template'>('those made from a template'),
     serviceofferingid: id<'service-offering'>('those of a service offering'),
     networkid: id<'network'>('those with a NIC in a network'),
@@ -28,23 +36,36 @@ export const listVirtualMachines = listCommand({
     userid: id<'user'>('those a user made'),
     hypervisor: text('those on a hypervisor'),
     details: list('all, or min for less', text('a part')),
+    userdata: flag('tell the user data too'),
+    retrieveonlyresourcecount: flag('tell only how many there are'),
   },
   view: virtualMachineView,
   async run({ app, caller, params, page }) {
-    let vms = selectVms(app.db).orderBy('vm.number', 'desc').where('vm.removed', 'is', null)
+    if (params.id && params.ids) throw invalid('ids', 'excludes id; give one of them')
+    let vms = narrowToState(selectVms(app.db).orderBy('vm.number', 'desc'), app, caller, params.state)
     vms = narrowToOwner(vms, 'vm.account_id', caller, params)
     if (params.id) vms = vms.where('vm.id', '=', params.id)
     if (params.ids) vms = vms.where('vm.id', 'in', params.ids)
     if (params.name) vms = vms.where('vm.name', 'ilike', containing(params.name))
-    if (params.state === 'Present') vms = vms.where('vm.state', 'not in', [...gone])
-    else if (params.state) vms = vms.where('vm.state', '=', params.state as 'Running')
-    else if (!isAdmin(caller)) vms = vms.where('vm.state', 'not in', [...gone])
     if (params.zoneid) vms = vms.where('vm.zone_id', '=', params.zoneid)
     if (params.hostid) vms = vms.where('vm.host_id', '=', params.hostid)
+    if (params.clusterid) vms = vms.where('host.cluster_id', '=', params.clusterid)
+    if (params.podid)
+      vms = vms.where(sql<SqlBool>`host.cluster_id in (select id from cluster where pod_id = ${params.podid})`)
+    if (params.storageid)
+      vms = vms.where(
+        sql<SqlBool>`exists (select 1 from volume v where v.vm_id = vm.id and v.removed is null and v.pool_id = ${params.storageid})`,
+      )
+    if (params.groupid) vms = vms.where('vm.group_id', '=', params.groupid)
+    if (params.affinitygroupid)
+      vms = vms.where(
+        sql<SqlBool>`vm.id in (select vm_id from affinity_group_vm where group_id = ${params.affinitygroupid})`,
+      )
+    if (params.haenable !== undefined) vms = vms.where('vm.ha_enabled', '=', params.haenable)
     if (params.templateid) vms = vms.where('vm.template_id', '=', params.templateid)
     if (params.serviceofferingid) vms = vms.where('vm.service_offering_id', '=', params.serviceofferingid)
     if (params.userid) vms = vms.where('vm.user_id', '=', params.userid)
-    if (params.hypervisor) vms = vms.where('vm.hypervisor', '=', params.hypervisor as 'KVM')
+    if (params.hypervisor) vms = vms.where(reads('vm.hypervisor', params.hypervisor))
     const { networkid, keypair } = params
     if (networkid)
       vms = vms.where(eb =>
@@ -73,7 +94,10 @@ export const listVirtualMachines = listCommand({
           eb('vm.display_name', 'ilike', containing(page.keyword ?? '')),
         ]),
       )
-    const { count, items } = await pageOf(vms, page)
+    if (params.retrieveonlyresourcecount) return { count: await countOf(vms), items: [] }
+    const found = await pageOf(vms, page)
+    const { count } = found
+    const items: VmOnWire[] = found.items.map(vm => ({ ...vm, tellsUserData: params.userdata ?? false }))
     if (params.details?.includes('min')) return { count, items }
     const lineages = await lineagesOf(
       app.db,
@@ -85,3 +109,14 @@ export const listVirtualMachines = listCommand({
     }
   },
 })
+
+/** Users do not see what they destroyed, unless a setting says so; what is expunged is seen only by who asks for it. */
+function narrowToState(vms: ReturnType<typeof selectVms>, app: App, caller: Caller, state: string | undefined) {
+  const asked = state?.toLowerCase()
+  if (asked === 'expunged') return vms.where('vm.removed', 'is not', null)
+  const kept = vms.where('vm.removed', 'is', null)
+  const seesDestroyed = isAdmin(caller) || app.settings.flag('allow.user.view.destroyed.vm')
+  const visible = seesDestroyed ? kept : kept.where('vm.state', 'not in', [...gone])
+  if (asked === 'present') return visible.where('vm.state', 'not in', [...gone])
+  return asked ? visible.where(reads('vm.state', asked)) : visible
+}

@@ -1,21 +1,32 @@
 // A virtual machine on the wire: CloudStack's fields, and Ramet's own (clonetype, chaindepth, sharedbytes, …).
-import { refusal, type VmAction } from '@ramet/core/vm.ts'
+import { allowedFrom, refusal, type VmAction } from '@ramet/core/vm.ts'
 import type { Lineage, ListedVm } from '../../store/vm-list.ts'
-import { boolean, date, integer, list, long, nested, string, view } from '../view.ts'
+import { boolean, date, integer, list, long, map, nested, string, view } from '../view.ts'
 import { nicView } from './nic.ts'
 
 export type VmOnWire = ListedVm & {
+  /** The call asked for the user data too. */
+  readonly tellsUserData?: boolean
   readonly lineage?: Lineage | undefined
   /** Told once, by the deployment that made it. */
   readonly password?: string | undefined
 }
+
+const memberView = view<ListedVm['affinities'][number]>('affinitygroup', {
+  id: string('the id of the group', group => group.id),
+  name: string('its name', group => group.name),
+  type: string('host affinity or host anti-affinity', group => group.type),
+  description: string('its description', group => group.description),
+})
 
 export const virtualMachineView = view<VmOnWire>('virtualmachine', {
   id: string('the id of the virtual machine', vm => vm.id),
   name: string('its host name', vm => vm.name),
   displayname: string('its label for people', vm => vm.display_name),
   instancename: string('its name on the hypervisor', vm => vm.instance_name),
-  state: string('Starting, Running, Stopping, Stopped, Destroyed, Expunging, Error', vm => vm.state),
+  state: string('Starting, Running, Stopping, Stopped, Restoring, Destroyed, Expunging, Error', vm =>
+    vm.removed ? 'Expunged' : vm.state,
+  ),
   error: string('why it is in Error', vm => (vm.state === 'Error' ? vm.error : null)),
   account: string('the account that owns it', vm => vm.account_name),
   domain: string('the domain of its account', vm => vm.domain_name),
@@ -34,8 +45,9 @@ export const virtualMachineView = view<VmOnWire>('virtualmachine', {
   templatename: string('the name of that template', vm => vm.template_name),
   templatedisplaytext: string('the description of that template', vm => vm.template_display_text),
   templateformat: string('the format of that template', vm => vm.template_format),
-  ostypeid: string('the guest operating system', vm => vm.os_type_id),
-  guestosid: string('the guest operating system', vm => vm.os_type_id),
+  ostypeid: string('the guest operating system', vm => vm.guest_os_id),
+  guestosid: string('the guest operating system', vm => vm.guest_os_id),
+  osdisplayname: string('the name of that operating system', vm => vm.guest_os_name),
   passwordenabled: boolean('whether deploying it made a password', vm => vm.password_enabled ?? false),
   password: string('the password of the guest, told once', vm => vm.password),
   serviceofferingid: string('its service offering', vm => vm.service_offering_id),
@@ -48,7 +60,12 @@ export const virtualMachineView = view<VmOnWire>('virtualmachine', {
   nic: nested('its network interfaces', nicView, vm => vm.nics),
   ipaddress: string('the address of its default NIC', vm => vm.nics.find(nic => nic.is_default)?.ip_address),
   keypairs: string('names of its SSH keys', vm => vm.keypairs),
-  haenable: boolean('whether it is restarted elsewhere', () => false),
+  group: string('its instance group', vm => vm.group_name),
+  groupid: string('the id of that group', vm => vm.group_id),
+  affinitygroup: nested('its affinity groups', memberView, vm => vm.affinities),
+  userdata: string('its user data, base64, where the call asks for it', vm => (vm.tellsUserData ? vm.user_data : null)),
+  details: map('what was said in details', vm => (Object.keys(vm.details).length > 0 ? vm.details : null)),
+  haenable: boolean('as it was said; machines are not restarted elsewhere yet', vm => vm.ha_enabled),
   displayvm: boolean('whether users see it', () => true),
   deleteprotection: boolean('whether destroying it is refused', vm => vm.delete_protection),
   isdynamicallyscalable: boolean('whether CPUs and memory change while it runs', () => false),
@@ -67,8 +84,8 @@ function sshAddress({ state, nics }: VmOnWire): string | undefined {
   return state === 'Running' && port ? `127.0.0.1:${port}` : undefined
 }
 
-const actions = ['start', 'stop', 'reboot', 'destroy', 'expunge', 'update'] as const satisfies readonly VmAction[]
+const actions = Object.keys(allowedFrom) as VmAction[]
 
 function actionsOf(vm: VmOnWire): VmAction[] {
-  return vm.job_id ? [] : actions.filter(action => refusal(vm, action) === null)
+  return vm.job_id || vm.removed ? [] : actions.filter(action => refusal(vm, action) === null)
 }

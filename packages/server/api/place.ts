@@ -1,0 +1,35 @@
+// Where an administrator wants a machine: on one host, or on any of a cluster or pod.
+import type { HostId, Id } from '@ramet/core/ids.ts'
+import { Problem } from '@ramet/core/problem.ts'
+import type { App } from '../app.ts'
+import type { Where } from '../jobs/vm-steps.ts'
+import { type Caller, isAdmin, unknownId } from './caller.ts'
+import { id } from './parameters.ts'
+
+export const placeParameters = {
+  hostid: id<'host'>('the host; administrators only'),
+  clusterid: id<'cluster'>('the cluster of the host; administrators only'),
+  podid: id<'pod'>('the pod of the host; administrators only'),
+}
+
+interface Asked {
+  readonly hostid: HostId | undefined
+  readonly clusterid: Id<'cluster'> | undefined
+  readonly podid: Id<'pod'> | undefined
+}
+
+export async function chosenPlace({ db }: App, caller: Caller, asked: Asked): Promise<Where> {
+  const named = (['hostid', 'clusterid', 'podid'] as const).filter(name => asked[name] !== undefined)
+  if (named.length > 0 && !isAdmin(caller))
+    throw new Problem('forbidden', 'host-choice', `Only administrators choose a host; leave ${named.join(' and ')} out`)
+  for (const name of named) {
+    const table = ({ hostid: 'host', clusterid: 'cluster', podid: 'pod' } as const)[name]
+    const row = await db
+      .selectFrom(table)
+      .select('id')
+      .where('id', '=', asked[name] as never)
+      .executeTakeFirst()
+    if (!row) throw unknownId(name, asked[name] as string)
+  }
+  return { host: asked.hostid, cluster: asked.clusterid, pod: asked.podid }
+}
