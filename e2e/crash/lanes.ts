@@ -1,7 +1,7 @@
 // One lane a kind of job: how it is brought about on a real server, in which two ways it may go (through, or failing near
 // its end and being undone), and how what is left is cleared away by ordinary commands.
 import { dirname } from 'node:path'
-import type { World } from '../world.ts'
+import { list, type World } from '../world.ts'
 
 export interface Lane {
   readonly kind: string
@@ -34,7 +34,7 @@ async function machine(
   world: World,
   image: string,
   command: string,
-  parameters: Record<string, boolean>,
+  parameters: Record<string, boolean | string>,
   prepare?: (id: string) => Promise<unknown>,
 ): Promise<Attempt> {
   const from = await template(world, image)
@@ -157,6 +157,24 @@ export const lanes: readonly Lane[] = [
     kind: 'destroy-vm',
     failAt: 'set-aside/done/before',
     arrange: (world, image) => machine(world, image, 'destroyVirtualMachine', { forced: true }),
+  },
+  {
+    kind: 'change-vm',
+    arrange: (world, image) =>
+      machine(world, image, 'resetSSHKeyForVirtualMachine', { keypair: 'demo' }, id => world.stop({ id }, true)),
+  },
+  {
+    kind: 'change-affinity-group',
+    async arrange(world) {
+      const label = name()
+      return {
+        start: () => world.client.call('createAffinityGroup', { name: label, type: 'host anti-affinity' }),
+        async clear(later) {
+          const found = await list(later.client, 'listAffinityGroups', 'affinitygroup', { name: label })
+          for (const { id } of found) await later.client.run('deleteAffinityGroup', { id: id as string })
+        },
+      }
+    },
   },
   { kind: 'expunge-vm', arrange: (world, image) => machine(world, image, 'destroyVirtualMachine', { expunge: true }) },
   {

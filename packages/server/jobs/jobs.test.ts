@@ -8,6 +8,8 @@ import { stopTestDatabase } from '../testing/database.ts'
 import { aDeployment, aTemplate, inventory, type Lab, quiet, run, simulatedLab } from '../testing/lab.ts'
 import type { JobBuilder, JobDefinition, Step } from './define-job.ts'
 import { definitions } from './definitions.ts'
+import { changeAffinityGroup } from './change-affinity-group.ts'
+import { changeVm, type VmChange } from './change-vm.ts'
 import { deleteTemplate } from './delete-template.ts'
 import { type DeployVm, deployVm } from './deploy-vm.ts'
 import { destroyVm } from './destroy-vm.ts'
@@ -68,7 +70,39 @@ async function isExpungedWithTemplate(lab: Lab, { vm, template }: DeployVm): Pro
   await quiet(lab)
 }
 
+const sizes = { cpus: 3, cpuMhz: 500, memoryMib: 300 }
+
+/** Every way to change a stopped machine. */
+async function aChange(lab: Lab, to: VmChange['to']) {
+  const { db } = lab.app
+  const [{ vm }, offering, account] = [
+    await aStoppedVm(lab),
+    await db.selectFrom('service_offering').select('id').executeTakeFirstOrThrow(),
+    await db.selectFrom('account').select('id').executeTakeFirstOrThrow(),
+  ]
+  const group = newId<'affinity-group'>()
+  const type = 'host affinity'
+  await db.insertInto('affinity_group').values({ id: group, account_id: account.id, name: group, type }).execute()
+  const changes: Record<VmChange['to'], VmChange> = {
+    offering: { to: 'offering', offering: offering.id, sizes },
+    password: { to: 'password', password: { sealed: 'sealed', hash: '$6$salt$hash' } },
+    keys: { to: 'keys', keys: [{ name: 'new', public_key: 'ssh-ed25519 AAAA' }] },
+    affinities: { to: 'affinities', groups: [group] },
+  }
+  return { vm, change: changes[to] }
+}
+
+const changes: readonly VmChange['to'][] = ['offering', 'password', 'keys', 'affinities']
+
+async function anAffinityGroup(lab: Lab) {
+  const { id: account } = await lab.app.db.selectFrom('account').select('id').executeTakeFirstOrThrow()
+  const group = newId<'affinity-group'>()
+  return { group, create: { account, name: group, type: 'host anti-affinity' as const, description: null } }
+}
+
 const scenarios: readonly Scenario[] = [
+  ...changes.map(to => scenario(changeVm, lab => aChange(lab, to), 'restores')),
+  scenario(changeAffinityGroup, anAffinityGroup, 'restores'),
   {
     ...scenario(deployVm, async lab => aDeployment(lab, await aPreparedTemplate(lab)), isExpunged),
     steps: deployVm.steps.map(({ name }) => name).filter(name => name !== 'cache-template'),

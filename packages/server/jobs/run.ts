@@ -97,6 +97,7 @@ class JobRun {
       const result = await step.do(this.#recordContext(step, tx) as never)
       const percent = this.#percentAfter(step)
       await store.markStep(tx, this.#claim, { step: step.name, phase: 'done', made: result, percent })
+      this.#made = { ...this.#made, [step.name]: result } // the result of the job may tell it
       if (isLast) await this.#end(tx, 'done', null)
       return result
     })

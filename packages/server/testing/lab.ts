@@ -167,8 +167,14 @@ export async function stateOf(lab: Lab, vm: VmId): Promise<string> {
 /** Everything that lasts, in the database and on the hypervisor, without times and without jobs and events. */
 export async function inventory(lab: Lab) {
   const { db } = lab.app
-  const [vms, volumes, layers, copies, templates, clones] = await Promise.all([
-    db.selectFrom('vm').select(['id', 'state', 'host_id']).where('removed', 'is', null).orderBy('id').execute(),
+  const [vms, volumes, layers, copies, templates, clones, keys, groups] = await Promise.all([
+    db
+      .selectFrom('vm')
+      .select(['id', 'state', 'host_id', 'template_id', 'service_offering_id', 'cpus', 'memory_mib'])
+      .select(['password_hash', 'seed_version', 'generation_id'])
+      .where('removed', 'is', null)
+      .orderBy('id')
+      .execute(),
     db
       .selectFrom('volume')
       .select(['id', 'state', 'layer_id', 'pool_id', 'vm_id'])
@@ -189,8 +195,10 @@ export async function inventory(lab: Lab) {
       .orderBy('id')
       .execute(),
     db.selectFrom('user_vm_clone_setting').select(['vm_id', 'clone_type']).orderBy('vm_id').execute(),
+    db.selectFrom('vm_ssh_key_pair').selectAll().orderBy('vm_id').orderBy('name').execute(),
+    db.selectFrom('affinity_group').select('id').orderBy('id').execute(),
   ])
   const files = [...lab.world.layers.keys()].toSorted()
   const machines = [...lab.world.machines].map(([vm, { power }]) => `${vm} ${power}`).toSorted()
-  return { vms, volumes, layers, copies, templates, clones, files, machines }
+  return { vms, volumes, layers, copies, templates, clones, keys, groups, files, machines }
 }
