@@ -188,4 +188,14 @@ export const lanes: readonly Lane[] = [
     arrange: (world, image) =>
       maintenance(world, image, id => world.client.run('enableStorageMaintenance', { id }), 'cancelStorageMaintenance'),
   },
+  {
+    kind: 'extract-template',
+    async arrange(world, image) {
+      const from = await template(world, image)
+      return {
+        start: () => world.client.call('extractTemplate', { id: from, mode: 'HTTP_DOWNLOAD' }),
+        clear: later => clear(later, from),
+      }
+    },
+  },
 ]

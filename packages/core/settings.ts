@@ -90,6 +90,20 @@ export const settings = [
     'Let templates be fetched from addresses of this machine and of private networks',
   ),
   setting(
+    'extract.url.expiration.interval',
+    'Integer',
+    '14400',
+    'Storage',
+    'Seconds that an extracted template or volume can be downloaded',
+  ),
+  setting(
+    'endpoint.url',
+    'String',
+    '',
+    'Advanced',
+    'Where users reach this server, such as https://cloud.example.org, for addresses it tells; empty: where it listens',
+  ),
+  setting(
     'guest.network.outward',
     'Boolean',
     'false',
@@ -133,6 +147,7 @@ const ranges: Partial<Record<string, readonly [least: number, most: number]>> = 
   'vm.userdata.max.length': [0, 1_048_576],
   'cpu.overprovisioning.factor': [1, 1_000],
   'pool.storage.reserve.percent': [0, 99],
+  'extract.url.expiration.interval': [60, 999_999_999],
   'max.template.iso.size': [1, 1_000_000],
   'session.timeout': [60, 999_999_999],
 }

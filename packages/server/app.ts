@@ -11,6 +11,8 @@ import type { Database } from './store/database.ts'
 import type { Changes } from './watch/changes.ts'
 
 export interface App {
+  /** Where the server is reached; known when it listens. */
+  readonly address: { url: string }
   readonly config: Config
   readonly db: Database
   readonly settings: Settings

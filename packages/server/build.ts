@@ -19,6 +19,7 @@ import { voidLeases } from './store/jobs.ts'
 import { migrate } from './store/migrate.ts'
 import { watchChanges } from './watch/changes.ts'
 import { watchExpunge } from './watch/expunge.ts'
+import { watchDownloads } from './watch/downloads.ts'
 import { watchLayers } from './watch/layers.ts'
 import { watchPools } from './watch/pools.ts'
 import { watchPower } from './watch/power.ts'
@@ -89,6 +90,9 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
     await layers.sweep()
     const expunges = watchExpunge({ db, settings, log }, jobs)
     closing.push(() => expunges.close())
+    const downloads = watchDownloads(db, log)
+    closing.push(() => downloads.close())
+    await downloads.sweep()
     jobs.kick()
     await power.settleAll()
 
@@ -101,7 +105,19 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
       releasePool: driver.host.releasePool,
     }
     return {
-      app: { config, db, settings, secrets, passwords, jobs, changes, log, consoleLog, storage },
+      app: {
+        address: { url: `http://${config.listen.host}:${config.listen.port}` },
+        config,
+        db,
+        settings,
+        secrets,
+        passwords,
+        jobs,
+        changes,
+        log,
+        consoleLog,
+        storage,
+      },
       broken: broken.promise,
       close,
     }

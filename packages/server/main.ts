@@ -7,6 +7,7 @@ import helmet from '@fastify/helmet'
 import fastify, { type FastifyInstance } from 'fastify'
 import { openDoor } from './api/door.ts'
 import { openDocs } from './api/pages/docs.ts'
+import { openDownloads } from './api/pages/downloads.ts'
 import { openEvents } from './api/pages/events.ts'
 import { openHealth } from './api/pages/health.ts'
 import type { App } from './app.ts'
@@ -32,6 +33,7 @@ async function run(args: readonly string[]): Promise<void> {
   await http.listen(config.listen)
   const { port } = http.addresses()[0] as { port: number }
   const url = `http://${config.listen.host}:${port}`
+  server.app.address.url = url
   await tellAdmin(config, url)
   process.stdout.write(`ready ${url}\n`)
 
@@ -61,6 +63,7 @@ async function openHttp(app: App): Promise<FastifyInstance> {
   )
   openDoor(http, app)
   openDocs(http, app)
+  openDownloads(http, app)
   openEvents(http, app)
   openHealth(http, app)
   return http

@@ -5,6 +5,7 @@ import { deleteTemplate } from './delete-template.ts'
 import { deployVm } from './deploy-vm.ts'
 import { destroyVm } from './destroy-vm.ts'
 import { expungeVm } from './expunge-vm.ts'
+import { extractTemplate } from './extract-template.ts'
 import { maintainPool } from './maintain-pool.ts'
 import { prepareTemplate } from './prepare-template.ts'
 import { rebootVm } from './reboot-vm.ts'
@@ -22,6 +23,7 @@ export const definitions: readonly JobDefinition[] = [
   deployVm,
   destroyVm,
   expungeVm,
+  extractTemplate,
   maintainPool,
   prepareTemplate,
   rebootVm,

@@ -2,6 +2,7 @@
 // goes as soon as the last linked clone that stands on it is gone. Full clones never hold it.
 import type { TemplateId } from '@ramet/core/ids.ts'
 import { discardImage } from '../images/fetch.ts'
+import { forgetDownloadsOf } from '../store/downloads.ts'
 import { forgetUnneededSpoolRefs, imageFile, setSpoolRef, setTemplate, holdSpoolRefs } from '../store/templates.ts'
 import { defineJob, nothing } from './define-job.ts'
 import { removeIfUnneeded } from './remove-layer.ts'
@@ -33,6 +34,7 @@ export const deleteTemplate = defineJob<DeleteTemplate>({
         if (ref.layer_id) await removeIfUnneeded(tx, ref.layer_id, jobs, originOf(job))
       }
       await forgetUnneededSpoolRefs(tx, input.template)
+      await forgetDownloadsOf(tx, input.template)
     },
     undo: noWayBack,
   })

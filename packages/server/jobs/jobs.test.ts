@@ -14,6 +14,7 @@ import { deleteTemplate } from './delete-template.ts'
 import { type DeployVm, deployVm } from './deploy-vm.ts'
 import { destroyVm } from './destroy-vm.ts'
 import { expungeVm } from './expunge-vm.ts'
+import { extractTemplate } from './extract-template.ts'
 import { maintainPool } from './maintain-pool.ts'
 import { prepareTemplate } from './prepare-template.ts'
 import { rebootVm } from './reboot-vm.ts'
@@ -137,6 +138,17 @@ const scenarios: readonly Scenario[] = [
         .where('id', '=', template)
         .where('download_state', '=', 'DOWNLOAD_ERROR')
         .execute()
+    },
+  ),
+  scenario(
+    extractTemplate,
+    async lab => {
+      const ticket = { id: newId<'download'>(), tokenHash: newId(), sealedToken: '', seconds: 60 }
+      return { template: await aTemplate(lab), ticket, fileName: 'image.qcow2' }
+    },
+    async (lab, { ticket }) => {
+      const offered = await lab.app.db.selectFrom('download').select('id').where('id', '=', ticket.id).execute()
+      assert.deepEqual(offered, [])
     },
   ),
   scenario(

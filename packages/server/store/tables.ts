@@ -419,7 +419,7 @@ export interface Tables {
 
 export type AccountType = 'User' | 'Admin' | 'DomainAdmin'
 export type AccountState = 'enabled' | 'disabled' | 'locked'
-export type TemplateFormat = 'QCOW2' | 'RAW' | 'VMDK' | 'VHDX'
+export type TemplateFormat = 'QCOW2' | 'RAW' | 'VMDK' | 'VHDX' | 'ISO'
 export type DownloadState = 'NOT_DOWNLOADED' | 'DOWNLOAD_IN_PROGRESS' | 'DOWNLOADED' | 'DOWNLOAD_ERROR'
 export type VolumeState = 'Allocated' | 'Creating' | 'Ready' | 'Destroy' | 'Expunging' | 'Expunged'
 

@@ -28,6 +28,7 @@ import { deployVirtualMachine } from './deploy-virtual-machine.ts'
 import { destroyVirtualMachine } from './destroy-virtual-machine.ts'
 import { enableStorageMaintenance } from './enable-storage-maintenance.ts'
 import { expungeVirtualMachine } from './expunge-virtual-machine.ts'
+import { extractTemplate } from './extract-template.ts'
 import { getConsoleLog } from './get-console-log.ts'
 import { getUserKeys } from './get-user-keys.ts'
 import { listAccounts } from './list-accounts.ts'
@@ -114,6 +115,7 @@ export const commands: readonly Command[] = [
   destroyVirtualMachine,
   enableStorageMaintenance,
   expungeVirtualMachine,
+  extractTemplate,
   getConsoleLog,
   getUserKeys,
   listAccounts,
