@@ -64,11 +64,10 @@ async function rehearse(lab: CrashLab, lane: Lane, orders: Orders): Promise<stri
   return points.filter(point => point.startsWith(`${lane.kind}/`) && (lane.points?.test(point) ?? true))
 }
 
-/** Between `X/after` and the `Y/before` that follows it nothing is written and nobody called: one of them will do. */
+/** Something is written, or somebody called, only between a `X/before` and the `Y/after` that follows it. */
 function distinct(points: readonly Orders[]): Orders[] {
-  return points.filter(
-    (orders, index) => !(orders.at(-1)?.endsWith('/before') && points[index - 1]?.at(-1)?.endsWith('/after')),
-  )
+  const isAt = (orders: Orders | undefined, when: string) => orders?.at(-1)?.endsWith(when)
+  return points.filter((orders, index) => index === 0 || (isAt(points[index - 1], '/before') && isAt(orders, '/after')))
 }
 
 async function crash(lab: CrashLab, lane: Lane, orders: Orders): Promise<void> {

@@ -1,19 +1,14 @@
 // One claim of one job: forward through its steps, or backward through their undos, from wherever the record says.
+// Forward it goes in legs. A leg is one durable write and then at most one act: the write notes what the act before it
+// made, does the records up to the next act, and notes that this one begins, or that the job is done.
 import { Problem, asProblem, restoreProblem, storeProblem } from '@ramet/core/problem.ts'
-import { inTransaction, type Tx } from '../store/database.ts'
+import { type Db, inTransaction, type Tx } from '../store/database.ts'
 import { recordEvent } from '../store/events.ts'
 import * as store from '../store/jobs.ts'
 import type { Row } from '../store/tables.ts'
 import type { CrashPoints } from './crash-points.ts'
-import {
-  eventOf,
-  type JobDefinition,
-  type RecordContext,
-  type Step,
-  type StepContext,
-  WaitForJob,
-} from './define-job.ts'
-import { guardDriver } from './guarded-driver.ts'
+import { eventOf, type JobDefinition, type Step, WaitForJob } from './define-job.ts'
+import { type Made, StepContexts } from './step-contexts.ts'
 import type { Tools } from './tools.ts'
 
 export interface RunOptions {
@@ -28,8 +23,6 @@ export interface RunSignals {
   readonly letGo: AbortSignal
 }
 
-type AnyContext = StepContext<unknown, Record<string, unknown>>
-
 /** Works on `job` until it ends, waits or gets stuck. Returns its row when it ended or got stuck. */
 export async function runJob(
   options: RunOptions,
@@ -38,165 +31,219 @@ export async function runJob(
   signals: RunSignals,
 ): Promise<Row<'job'> | null> {
   const run = new JobRun(options, definition, job, signals)
-  if (job.state === 'undoing') await run.backward(restoreProblem(job.problem as NonNullable<Row<'job'>['problem']>))
-  else await run.forward()
-  if (run.waiting) return null
-  return (await options.tools.db.selectFrom('job').selectAll().where('id', '=', job.id).executeTakeFirst()) ?? null
+  return job.problem && job.state === 'undoing' ? run.backward(restoreProblem(job.problem)) : run.forward()
+}
+
+/** An act that was done, to be noted with the next durable write. */
+interface Outcome {
+  readonly step: Step
+  readonly made: unknown
+}
+
+interface Leg {
+  readonly job: Row<'job'>
+  readonly made: Made
+  /** The act to be done now, and what follows it; null when the job is done. */
+  readonly next: { readonly act: Step; readonly rest: readonly Step[] } | null
 }
 
 class JobRun {
-  waiting = false
-  readonly #options: RunOptions
+  readonly #crashPoints: CrashPoints
   readonly #definition: JobDefinition
   readonly #job: Row<'job'>
   readonly #signals: RunSignals
   readonly #tools: Tools
-  #made: Record<string, unknown> = {}
-  #problem: Problem | null = null
-  #ended = false
+  readonly #claim: store.Claim
+  readonly #contexts: StepContexts
+  #made: Made = {}
+  /** The step that is tried just now, to be named when something fails. */
+  #at = 'end'
 
-  constructor(options: RunOptions, definition: JobDefinition, job: Row<'job'>, signals: RunSignals) {
-    this.#options = options
+  constructor({ tools, crashPoints }: RunOptions, definition: JobDefinition, job: Row<'job'>, signals: RunSignals) {
+    this.#crashPoints = crashPoints
     this.#definition = definition
     this.#job = job
     this.#signals = signals
-    this.#tools = { ...options.tools, driver: guardDriver(options.tools.driver, this.#guard()) }
+    this.#tools = tools
+    this.#claim = { id: job.id, fence: job.fence }
+    this.#contexts = new StepContexts(tools, definition, job, point => this.#pass(point))
   }
 
-  async forward(): Promise<void> {
-    const isFirstClaim = this.#job.fence === 1
-    const steps = isFirstClaim ? new Map<string, never>() : await store.stepsOf(this.#db, this.#job.id)
-    if (isFirstClaim) await this.#tell('Started', 'INFO', '')
-    for (const step of this.#definition.steps) {
-      const noted = steps.get(step.name)
-      if (noted?.phase === 'done') this.#made = { ...this.#made, [step.name]: noted.made }
-      else if (step.when && !step.when(this.#made as never)) continue
-      else if (!(await this.#advance(step))) return
-    }
-    if (!this.#ended) await this.#write('end', tx => this.#end(tx, 'done', null))
-  }
-
-  /** Runs one step; false when the job does not go forward from here. */
-  async #advance(step: Step): Promise<boolean> {
+  async forward(): Promise<Row<'job'> | null> {
+    let outcome: Outcome | null = null
     try {
-      const made = step.sort === 'record' ? await this.#record(step) : await this.#act(step)
-      this.#made = { ...this.#made, [step.name]: made }
-      return true
+      let rest = await this.#stepsToDo()
+      for (;;) {
+        const leg: Leg = await this.#leg(rest, outcome)
+        this.#made = leg.made
+        outcome = null
+        if (!leg.next) return leg.job
+        this.#heed(leg.job)
+        const { act } = leg.next
+        outcome = { step: act, made: await act.do(this.#contexts.ofAct(act, this.#made, this.#signal) as never) }
+        rest = leg.next.rest
+      }
     } catch (error) {
-      if (error instanceof WaitForJob) await this.#wait(error)
-      else await this.#turnBack(step, error)
-      return false
+      return error instanceof WaitForJob ? this.#wait(error) : this.#turnBack(error, outcome)
     }
   }
 
-  /** The last step, if it is a record, ends the job in the same transaction. */
-  async #record(step: Step): Promise<unknown> {
-    const isLast = step === this.#definition.steps.at(-1)
-    const made = await this.#write(`${step.name}/done`, async tx => {
-      this.#heed(await store.holdJob(tx, this.#claim))
-      const result = await step.do(this.#recordContext(step, tx) as never)
-      const percent = this.#percentAfter(step)
-      await store.markStep(tx, this.#claim, { step: step.name, phase: 'done', made: result, percent })
-      this.#made = { ...this.#made, [step.name]: result } // the result of the job may tell it
-      if (isLast) await this.#end(tx, 'done', null)
-      return result
+  async #stepsToDo(): Promise<readonly Step[]> {
+    if (this.#job.fence === 1) return this.#definition.steps
+    const noted = await store.stepsOf(this.#db, this.#job.id)
+    this.#made = madeIn(noted)
+    return this.#definition.steps.filter(({ name }) => noted.get(name)?.phase !== 'done')
+  }
+
+  /** Where an act comes next, its note is a single statement and needs no transaction around it. */
+  async #leg(steps: readonly Step[], outcome: Outcome | null): Promise<Leg> {
+    const made = outcome ? { ...this.#made, [outcome.step.name]: outcome.made } : this.#made
+    const marks = outcome ? [done(outcome.step, outcome.made)] : []
+    const first = steps.find(step => isNeeded(step, made))
+    let passed: string[] = []
+    const write = (db: Db): Promise<Leg> => {
+      passed = []
+      if (outcome) this.#before(`${outcome.step.name}/done`, passed)
+      return this.#walk(db, steps, { made, marks: [...marks], passed })
+    }
+    const leg = await (first?.sort === 'act' ? write(this.#db) : this.#inTransaction(write))
+    for (const point of passed) this.#pass(`${point}/after`)
+    return leg
+  }
+
+  async #inTransaction<T>(write: (tx: Tx) => Promise<T>): Promise<T> {
+    return inTransaction(this.#db, async tx => {
+      const job = await store.holdJob(tx, this.#claim)
+      if (job.state !== 'undoing') this.#heed(job)
+      return write(tx)
     })
-    this.#ended = isLast
-    return made
   }
 
-  async #act(step: Step): Promise<unknown> {
-    this.#heed(await this.#mark(step, 'started'))
-    const made = await step.do(this.#context(step) as never)
-    await this.#mark(step, 'done', made)
-    return made
+  /** Does the records up to the next act, or to the end of the job, and notes all of it. */
+  async #walk(
+    db: Db,
+    steps: readonly Step[],
+    { made, marks, passed }: { made: Made; marks: store.Mark[]; passed: string[] },
+  ): Promise<Leg> {
+    for (const [index, step] of steps.entries()) {
+      if (!isNeeded(step, made)) continue
+      this.#at = step.name
+      if (step.sort === 'act') {
+        this.#before(`${step.name}/started`, passed)
+        marks.push({ step: step.name, phase: 'started' })
+        const change = { step: step.name, percent: this.#contexts.percentBefore(step) }
+        const job = await store.noteJob(db, this.#claim, change, marks)
+        return { job, made, next: { act: step, rest: steps.slice(index + 1) } }
+      }
+      this.#before(`${step.name}/done`, passed)
+      const result = await step.do(this.#contexts.ofRecord(step, made, this.#signal, db as Tx) as never)
+      made = { ...made, [step.name]: result }
+      marks.push(done(step, result))
+    }
+    this.#at = 'end'
+    this.#before('end', passed)
+    return { job: await this.#end(db, made, marks), made, next: null }
   }
 
-  #heed({ cancelAsked }: { cancelAsked: boolean }): void {
-    if (cancelAsked && this.#definition.traits.cancellable) throw cancelled()
+  async #end(db: Db, made: Made, marks: readonly store.Mark[]): Promise<Row<'job'>> {
+    const result = this.#definition.result(made as never)
+    const job = await store.noteJob(db, this.#claim, { state: 'done', completed: true, result, percent: 100 }, marks)
+    await this.#tellEnd(db, 'INFO', 'done')
+    return job
   }
 
-  async #wait({ job }: WaitForJob): Promise<void> {
-    this.waiting = true
-    await this.#write('wait', tx => store.moveJob(tx, this.#claim, { state: 'queued', waitsFor: job }))
+  #heed(job: Row<'job'>): void {
+    if (job.cancel_asked && this.#definition.traits.cancellable) throw cancelled()
   }
 
-  async #turnBack(step: Step, error: unknown): Promise<void> {
-    if (error instanceof store.LeaseLost || this.#signals.letGo.aborted) throw error
+  async #wait({ job }: WaitForJob): Promise<null> {
+    await this.#write('wait', () => store.noteJob(this.#db, this.#claim, { state: 'queued', waitsFor: job }))
+    return null
+  }
+
+  async #turnBack(error: unknown, outcome: Outcome | null): Promise<Row<'job'> | null> {
+    this.#rethrowIfLetGo(error)
     const problem = this.#signals.cancel.aborted ? cancelled() : asProblem(error)
-    if (problem.kind === 'internal')
-      this.#tools.log.error({ err: error, job: this.#job.id, step: step.name }, 'step failed')
-    else this.#tools.log.warn({ job: this.#job.id, step: step.name, problem: problem.message }, 'step failed')
-    await this.#write(`${step.name}/failed`, tx =>
-      store.moveJob(tx, this.#claim, { state: 'undoing', problem: storeProblem(problem) }),
+    const facts = { job: this.#job.id, step: this.#at }
+    if (problem.kind === 'internal') this.#tools.log.error({ err: error, ...facts }, 'step failed')
+    else this.#tools.log.warn({ ...facts, problem: problem.message }, 'step failed')
+    const marks = outcome ? [done(outcome.step, outcome.made)] : []
+    await this.#write(`${this.#at}/failed`, () =>
+      store.noteJob(this.#db, this.#claim, { state: 'undoing', problem: storeProblem(problem) }, marks),
     )
-    await this.backward(problem)
+    return this.backward(problem)
   }
 
   /**
    * Undoes whatever was begun, last first. An act that failed is among it; a record that failed never happened.
    * What failed stays the job's problem, whether the undo works or not.
    */
-  async backward(problem: Problem): Promise<void> {
-    this.#problem = problem
-    const steps = await store.stepsOf(this.#db, this.#job.id)
-    for (const [name, { made }] of steps) this.#made = { ...this.#made, [name]: made }
-    for (const step of this.#definition.steps.toReversed()) {
-      const phase = steps.get(step.name)?.phase
-      if (phase === undefined || phase === 'undone') continue
-      try {
-        await this.#undo(step)
-      } catch (error) {
-        if (error instanceof store.LeaseLost || this.#signals.letGo.aborted) throw error
-        return this.#getStuck(step, problem, error)
+  async backward(problem: Problem): Promise<Row<'job'> | null> {
+    const noted = await store.stepsOf(this.#db, this.#job.id)
+    this.#made = { ...this.#made, ...madeIn(noted) }
+    try {
+      for (const step of this.#definition.steps.toReversed()) {
+        const phase = noted.get(step.name)?.phase
+        this.#at = step.name
+        if (phase !== undefined && phase !== 'undone') await this.#undo(step, problem)
       }
+      this.#at = 'end'
+      return await this.#fail(problem)
+    } catch (error) {
+      this.#rethrowIfLetGo(error)
+      return this.#getStuck(problem, error)
     }
-    await this.#write('end', tx => this.#end(tx, problem.kind === 'cancelled' ? 'cancelled' : 'failed', problem))
   }
 
-  async #undo(step: Step): Promise<void> {
+  async #undo(step: Step, problem: Problem): Promise<void> {
     const undo = typeof step.undo === 'function' ? step.undo : async () => {}
+    const mark = { step: step.name, phase: 'undone' } as const
+    const note = (db: Db) => store.noteJob(db, this.#claim, { step: step.name, percent: 0 }, [mark])
+    const { letGo } = this.#signals
     if (step.sort === 'record') {
-      await this.#write(`${step.name}/undone`, async tx => {
-        await store.holdJob(tx, this.#claim)
-        await undo(this.#recordContext(step, tx) as never)
-        await store.markStep(tx, this.#claim, { step: step.name, phase: 'undone', percent: 0 })
+      await this.#writeInTransaction(`${step.name}/undone`, async tx => {
+        await undo(this.#contexts.ofRecord(step, this.#made, letGo, tx, problem) as never)
+        await note(tx)
       })
     } else {
-      await undo(this.#context(step) as never)
-      await this.#mark(step, 'undone')
+      await undo(this.#contexts.ofAct(step, this.#made, letGo, problem) as never)
+      await this.#write(`${step.name}/undone`, () => note(this.#db))
     }
   }
 
-  async #getStuck(step: Step, problem: Problem, error: unknown): Promise<void> {
+  #fail(problem: Problem): Promise<Row<'job'>> {
+    const state = problem.kind === 'cancelled' ? 'cancelled' : 'failed'
+    return this.#writeInTransaction('end', async tx => {
+      const job = await store.noteJob(tx, this.#claim, { state, completed: true })
+      await this.#definition.onFailure(this.#contexts.ofFailure(this.#made, this.#signals.letGo, tx, problem) as never)
+      if (state === 'failed') await this.#tellEnd(tx, 'ERROR', `failed: ${problem.message}`)
+      else await this.#tellEnd(tx, 'INFO', state)
+      return job
+    })
+  }
+
+  async #getStuck(problem: Problem, error: unknown): Promise<Row<'job'>> {
     const cause = asProblem(error)
-    this.#tools.log.error({ err: error, job: this.#job.id, step: step.name }, 'undo failed; job is stuck')
-    const message = `${problem.message} (and undoing "${step.name}" failed: ${cause.message}; mend that and call retryJob)`
-    await this.#write('stuck', async tx => {
-      await store.moveJob(tx, this.#claim, { state: 'stuck', problem: { ...storeProblem(problem), message } })
-      await this.#tell('Completed', 'ERROR', `stuck: ${message}`, tx)
+    this.#tools.log.error({ err: error, job: this.#job.id, step: this.#at }, 'undo failed; job is stuck')
+    const message = `${problem.message} (and undoing "${this.#at}" failed: ${cause.message}; mend that and call retryJob)`
+    return this.#writeInTransaction('stuck', async tx => {
+      await this.#tellEnd(tx, 'ERROR', `stuck: ${message}`)
+      return store.noteJob(tx, this.#claim, { state: 'stuck', problem: { ...storeProblem(problem), message } })
     })
   }
 
-  async #end(tx: Tx, state: 'done' | 'failed' | 'cancelled', problem: Problem | null): Promise<void> {
-    await store.moveJob(tx, this.#claim, {
-      state,
-      completed: true,
-      ...(state === 'done' && { result: this.#definition.result(this.#made as never), percent: 100 }),
-    })
-    if (state !== 'done') await this.#definition.onFailure({ ...this.#context(), tx } as never)
-    const failed = state === 'failed'
-    await this.#tell('Completed', failed ? 'ERROR' : 'INFO', failed ? `failed: ${problem?.message}` : state, tx)
+  /** No failure, but the end of this server's turn: whoever claims the job next goes on. */
+  #rethrowIfLetGo(error: unknown): void {
+    if (error instanceof store.LeaseLost || this.#signals.letGo.aborted) throw error
   }
 
-  async #tell(state: 'Started' | 'Completed', level: 'INFO' | 'ERROR', outcome: string, tx?: Tx): Promise<void> {
+  async #tellEnd(db: Db, level: 'INFO' | 'ERROR', outcome: string): Promise<void> {
     const { traits } = this.#definition
     const job = this.#job
-    await recordEvent(tx ?? this.#db, {
+    await recordEvent(db, {
       type: eventOf(traits, job.input as never),
-      state,
       level,
-      description: `${traits.doing}: ${job.instance_id}${outcome && ` (${outcome})`}`,
+      description: `${traits.doing}: ${job.instance_id} (${outcome})`,
       account: job.account_id,
       user: job.user_id,
       resourceType: traits.instanceType,
@@ -205,82 +252,51 @@ class JobRun {
     })
   }
 
-  #mark(step: Step, phase: store.Phase, made?: unknown): Promise<{ cancelAsked: boolean }> {
-    const percent = phase === 'done' ? this.#percentAfter(step) : this.#percentBefore(step)
-    return this.#pass(`${step.name}/${phase}`, () =>
-      store.markStep(this.#db, this.#claim, { step: step.name, phase, made, percent }),
+  #writeInTransaction<T>(point: string, change: (tx: Tx) => Promise<T>): Promise<T> {
+    return this.#write(point, () =>
+      inTransaction(this.#db, async tx => {
+        await store.holdJob(tx, this.#claim)
+        return change(tx)
+      }),
     )
   }
 
-  #write<T>(point: string, change: (tx: Tx) => Promise<T>): Promise<T> {
-    return this.#pass(point, () => inTransaction(this.#db, change))
-  }
-
-  async #pass<T>(point: string, act: () => Promise<T>): Promise<T> {
-    const name = `${this.#definition.traits.kind}/${point}`
-    this.#options.crashPoints.pass(`${name}/before`)
-    const result = await act()
-    this.#options.crashPoints.pass(`${name}/after`)
+  async #write<T>(point: string, change: () => Promise<T>): Promise<T> {
+    this.#pass(`${point}/before`)
+    const result = await change()
+    this.#pass(`${point}/after`)
     return result
   }
 
-  #guard() {
-    const point = (call: string, when: string) =>
-      this.#options.crashPoints.pass(`${this.#definition.traits.kind}/driver/${call}/${when}`)
-    return {
-      before: async (call: string) => {
-        if (!(await store.holdsLease(this.#db, this.#claim))) throw new store.LeaseLost(this.#job.id)
-        point(call, 'before')
-      },
-      after: (call: string) => point(call, 'after'),
-    }
+  #before(point: string, passed: string[]): void {
+    this.#pass(`${point}/before`)
+    passed.push(point)
   }
 
-  #context(step?: Step): AnyContext {
-    const { cancel, letGo } = this.#signals
-    return {
-      ...this.#tools,
-      input: this.#job.input,
-      made: this.#made,
-      job: this.#job,
-      problem: this.#problem,
-      signal: this.#problem ? letGo : AbortSignal.any([cancel, letGo]),
-      progress: step ? this.#progress(step) : () => {},
-    }
+  #pass(point: string): void {
+    this.#crashPoints.pass(`${this.#definition.traits.kind}/${point}`)
   }
 
-  #recordContext(step: Step, tx: Tx): RecordContext<unknown, Record<string, unknown>> {
-    // Within a transaction the job's row is locked, and with it the lease: no other connection need be asked.
-    return { ...this.#context(step), driver: this.#options.tools.driver, tx }
-  }
-
-  /** At most two writes a second: progress is for eyes. */
-  #progress(step: Step): (percent: number) => void {
-    let last = 0
-    return percent => {
-      if (Date.now() - last < 500) return
-      last = Date.now()
-      const share = (this.#percentAfter(step) - this.#percentBefore(step)) * (percent / 100)
-      const write = store.markPercent(this.#db, this.#claim, Math.floor(this.#percentBefore(step) + share))
-      write.catch(error => this.#tools.log.warn({ err: error }, 'cannot note progress'))
-    }
-  }
-
-  #percentBefore(step: Step): number {
-    return Math.floor((100 * this.#definition.steps.indexOf(step)) / this.#definition.steps.length)
-  }
-
-  #percentAfter(step: Step): number {
-    return Math.floor((100 * (this.#definition.steps.indexOf(step) + 1)) / (this.#definition.steps.length + 1))
-  }
-
-  get #claim(): store.Claim {
-    return { id: this.#job.id, fence: this.#job.fence }
+  get #signal(): AbortSignal {
+    return AbortSignal.any([this.#signals.cancel, this.#signals.letGo])
   }
 
   get #db() {
     return this.#tools.db
   }
+}
+
+function isNeeded(step: Step, made: Made): boolean {
+  return !step.when || step.when(made as never)
+}
+
+function done({ name }: Step, made: unknown): store.Mark {
+  return { step: name, phase: 'done', made }
+}
+
+function madeIn(noted: ReadonlyMap<string, Row<'job_step'>>): Made {
+  const ofThoseDone = [...noted].filter(([, { phase }]) => phase === 'done')
+  return Object.fromEntries(ofThoseDone.map(([name, { made }]) => [name, made]))
 }
 
 function cancelled(): Problem {

@@ -22,6 +22,9 @@ const someId = newId<'nothing'>()
 const play = {
   act: async (_signal: AbortSignal, _key: string) => {},
   undo: async (_signal: AbortSignal) => {},
+  end: async () => {},
+  result: (): Record<string, unknown> => ({ told: 42 }),
+  failure: async () => {},
   log: [] as string[],
 }
 
@@ -51,10 +54,14 @@ const scripted = defineJob<Script>({
     },
   })
   .record('end', {
-    do: async ({ input, made }) => void play.log.push(`end ${input.key} ${made.act.told}`),
+    do: async ({ input, made }) => {
+      await play.end()
+      play.log.push(`end ${input.key} ${made.act.told}`)
+    },
     undo: nothing('it is the last'),
   })
-  .returning(made => made.act)
+  .returning(() => play.result())
+  .whenItFails(async () => play.failure())
 
 describe('the job runner', () => {
   let lab: Lab
@@ -68,7 +75,14 @@ describe('the job runner', () => {
   })
 
   function script(changes: Partial<typeof play> = {}): void {
-    Object.assign(play, { act: async () => {}, undo: async () => {}, log: [], ...changes })
+    const usual = {
+      act: async () => {},
+      undo: async () => {},
+      end: async () => {},
+      result: () => ({ told: 42 }),
+      failure: async () => {},
+    }
+    Object.assign(play, { ...usual, log: [], ...changes })
   }
 
   async function start(input: Script): Promise<JobId> {
@@ -144,6 +158,25 @@ describe('the job runner', () => {
     })
     assert.equal(settled.state, 'failed')
     assert.match(settled.problem?.message ?? '', /it does not work/)
+  })
+
+  test('what an act made is kept when the record after it fails, and the act is undone', async () => {
+    script({ end: async () => Promise.reject(new Error('no record of it')) })
+    const job = await run(lab, scripted, { key: 'unrecorded' })
+    assert.equal(job.state, 'failed')
+    assert.deepEqual(play.log, ['begin unrecorded', 'act unrecorded', 'undo act unrecorded', 'undo begin unrecorded'])
+    const steps = await lab.app.db.selectFrom('job_step').select(['step', 'made']).where('job_id', '=', job.id).execute()
+    assert.deepEqual(steps.find(({ step }) => step === 'act')?.made, { told: 42 })
+  })
+
+  test('a result that cannot be told undoes the job, and what breaks after a failure leaves it stuck', async () => {
+    const broken = () => {
+      throw new Error('broken')
+    }
+    script({ result: broken })
+    assert.equal((await run(lab, scripted, { key: 'untold' })).state, 'failed')
+    script({ result: broken, failure: async () => broken() })
+    assert.equal((await run(lab, scripted, { key: 'broken' })).state, 'stuck')
   })
 
   test('many jobs at once are neither lost nor taken for cancelled while leases are renewed', async () => {

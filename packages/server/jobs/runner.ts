@@ -2,7 +2,7 @@
 // this one after a crash, goes on where it stopped. One claim is worked on by one `JobRun` (run.ts).
 import { newId, type JobId } from '@ramet/core/ids.ts'
 import type { Db, Tx } from '../store/database.ts'
-import { claimJob, expireJobs, holdLockKey, releaseLeases, renewLeases } from '../store/jobs.ts'
+import { claimJobs, expireJobs, holdLockKey, releaseLeases, renewLeases } from '../store/jobs.ts'
 import { recordEvent } from '../store/events.ts'
 import type { Row } from '../store/tables.ts'
 import type { CrashPoints } from './crash-points.ts'
@@ -80,16 +80,19 @@ export function createRunner(options: RunnerOptions): Runner {
     while (again && !closed) {
       again = false
       try {
-        while (running.size < most && !closed && (await claimOne()));
+        while (running.size < most && !closed) {
+          const places = most - running.size
+          const claimed = await claimJobs(tools.db, serverId, leaseMs, [...running.keys()], places)
+          for (const job of claimed) begin(job)
+          if (claimed.length < places) break
+        }
       } catch (error) {
         tools.log.error({ err: error }, 'cannot look for jobs')
       }
     }
   }
 
-  async function claimOne(): Promise<boolean> {
-    const job = await claimJob(tools.db, serverId, leaseMs, [...running.keys()])
-    if (!job) return false
+  function begin(job: Row<'job'>): void {
     const [cancel, letGo] = [new AbortController(), new AbortController()]
     const entry = { cancel, letGo, end: work(job, { cancel: cancel.signal, letGo: letGo.signal }) }
     running.set(job.id, entry)
@@ -98,7 +101,6 @@ export function createRunner(options: RunnerOptions): Runner {
       if (running.get(job.id) === entry) running.delete(job.id)
       runner.kick()
     })
-    return true
   }
 
   async function work(job: Row<'job'>, signals: RunSignals): Promise<void> {

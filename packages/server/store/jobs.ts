@@ -2,7 +2,7 @@
 import type { JobId } from '@ramet/core/ids.ts'
 import { type JobState, statesBefore } from '@ramet/core/job-state.ts'
 import { Problem, type StoredProblem } from '@ramet/core/problem.ts'
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import type { Db, Tx } from './database.ts'
 import type { Row } from './tables.ts'
 
@@ -18,30 +18,39 @@ export class LeaseLost extends Problem {
 }
 
 /**
- * Takes the oldest job that may run now: nobody holds it, nothing it waits for is open, none of its key is before it.
- * Never one that this server is at work on: after a sleep its own lease may have run out under its hands.
+ * Takes the oldest jobs that may run now, at most `most`: nobody holds them, nothing they wait for is open, none of their
+ * key is before them. Never one that this server is at work on: after a sleep its own lease may have run out under its
+ * hands. The first claim of a job is its start, and tells so in the event log.
  */
-export async function claimJob(
+export async function claimJobs(
   db: Db,
   owner: string,
   leaseMs: number,
   atWork: readonly JobId[],
-): Promise<Row<'job'> | undefined> {
+  most: number,
+): Promise<Row<'job'>[]> {
   const { rows } = await sql<Row<'job'>>`
-    update job set owner = ${owner}, fence = fence + 1,
-      lease_until = now() + ${leaseMs} * interval '1 ms',
-      state = case state when 'queued' then 'running' else state end
-    where id = (
-      select j.id from job j
-      where j.completed is null and j.state in ('queued', 'running', 'undoing')
-        and (j.lease_until is null or j.lease_until < now())
-        and j.id <> all (${atWork}::uuid[])
-        and (j.cancel_asked or not exists (select 1 from job w where w.id = j.waits_for and w.completed is null))
-        and not exists (select 1 from job e where e.lock_key = j.lock_key and e.completed is null and e.sequence < j.sequence)
-      order by j.sequence limit 1
-      for update skip locked)
-    returning *`.execute(db)
-  return rows[0]
+    with oldest as materialized (
+        select j.id from job j
+        where j.completed is null and j.state in ('queued', 'running', 'undoing')
+          and (j.lease_until is null or j.lease_until < now())
+          and j.id <> all (${atWork}::uuid[])
+          and (j.cancel_asked or not exists (select 1 from job w where w.id = j.waits_for and w.completed is null))
+          and not exists (select 1 from job e where e.lock_key = j.lock_key and e.completed is null and e.sequence < j.sequence)
+        order by j.sequence limit ${most}
+        for update skip locked),
+    claimed as (
+      update job set owner = ${owner}, fence = fence + 1,
+        lease_until = now() + ${leaseMs} * interval '1 ms',
+        state = case state when 'queued' then 'running' else state end
+      where id in (select id from oldest)
+      returning *),
+    told as (
+      insert into event (id, start_event_id, account_id, user_id, type, level, state, description, resource_type, resource_id)
+      select gen_random_uuid(), e.id, e.account_id, e.user_id, e.type, e.level, 'Started', e.description, e.resource_type, e.resource_id
+      from claimed join event e on e.id = claimed.start_event_id where claimed.fence = 1)
+    select * from claimed order by sequence`.execute(db)
+  return rows
 }
 
 /**
@@ -87,79 +96,78 @@ export async function holdsLease(db: Db, { id, fence }: Claim): Promise<boolean>
   return row !== undefined
 }
 
-/** Locks the job's row for this transaction, or throws LeaseLost. Tells whether a person wants the job to end. */
-export async function holdJob(tx: Tx, { id, fence }: Claim): Promise<{ cancelAsked: boolean }> {
-  const row = await tx
-    .selectFrom('job')
-    .select(['fence', 'cancel_asked'])
-    .where('id', '=', id)
-    .forUpdate()
-    .executeTakeFirst()
+/** Locks the job's row for this transaction, or throws LeaseLost. */
+export async function holdJob(tx: Tx, { id, fence }: Claim): Promise<Row<'job'>> {
+  const row = await tx.selectFrom('job').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()
   if (row?.fence !== fence) throw new LeaseLost(id)
-  return { cancelAsked: row.cancel_asked }
+  return row
 }
 
 export type Phase = Row<'job_step'>['phase']
 
-/**
- * Notes how far a step is, and the job with it; one statement, so one durable write. Tells whether a person wants the job
- * to end.
- */
-export async function markStep(
-  db: Db,
-  claim: Claim,
-  mark: { step: string; phase: Phase; made?: unknown; percent: number },
-): Promise<{ cancelAsked: boolean }> {
-  const made = mark.made === undefined ? null : JSON.stringify(mark.made)
-  const { rows } = await sql<{ cancel_asked: boolean }>`
-    with held as (
-      update job set step = ${mark.step}, percent = ${mark.percent}
-      where id = ${claim.id} and fence = ${claim.fence} returning id, cancel_asked),
-    marked as (
-      insert into job_step (job_id, step, phase, made)
-      select id, ${mark.step}, ${mark.phase}, ${made}::jsonb from held
-      on conflict (job_id, step) do update set phase = excluded.phase,
-        made = coalesce(excluded.made, job_step.made),
-        attempts = job_step.attempts + case excluded.phase when 'started' then 1 else 0 end)
-    select cancel_asked from held`.execute(db)
-  const [held] = rows
-  if (!held) throw new LeaseLost(claim.id)
-  return { cancelAsked: held.cancel_asked }
+/** How far one step is, and what it made. */
+export interface Mark {
+  readonly step: string
+  readonly phase: Phase
+  readonly made?: unknown
 }
 
-export async function markPercent(db: Db, { id, fence }: Claim, percent: number): Promise<void> {
-  await db.updateTable('job').set({ percent }).where('id', '=', id).where('fence', '=', fence).execute()
-}
-
-export interface StateChange {
-  readonly state: JobState
+export interface JobChange {
+  readonly step?: string
+  readonly percent?: number
+  readonly state?: JobState
   readonly problem?: StoredProblem
   readonly result?: Record<string, unknown>
   readonly waitsFor?: JobId
   readonly completed?: boolean
-  readonly percent?: number
 }
 
-/** Moves the job, if its state has such a move; a finished, waiting or stuck one is let go of. */
-export async function moveJob(db: Db, claim: Claim, change: StateChange): Promise<void> {
+/**
+ * Notes how far the job and its steps are: one statement, so one durable write. A state changes only if the job's has such
+ * a move; a finished, waiting or stuck job is let go of. Returns the job as it is now.
+ */
+export async function noteJob(
+  db: Db,
+  claim: Claim,
+  change: JobChange,
+  marks: readonly Mark[] = [],
+): Promise<Row<'job'>> {
+  const { rows } = await sql<Row<'job'>>`
+    with held as (
+      update job set ${sql.join(assignments(change))}
+      where id = ${claim.id} and fence = ${claim.fence}
+        and ${change.state ? sql<boolean>`state = any (${statesBefore(change.state)})` : sql<boolean>`true`}
+      returning *),
+    marked as (
+      insert into job_step (job_id, step, phase, made)
+      select held.id, mark.step, mark.phase, mark.made
+      from held, jsonb_to_recordset(${JSON.stringify(marks)}::jsonb) as mark (step text, phase text, made jsonb)
+      on conflict (job_id, step) do update set phase = excluded.phase,
+        made = coalesce(excluded.made, job_step.made),
+        attempts = job_step.attempts + case excluded.phase when 'started' then 1 else 0 end)
+    select * from held`.execute(db)
+  const [held] = rows
+  if (!held) throw new LeaseLost(claim.id)
+  return held
+}
+
+function assignments(change: JobChange): RawBuilder<unknown>[] {
   const letGo = change.completed || change.waitsFor || change.state === 'stuck'
-  const row = await db
-    .updateTable('job')
-    .set({
-      state: change.state,
-      ...(change.problem && { problem: JSON.stringify(change.problem) }),
-      ...(change.result && { result: JSON.stringify(change.result) }),
-      ...(change.waitsFor && { waits_for: change.waitsFor }),
-      ...(change.percent !== undefined && { percent: change.percent }),
-      ...(change.completed && { completed: new Date() }),
-      ...(letGo && { lease_until: null, owner: null }),
-    })
-    .where('id', '=', claim.id)
-    .where('fence', '=', claim.fence)
-    .where('state', 'in', statesBefore(change.state))
-    .returning('id')
-    .executeTakeFirst()
-  if (!row) throw new LeaseLost(claim.id)
+  return [
+    sql`fence = fence`,
+    ...(change.step === undefined ? [] : [sql`step = ${change.step}`]),
+    ...(change.percent === undefined ? [] : [sql`percent = ${change.percent}`]),
+    ...(change.state ? [sql`state = ${change.state}`] : []),
+    ...(change.problem ? [sql`problem = ${JSON.stringify(change.problem)}::jsonb`] : []),
+    ...(change.result ? [sql`result = ${JSON.stringify(change.result)}::jsonb`] : []),
+    ...(change.waitsFor ? [sql`waits_for = ${change.waitsFor}`] : []),
+    ...(change.completed ? [sql`completed = now()`] : []),
+    ...(letGo ? [sql`lease_until = null, owner = null`] : []),
+  ]
+}
+
+export async function markPercent(db: Db, { id, fence }: Claim, percent: number): Promise<void> {
+  await db.updateTable('job').set({ percent }).where('id', '=', id).where('fence', '=', fence).execute()
 }
 
 export async function stepsOf(db: Db, id: JobId): Promise<Map<string, Row<'job_step'>>> {
