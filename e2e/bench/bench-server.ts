@@ -1,8 +1,9 @@
 // The server that is measured: a process of its own on a fresh data directory, with `tiny` on its pool.
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { readAdmin } from '@ramet/client/admin.ts'
+import { eventually } from '@ramet/server/testing/eventually.ts'
 import { buildTiny } from '../../images/tiny/build.ts'
 import { imageCache } from '../image-cache.ts'
 import { type ServerProcess, startServer } from '../server-process.ts'
@@ -14,7 +15,7 @@ export interface Deployed {
   readonly id: string
   /** The answer with the job's id. */
   readonly answered: number
-  /** It was told that the process's monitor had said `running`; NaN where no machine was started. */
+  /** The process's monitor said `running`, by the server's log, to the millisecond; NaN where no machine was started. */
   readonly running: number
   /** It was told that the job is done. */
   readonly done: number
@@ -36,7 +37,7 @@ export class BenchServer {
 
   static async start(): Promise<BenchServer> {
     const directory = await mkdtemp(join(tmpdir(), 'ramet-bench-'))
-    const server = await startServer(directory, { RAMET_LOG_LEVEL: 'warn' })
+    const server = await startServer(directory, { RAMET_LOG_LEVEL: 'info' })
     const events = await LiveEvents.open(server.url, await readAdmin(directory))
     return new BenchServer(directory, server, await World.open(server.client), events)
   }
@@ -82,14 +83,16 @@ export class BenchServer {
     const told = await this.#events.untilEnd(String(jobid))
     const last = told.at(-1)
     if (last?.state !== 'done') throw await this.#failure(name, String(jobid))
-    // Told last: "run" done, "publish" done, and the end of the job.
-    const running = set['startvm'] === false ? undefined : told.at(-3)
-    return {
-      id: String(id),
-      answered,
-      running: (running?.at ?? Number.NaN) - begin,
-      done: last.at - begin,
-    }
+    const running = set['startvm'] === false ? Number.NaN : await this.#loggedRunning(String(id))
+    return { id: String(id), answered, running: running - performance.timeOrigin - begin, done: last.at - begin }
+  }
+
+  async #loggedRunning(vm: string): Promise<number> {
+    return eventually('the log tells that the machine runs', async () => {
+      const lines = (await readFile(`${this.directory}.log`, 'utf8')).split('\n')
+      const line = lines.findLast(each => each.includes(vm) && each.includes('a machine runs'))
+      return line ? Date.parse((JSON.parse(line) as { time: string }).time) : null
+    })
   }
 
   async #failure(name: string, jobid: string): Promise<Error> {

@@ -17,35 +17,47 @@ export interface Passwords {
   reveal(sealed: string): string
 }
 
-const stock = 8
+const stock = 16
 const restMs = 500
 
 export function createPasswords(secrets: Secrets): Passwords {
   const ready: GuestPassword[] = []
-  const of = async (password: string) => ({ sealed: secrets.seal(password), hash: await cryptHash(password) })
   let refill: NodeJS.Timeout | undefined
+  let making: Promise<void> | null = null
+
+  async function pairs(passwords: readonly string[]): Promise<GuestPassword[]> {
+    const hashes = await cryptHashes(passwords)
+    return passwords.map((password, index) => ({ sealed: secrets.seal(password), hash: hashes[index] as string }))
+  }
+
+  /** One process makes all that are missing; whoever finds none meanwhile waits for the same one. */
+  function makeStock(): Promise<void> {
+    return (making ??= pairs(Array.from({ length: stock - ready.length }, randomPassword))
+      .then(made => void ready.push(...made))
+      .finally(() => {
+        making = null
+      }))
+  }
 
   /** Waits for a quiet moment: a process started now would slow down the deployment that has just asked. */
   function refillSoon(afterMs: number): void {
     clearTimeout(refill)
-    refill = setTimeout(() => {
-      // A deployment that finds nothing makes its own, and fails with the reason.
-      makeOne().catch(() => {})
-    }, afterMs)
+    // A deployment that finds nothing makes its own, and fails with the reason.
+    refill = setTimeout(() => void makeStock().catch(() => {}), afterMs)
     refill.unref()
-  }
-
-  async function makeOne(): Promise<void> {
-    if (ready.push(await of(randomPassword())) < stock) refillSoon(0)
   }
 
   refillSoon(0)
   return {
-    of,
+    of: async password => (await pairs([password]))[0] as GuestPassword,
     reveal: secrets.unseal,
     async take() {
       refillSoon(restMs)
-      return ready.pop() ?? of(randomPassword())
+      for (;;) {
+        const pair = ready.pop()
+        if (pair) return pair
+        await makeStock()
+      }
     },
   }
 }
@@ -57,13 +69,14 @@ function randomPassword(): string {
   return Array.from({ length: 14 }, () => alphabet[randomInt(alphabet.length)]).join('')
 }
 
-/** SHA-512 crypt by the openssl program: the password goes through a pipe, never through a process list. */
-async function cryptHash(password: string): Promise<string> {
+/** SHA-512 crypt by the openssl program: the passwords go through a pipe, never through a process list. */
+async function cryptHashes(passwords: readonly string[]): Promise<string[]> {
   const openssl = spawn('openssl', ['passwd', '-6', '-stdin'], { stdio: ['pipe', 'pipe', 'inherit'] })
   const failed = new Promise<never>((_, reject) => openssl.once('error', reject))
   openssl.stdin.on('error', () => {}) // a program that ends early is found out by its output
-  openssl.stdin.end(`${password}\n`)
-  const hash = (await Promise.race([text(openssl.stdout), failed])).trim()
-  if (!hash.startsWith('$6$')) throw new Error('openssl passwd gave no SHA-512 crypt hash')
-  return hash
+  openssl.stdin.end(passwords.map(password => `${password}\n`).join(''))
+  const hashes = (await Promise.race([text(openssl.stdout), failed])).trim().split('\n')
+  if (hashes.length !== passwords.length || !hashes.every(hash => hash.startsWith('$6$')))
+    throw new Error('openssl passwd gave no SHA-512 crypt hashes')
+  return hashes
 }

@@ -1,13 +1,12 @@
 // The disks of a deployment: reserved in the database, made by the driver, published. A linked clone's root is a new layer
 // on the template's copy, a full clone's a flat copy of it; data disks begin empty.
 import type { CloneType } from '@ramet/core/clone-type.ts'
-import type { LayerId, StoragePoolId } from '@ramet/core/ids.ts'
+import type { LayerId, StoragePoolId, VolumeId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
-import type { LayerFacts } from '../drivers/driver.ts'
+import type { LayerChain, LayerFacts, Owner } from '../drivers/driver.ts'
 import { holdCapacity, poolRooms, setPoolSpace } from '../store/capacity.ts'
-import { recordEvent } from '../store/events.ts'
+import { recordEvents } from '../store/events.ts'
 import { forgetLayer, layerChain, layerRefIfAny, publishLayer, reserveLayer } from '../store/layers.ts'
-import type { Row } from '../store/tables.ts'
 import { accountOfVm } from '../store/vms.ts'
 import { setVolume, type Volume, volumesOf } from '../store/volumes.ts'
 import type { RecordContext, StepContext } from './define-job.ts'
@@ -24,24 +23,43 @@ export interface Base {
   readonly layer: LayerId
 }
 
+/** What the driver needs to make the disks, root first. */
+export interface Disks {
+  readonly owner: Owner
+  /** The template's copy with all it stands on. */
+  readonly base: LayerChain
+  readonly sizes: readonly number[]
+}
+
 export async function reserveDisks(
   { tx, input, settings }: Recording,
   { pool, cloneType, layer: base }: Base,
-): Promise<void> {
+): Promise<Disks> {
   const account = await accountOfVm(tx, input.vm)
+  const volumes = await volumesOf(tx, input.vm)
   const copied = cloneType === 'full' ? await roomForCopy({ tx, settings }, pool, base) : 0
-  for (const { volume, layer } of disksOf(input, await volumesOf(tx, input.vm))) {
-    const isRoot = volume.type === 'ROOT'
+  const sizes: number[] = []
+  for (const [index, { volume, layer }] of input.disks.entries()) {
+    const isRoot = index === 0
+    const virtualBytes = sizeOf(volumes, volume)
     await reserveLayer(tx, {
       id: layer,
       pool,
       parent: isRoot && cloneType === 'linked' ? base : null,
       account: account.id,
-      virtualBytes: volume.size_bytes,
+      virtualBytes,
       expectedBytes: isRoot ? copied : 0,
     })
-    await setVolume(tx, volume.id, { layer_id: layer })
+    await setVolume(tx, volume, { layer_id: layer })
+    sizes.push(virtualBytes)
   }
+  return { owner: { accountNumber: account.number }, base: await layerChain(tx, base), sizes }
+}
+
+function sizeOf(volumes: readonly Volume[], id: VolumeId): number {
+  const volume = volumes.find(each => each.id === id)
+  if (!volume) throw new Problem('internal', 'unknown-volume', `The machine has no volume ${id}`)
+  return volume.size_bytes
 }
 
 /**
@@ -72,22 +90,18 @@ export async function unreserveDisks({ tx, input }: Recording): Promise<void> {
   }
 }
 
-export async function makeDisks(context: Acting, { cloneType, layer: base }: Base): Promise<LayerFacts[]> {
-  const { db, driver, input, progress, signal } = context
-  const [account, template, volumes] = await Promise.all([
-    accountOfVm(db, input.vm),
-    layerChain(db, base),
-    volumesOf(db, input.vm),
-  ])
-  const owner = { accountNumber: account.number }
-  const { pool } = template[0]
+export async function makeDisks(
+  { db, driver, input, progress, signal }: Acting,
+  cloneType: CloneType,
+  { owner, base, sizes }: Disks,
+): Promise<LayerFacts[]> {
+  const { pool } = base[0]
   const facts: LayerFacts[] = []
-  for (const { volume, layer } of disksOf(input, volumes)) {
-    const ref = { id: layer, pool }
-    const bytes = volume.size_bytes
-    if (volume.type === 'DATADISK') facts.push(await driver.layers.blank(ref, bytes, owner))
-    else if (cloneType === 'linked') facts.push(await driver.layers.fork(ref, template, bytes, owner))
-    else facts.push(await driver.layers.copy(ref, template, bytes, owner, progress, signal))
+  for (const [index, { layer }] of input.disks.entries()) {
+    const [ref, bytes] = [{ id: layer, pool }, sizes[index] as number]
+    if (index > 0) facts.push(await driver.layers.blank(ref, bytes, owner))
+    else if (cloneType === 'linked') facts.push(await driver.layers.fork(ref, base, bytes, owner))
+    else facts.push(await driver.layers.copy(ref, base, bytes, owner, progress, signal))
   }
   // The reservation ends when the copy is ready; from then on the pool itself must know of it.
   if (cloneType === 'full') await setPoolSpace(db, pool.id, await driver.host.space(pool))
@@ -105,7 +119,10 @@ export async function publishDisks({ tx, input, job }: Recording, facts: readonl
   for (const [index, { volume, layer }] of input.disks.entries()) {
     await publishLayer(tx, layer, facts[index] as LayerFacts)
     await setVolume(tx, volume, { state: 'Ready', attached: new Date() })
-    await recordEvent(tx, {
+  }
+  await recordEvents(
+    tx,
+    input.disks.map(({ volume }) => ({
       type: 'VOLUME.CREATE',
       description: `created volume ${volume}`,
       account: job.account_id,
@@ -113,10 +130,6 @@ export async function publishDisks({ tx, input, job }: Recording, facts: readonl
       resourceType: 'Volume',
       resource: volume,
       startEvent: job.start_event_id,
-    })
-  }
-}
-
-function disksOf({ disks }: DeployVm, volumes: readonly Row<'volume'>[]): { volume: Volume; layer: LayerId }[] {
-  return disks.map(({ volume, layer }) => ({ volume: volumes.find(({ id }) => id === volume) as Volume, layer }))
+    })),
+  )
 }

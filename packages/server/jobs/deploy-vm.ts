@@ -44,7 +44,7 @@ export const deployVm = defineJob<DeployVm>({
     undo: unreserveDisks,
   })
   .act('make-disks', {
-    do: context => makeDisks(context, baseOf(context.made['take-place'], context.made['cache-template'])),
+    do: context => makeDisks(context, context.made['take-place'].cloneType, context.made['reserve-disks']),
     undo: unmakeDisks,
   })
   .actWhen('run', {
@@ -86,6 +86,8 @@ function baseOf({ pool, cloneType, copy }: Place, made: LayerId | undefined) {
 /** Takes room on a host and names the pool, and writes down, once and for all, how the machine is cloned. */
 async function takePlace(context: Context): Promise<Place> {
   const { tx, input, settings } = context
+  // Before anything is locked: it may take a moment to make one.
+  const { sealed, hash } = input.withPassword ? await context.passwords.take() : { sealed: undefined, hash: null }
   const vm = await holdVm(tx, input.vm)
   const typeOn = (pool: StoragePoolId) =>
     decideCloneType({
@@ -104,7 +106,6 @@ async function takePlace(context: Context): Promise<Place> {
     pod: input.pod,
   })
   const cloneType = typeOn(pool.id)
-  const { sealed, hash } = input.withPassword ? await context.passwords.take() : { sealed: undefined, hash: null }
   await tx.insertInto('user_vm_clone_setting').values({ vm_id: vm.id, clone_type: cloneType }).execute()
   for (const { volume } of input.disks) await setVolume(tx, volume, { pool_id: pool.id, state: 'Creating' })
   if (input.start)

@@ -131,6 +131,7 @@ class JobRun {
       if (step.sort === 'act') {
         this.#before(`${step.name}/started`, passed)
         marks.push({ step: step.name, phase: 'started' })
+        this.#contexts.actBegins()
         const change = { step: step.name, percent: this.#contexts.percentBefore(step) }
         const job = await store.noteJob(db, this.#claim, change, marks)
         return { job, made, next: { act: step, rest: steps.slice(index + 1) } }

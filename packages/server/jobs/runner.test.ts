@@ -165,7 +165,11 @@ describe('the job runner', () => {
     const job = await run(lab, scripted, { key: 'unrecorded' })
     assert.equal(job.state, 'failed')
     assert.deepEqual(play.log, ['begin unrecorded', 'act unrecorded', 'undo act unrecorded', 'undo begin unrecorded'])
-    const steps = await lab.app.db.selectFrom('job_step').select(['step', 'made']).where('job_id', '=', job.id).execute()
+    const steps = await lab.app.db
+      .selectFrom('job_step')
+      .select(['step', 'made'])
+      .where('job_id', '=', job.id)
+      .execute()
     assert.deepEqual(steps.find(({ step }) => step === 'act')?.made, { told: 42 })
   })
 

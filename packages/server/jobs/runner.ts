@@ -2,8 +2,8 @@
 // this one after a crash, goes on where it stopped. One claim is worked on by one `JobRun` (run.ts).
 import { newId, type JobId } from '@ramet/core/ids.ts'
 import type { Db, Tx } from '../store/database.ts'
-import { claimJobs, expireJobs, holdLockKey, releaseLeases, renewLeases } from '../store/jobs.ts'
-import { recordEvent } from '../store/events.ts'
+import { claimJobs, expireJobs, insertScheduled, releaseLeases, renewLeases } from '../store/jobs.ts'
+import { eventRow } from '../store/events.ts'
 import type { Row } from '../store/tables.ts'
 import type { CrashPoints } from './crash-points.ts'
 import { eventOf, type JobDefinition } from './define-job.ts'
@@ -148,8 +148,7 @@ async function insertJob<Input>(
 ): Promise<JobId> {
   const id = newId<'job'>()
   const instance = traits.instance(input)
-  await holdLockKey(db, traits.lock(input))
-  const startEvent = await recordEvent(db, {
+  const scheduled = eventRow({
     type: eventOf(traits, input),
     state: 'Scheduled',
     description: `${traits.doing}: ${instance}`,
@@ -158,21 +157,18 @@ async function insertJob<Input>(
     resourceType: traits.instanceType,
     resource: instance,
   })
-  await db
-    .insertInto('job')
-    .values({
-      id,
-      kind: traits.kind,
-      command: origin.command,
-      account_id: origin.account,
-      user_id: origin.user,
-      lock_key: traits.lock(input),
-      instance_type: traits.instanceType,
-      instance_id: instance,
-      input: JSON.stringify(input),
-      state: 'queued',
-      start_event_id: startEvent,
-    })
-    .execute()
+  await insertScheduled(db, scheduled, {
+    id,
+    kind: traits.kind,
+    command: origin.command,
+    account_id: origin.account,
+    user_id: origin.user,
+    lock_key: traits.lock(input),
+    instance_type: traits.instanceType,
+    instance_id: instance,
+    input: JSON.stringify(input),
+    state: 'queued',
+    start_event_id: scheduled.id,
+  })
   return id
 }

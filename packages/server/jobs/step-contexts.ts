@@ -2,7 +2,7 @@
 // to tell how far they are.
 import type { Problem } from '@ramet/core/problem.ts'
 import type { Tx } from '../store/database.ts'
-import { holdsLease, LeaseLost, markPercent } from '../store/jobs.ts'
+import { freshMs, holdsLease, LeaseLost, markPercent } from '../store/jobs.ts'
 import type { Row } from '../store/tables.ts'
 import type { JobDefinition, RecordContext, Step, StepContext } from './define-job.ts'
 import { guardDriver } from './guarded-driver.ts'
@@ -18,6 +18,7 @@ export class StepContexts {
   readonly #guarded: Tools
   readonly #definition: JobDefinition
   readonly #job: Row<'job'>
+  #begun = { monotonic: Number.NEGATIVE_INFINITY, wall: 0 }
 
   constructor(tools: Tools, definition: JobDefinition, job: Row<'job'>, pass: (point: string) => void) {
     this.#tools = tools
@@ -25,12 +26,23 @@ export class StepContexts {
     this.#job = job
     const guard = {
       before: async (call: string) => {
-        if (!(await holdsLease(tools.db, job))) throw new LeaseLost(job.id)
+        if (!this.#isFresh() && !(await holdsLease(tools.db, job))) throw new LeaseLost(job.id)
         pass(`driver/${call}/before`)
       },
       after: (call: string) => pass(`driver/${call}/after`),
     }
     this.#guarded = { ...tools, driver: guardDriver(tools.driver, guard) }
+  }
+
+  /** To be called before an act is noted as begun: for a moment the note itself is proof of the lease. */
+  actBegins(): void {
+    this.#begun = { monotonic: performance.now(), wall: Date.now() }
+  }
+
+  /** By both clocks: the one that does not jump stands still while the machine sleeps. */
+  #isFresh(): boolean {
+    const elapsed = Math.max(performance.now() - this.#begun.monotonic, Date.now() - this.#begun.wall)
+    return elapsed < freshMs / 2 && Date.now() >= this.#begun.wall
   }
 
   ofAct(step: Step, made: Made, signal: AbortSignal, problem: Problem | null = null): ActContext {

@@ -17,21 +17,27 @@ export interface EventFacts {
 }
 
 export async function recordEvent(db: Db, facts: EventFacts): Promise<EventId> {
-  const id = newId<'event'>()
-  await db
-    .insertInto('event')
-    .values({
-      id,
-      type: facts.type,
-      description: facts.description,
-      account_id: facts.account,
-      user_id: facts.user ?? null,
-      resource_type: facts.resourceType,
-      resource_id: facts.resource ?? null,
-      level: facts.level ?? 'INFO',
-      state: facts.state ?? 'Completed',
-      start_event_id: facts.startEvent ?? null,
-    })
-    .execute()
-  return id
+  const row = eventRow(facts)
+  await db.insertInto('event').values(row).execute()
+  return row.id
+}
+
+/** Several at once, in this order. */
+export async function recordEvents(db: Db, facts: readonly EventFacts[]): Promise<void> {
+  if (facts.length > 0) await db.insertInto('event').values(facts.map(eventRow)).execute()
+}
+
+export function eventRow(facts: EventFacts) {
+  return {
+    id: newId<'event'>(),
+    type: facts.type,
+    description: facts.description,
+    account_id: facts.account,
+    user_id: facts.user ?? null,
+    resource_type: facts.resourceType,
+    resource_id: facts.resource ?? null,
+    level: facts.level ?? 'INFO',
+    state: facts.state ?? 'Completed',
+    start_event_id: facts.startEvent ?? null,
+  } as const
 }

@@ -2,9 +2,9 @@
 import type { JobId } from '@ramet/core/ids.ts'
 import { type JobState, statesBefore } from '@ramet/core/job-state.ts'
 import { Problem, type StoredProblem } from '@ramet/core/problem.ts'
-import { type RawBuilder, sql } from 'kysely'
+import { type Insertable, type RawBuilder, sql } from 'kysely'
 import type { Db, Tx } from './database.ts'
-import type { Row } from './tables.ts'
+import type { Row, Tables } from './tables.ts'
 
 export interface Claim {
   readonly id: JobId
@@ -54,11 +54,20 @@ export async function claimJobs(
 }
 
 /**
- * Makes jobs of one key be committed in the order of their sequence. Without it a later one could be seen, and begin,
- * before an earlier one that is still being committed.
+ * A new job, and the event that it is scheduled. The lock makes jobs of one key be committed in the order of their sequence,
+ * which is drawn when it is held: otherwise a later one could be seen, and begin, before an earlier one.
  */
-export async function holdLockKey(tx: Tx, lockKey: string): Promise<void> {
-  await sql`select pg_advisory_xact_lock(hashtextextended(${lockKey}, 0))`.execute(tx)
+export async function insertScheduled(
+  tx: Tx,
+  event: Insertable<Tables['event']>,
+  job: Insertable<Tables['job']>,
+): Promise<void> {
+  const names = (row: object) => sql.join(Object.keys(row).map(name => sql.ref(name)))
+  const values = (row: object) => sql.join(Object.values(row))
+  await sql`
+    with held as materialized (select pg_advisory_xact_lock(hashtextextended(${job.lock_key}, 0))),
+    scheduled as (insert into event (${names(event)}) values (${values(event)}))
+    insert into job (${names(job)}) select ${values(job)} from held`.execute(tx)
 }
 
 /** Extends the leases of `jobs`; returns the ids still held. */
@@ -103,6 +112,9 @@ export async function holdJob(tx: Tx, { id, fence }: Claim): Promise<Row<'job'>>
   return row
 }
 
+/** So long after an act was noted as begun nobody else can have claimed its job. */
+export const freshMs = 1_000
+
 export type Phase = Row<'job_step'>['phase']
 
 /** How far one step is, and what it made. */
@@ -124,7 +136,8 @@ export interface JobChange {
 
 /**
  * Notes how far the job and its steps are: one statement, so one durable write. A state changes only if the job's has such
- * a move; a finished, waiting or stuck job is let go of. Returns the job as it is now.
+ * a move; a finished, waiting or stuck job is let go of. An act begins only under a lease that lasts `freshMs` at least.
+ * Returns the job as it is now.
  */
 export async function noteJob(
   db: Db,
@@ -132,10 +145,12 @@ export async function noteJob(
   change: JobChange,
   marks: readonly Mark[] = [],
 ): Promise<Row<'job'>> {
+  const begins = marks.some(({ phase }) => phase === 'started')
   const { rows } = await sql<Row<'job'>>`
     with held as (
       update job set ${sql.join(assignments(change))}
       where id = ${claim.id} and fence = ${claim.fence}
+        and ${begins ? sql<boolean>`lease_until > now() + ${freshMs} * interval '1 ms'` : sql<boolean>`true`}
         and ${change.state ? sql<boolean>`state = any (${statesBefore(change.state)})` : sql<boolean>`true`}
       returning *),
     marked as (

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { type AccountId, newId, type NetworkId, type VmId, type VolumeId } from '@ramet/core/ids.ts'
 import { type Insertable, sql } from 'kysely'
 import type { Db, Tx } from './database.ts'
-import { recordEvent } from './events.ts'
+import { recordEvents } from './events.ts'
 import type { Row, Tables } from './tables.ts'
 
 export interface NewVolume {
@@ -14,7 +14,11 @@ export interface NewVolume {
 }
 
 export interface NewVm {
-  readonly vm: Omit<Insertable<Tables['vm']>, 'name' | 'display_name' | 'instance_name' | 'generation_id' | 'state'>
+  readonly vm: Omit<
+    Insertable<Tables['vm']>,
+    'account_id' | 'number' | 'name' | 'display_name' | 'instance_name' | 'generation_id' | 'state'
+  >
+  readonly account: Pick<Row<'account'>, 'id' | 'number'>
   readonly name: string | undefined
   readonly displayName: string | undefined
   readonly instanceSuffix: string
@@ -23,34 +27,23 @@ export interface NewVm {
   readonly volumes: readonly NewVolume[]
 }
 
-export async function insertVm(tx: Tx, { vm, name, displayName, instanceSuffix, ...rest }: NewVm): Promise<Row<'vm'>> {
-  const generic = `vm-${vm.id}` // until the number is known
-  const { number } = await tx
+export async function insertVm(tx: Tx, { vm, account, name, displayName, ...rest }: NewVm): Promise<Row<'vm'>> {
+  const { rows } = await sql<{ number: number }>`
+    select nextval(pg_get_serial_sequence('vm', 'number'))::integer as number`.execute(tx)
+  const number = rows[0]?.number as number
+  const hostName = name ?? (await freeName(tx, account.id, number))
+  const row = await tx
     .insertInto('vm')
     .values({
       ...vm,
-      name: name ?? generic,
-      display_name: generic,
-      instance_name: generic,
+      account_id: account.id,
+      number,
+      name: hostName,
+      display_name: displayName || hostName,
+      instance_name: `i-${account.number}-${number}-${rest.instanceSuffix}`,
       generation_id: newId(),
       state: 'Stopped',
     })
-    .returning('number')
-    .executeTakeFirstOrThrow()
-  const { number: account } = await tx
-    .selectFrom('account')
-    .select('number')
-    .where('id', '=', vm.account_id)
-    .executeTakeFirstOrThrow()
-  const hostName = name ?? (await freeName(tx, vm.account_id, number))
-  const row = await tx
-    .updateTable('vm')
-    .set({
-      name: hostName,
-      display_name: displayName || hostName,
-      instance_name: `i-${account}-${number}-${instanceSuffix}`,
-    })
-    .where('id', '=', vm.id)
     .returningAll()
     .executeTakeFirstOrThrow()
   await insertNics(tx, row, rest.networks)
@@ -73,29 +66,28 @@ async function freeName(tx: Tx, account: AccountId, number: number): Promise<str
 }
 
 async function insertNics(tx: Tx, vm: Row<'vm'>, networks: readonly NetworkId[]): Promise<void> {
-  for (const [index, network] of networks.entries()) {
-    const id = newId<'nic'>()
-    await tx
-      .insertInto('nic')
-      .values({
-        id,
-        vm_id: vm.id,
-        network_id: network,
-        device_id: index,
-        mac: newMac(),
-        ip_address: '10.0.2.15',
-        is_default: index === 0,
-      })
-      .execute()
-    await recordEvent(tx, {
+  if (networks.length === 0) return
+  const nics = networks.map((network, index) => ({
+    id: newId<'nic'>(),
+    vm_id: vm.id,
+    network_id: network,
+    device_id: index,
+    mac: newMac(),
+    ip_address: '10.0.2.15',
+    is_default: index === 0,
+  }))
+  await tx.insertInto('nic').values(nics).execute()
+  await recordEvents(
+    tx,
+    nics.map(nic => ({
       type: 'NIC.CREATE',
-      description: `created NIC ${index} of ${vm.name}`,
+      description: `created NIC ${nic.device_id} of ${vm.name}`,
       account: vm.account_id,
       user: vm.user_id,
       resourceType: 'Nic',
-      resource: id,
-    })
-  }
+      resource: nic.id,
+    })),
+  )
 }
 
 /** A random address of the locally administered unicast range, with the prefix that KVM guests customarily have. */
@@ -104,24 +96,21 @@ function newMac(): string {
 }
 
 async function insertVolumes(tx: Tx, vm: Row<'vm'>, volumes: readonly NewVolume[]): Promise<void> {
-  for (const [index, volume] of volumes.entries())
-    await tx
-      .insertInto('volume')
-      .values({
-        id: volume.id,
-        account_id: vm.account_id,
-        zone_id: vm.zone_id,
-        vm_id: vm.id,
-        template_id: volume.type === 'ROOT' ? (vm.template_id ?? null) : null,
-        service_offering_id: volume.type === 'ROOT' ? vm.service_offering_id : null,
-        disk_offering_id: volume.diskOffering,
-        device_id: deviceIdAt(index),
-        name: `${volume.type === 'ROOT' ? 'ROOT' : 'DATA'}-${vm.number}`,
-        type: volume.type,
-        state: 'Allocated',
-        size_bytes: volume.sizeBytes,
-      })
-      .execute()
+  const rows = volumes.map((volume, index) => ({
+    id: volume.id,
+    account_id: vm.account_id,
+    zone_id: vm.zone_id,
+    vm_id: vm.id,
+    template_id: volume.type === 'ROOT' ? vm.template_id : null,
+    service_offering_id: volume.type === 'ROOT' ? vm.service_offering_id : null,
+    disk_offering_id: volume.diskOffering,
+    device_id: deviceIdAt(index),
+    name: `${volume.type === 'ROOT' ? 'ROOT' : 'DATA'}-${vm.number}`,
+    type: volume.type,
+    state: 'Allocated' as const,
+    size_bytes: volume.sizeBytes,
+  }))
+  await tx.insertInto('volume').values(rows).execute()
 }
 
 /** Root is 0, data disks follow; 3 is the CD-ROM's (cloudstack-api 2.4). */

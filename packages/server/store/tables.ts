@@ -293,7 +293,7 @@ export interface Tables {
   instance_group: { id: id.InstanceGroupId; account_id: id.AccountId; name: string; created: Created }
   vm: {
     id: id.VmId
-    number: GeneratedAlways<number>
+    number: Generated<number>
     account_id: id.AccountId
     user_id: Nullable<id.UserId>
     zone_id: id.ZoneId

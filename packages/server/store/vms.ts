@@ -1,7 +1,7 @@
 // Virtual machines on disk. A state changes only by a move of core/vm.ts, on the row as this transaction sees it.
 import type { VmId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
-import { refusal, type VmAction, vmAfter, type VmEvent } from '@ramet/core/vm.ts'
+import { refusal, type VmAction, type VmEvent, vmMoves, type VmState } from '@ramet/core/vm.ts'
 import type { CloneType } from '@ramet/core/clone-type.ts'
 import { sql, type Updateable } from 'kysely'
 import type { Db, Tx } from './database.ts'
@@ -33,15 +33,29 @@ export function demandAction(vm: Vm, action: VmAction): void {
 
 /** Makes the move `event`, or throws when the machine's state has no such move. */
 export async function moveVm(tx: Tx, id: VmId, event: VmEvent, set: Updateable<Tables['vm']> = {}): Promise<Vm> {
-  const vm = await holdVm(tx, id)
-  const state = vmAfter(vm.state, event)
-  if (!state)
-    throw new Problem(
-      'refused',
-      'wrong-vm-state',
-      `Virtual machine ${vm.name} is ${vm.state}; ${event} is not possible then`,
+  const moves = Object.entries(vmMoves[event]) as [VmState, VmState][]
+  const after = sql<VmState>`case state ${sql.join(
+    moves.map(([from, to]) => sql`when ${from} then ${to}`),
+    sql` `,
+  )} end`
+  const moved = await tx
+    .updateTable('vm')
+    .set({ ...set, state: after, updated: new Date(), update_count: sql`update_count + 1` })
+    .where('id', '=', id)
+    .where(
+      'state',
+      'in',
+      moves.map(([from]) => from),
     )
-  return setVm(tx, id, { ...set, state })
+    .returningAll()
+    .executeTakeFirst()
+  if (moved) return moved
+  const vm = await holdVm(tx, id)
+  throw new Problem(
+    'refused',
+    'wrong-vm-state',
+    `Virtual machine ${vm.name} is ${vm.state}; ${event} is not possible then`,
+  )
 }
 
 export async function setVm(tx: Db, id: VmId, set: Updateable<Tables['vm']>): Promise<Vm> {

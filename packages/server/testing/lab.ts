@@ -126,6 +126,7 @@ export async function aTemplate(lab: Lab, set: Partial<Row<'template'>> = {}): P
 export async function aDeployment(lab: Lab, template: TemplateId) {
   const { db } = lab.app
   const user = await db.selectFrom('user').selectAll().executeTakeFirstOrThrow()
+  const account = await db.selectFrom('account').selectAll().where('id', '=', user.account_id).executeTakeFirstOrThrow()
   const zone = await db.selectFrom('zone').select('id').executeTakeFirstOrThrow()
   const offering = await db.selectFrom('service_offering').selectAll().orderBy('sort_key').executeTakeFirstOrThrow()
   const network = await db.selectFrom('network').select('id').executeTakeFirstOrThrow()
@@ -134,7 +135,6 @@ export async function aDeployment(lab: Lab, template: TemplateId) {
     insertVm(tx, {
       vm: {
         id: vm,
-        account_id: user.account_id,
         user_id: user.id,
         zone_id: zone.id,
         template_id: template,
@@ -144,6 +144,7 @@ export async function aDeployment(lab: Lab, template: TemplateId) {
         cpu_mhz: offering.cpu_mhz ?? 1000,
         memory_mib: offering.memory_mib ?? 256,
       },
+      account,
       name: undefined,
       displayName: undefined,
       instanceSuffix: 'VM',

@@ -91,7 +91,6 @@ export const deployVirtualMachine = jobCommand({
       const vm = await insertVm(tx, {
         vm: {
           id: vmId,
-          account_id: owner.id,
           user_id: caller.user.id,
           zone_id: zone.id,
           template_id: template.id,
@@ -104,6 +103,7 @@ export const deployVirtualMachine = jobCommand({
           details: JSON.stringify(keptDetails(params.details)),
           group_id: params.group ? await groupNamed(tx, owner.id, params.group, caller.user.id) : null,
         },
+        account: owner,
         name: params.name || undefined,
         displayName: params.displayname,
         instanceSuffix: app.settings.text('instance.name'),

@@ -50,7 +50,7 @@ async function attemptStart(
   folder: MachineFolder,
   identity: Identity | null,
   busy: ReadonlySet<number>,
-  { accelerator, installed }: Surroundings,
+  { accelerator, installed, log }: Surroundings,
   watch: Watch,
 ): Promise<number | null> {
   const [sockets, ports] = await Promise.all([prepareFiles(spec, folder, identity), choosePorts(spec.nics, busy)])
@@ -65,6 +65,7 @@ async function attemptStart(
     const { pid, startTime, boot } = launched.process
     await Promise.all([machine.run(), writeRecord(folder, { pid, startTime, boot, sshPorts: ports })])
     machine.quiet = false
+    log.info({ vm: spec.vm, pid }, 'a machine runs')
     return null
   } catch (error) {
     await killAndWait(launched.process, endLimitMs)
