@@ -1,6 +1,7 @@
 // A full clone: deployVirtualMachine with startvm=false until the job's end, against `qemu-img convert -W -m 8` of the same
 // base to the same file system. The template has 1 GiB of random data on a disk of 2 GiB. Ours is on the disk when the
-// job ends, which convert alone does not promise; so convert with an fsync behind it is measured beside it.
+// job ends, because a copy that is acknowledged must outlive a power failure; so the floor is convert with an fsync behind
+// it, and convert alone, which leaves the data in memory, is shown beside it.
 import { execFile } from 'node:child_process'
 import { randomFillSync } from 'node:crypto'
 import { open, rm, stat } from 'node:fs/promises'
@@ -17,7 +18,7 @@ const diskMib = 2048
 
 export const fullClone: Benchmark = {
   name: 'full-clone',
-  about: 'a full clone of 1 GiB of data, call to job end; floor: qemu-img convert -W -m 8',
+  about: 'a full clone of 1 GiB of data, call to job end; floor: qemu-img convert -W -m 8 and fsync',
   rounds: 7,
   async run(server, rounds) {
     const { template, base } = await bigTemplate(server)
@@ -41,11 +42,11 @@ export const fullClone: Benchmark = {
     const ours = series.of('ours')
     return {
       figures: [
-        figure('full-clone', 'ms', ours, { floor: series.of('convert'), limit: 1.2 }),
-        figure('full-clone against convert + fsync', 'ms', ours, { floor: series.of('fsync'), limit: 1.2 }),
+        figure('full-clone', 'ms', ours, { floor: series.of('fsync'), limit: 1.2 }),
+        figure('full-clone against convert without fsync', 'ms', ours, { floor: series.of('convert') }),
       ],
       notes: [
-        'Ours is on the disk (fsync of file and folder) when the job ends; the second figure gives convert the same duty.',
+        'Ours is on the disk (fsync of file and folder) when the job ends; the floor is convert with the same duty.',
       ],
     }
   },

@@ -58,7 +58,7 @@ export async function reserveDisks(
 
 function sizeOf(volumes: readonly Volume[], id: VolumeId): number {
   const volume = volumes.find(each => each.id === id)
-  if (!volume) throw new Problem('internal', 'unknown-volume', `The machine has no volume ${id}`)
+  if (!volume) throw new Error(`the machine has no volume ${id}`)
   return volume.size_bytes
 }
 
