@@ -1,5 +1,5 @@
-// The wire as clients meet it: envelopes, signatures, sessions, jobs, events, live updates, and three clients that are not
-// ours to bend: Python's cs, the command line, and plain HTTP. Disks are blank, and most machines stay off.
+// The wire as clients meet it: envelopes, signatures, sessions, jobs, events, live updates, by plain HTTP and by the command
+// line. Disks are blank, and most machines stay off. Clients of others are in clients/.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
@@ -13,12 +13,10 @@ import { type Admin, readAdmin } from '@ramet/client/admin.ts'
 import { signed } from '@ramet/client/sign.ts'
 import { commands } from '@ramet/server/api/commands/index.ts'
 import { eventually } from '@ramet/server/testing/eventually.ts'
-import { imageCache } from './image-cache.ts'
 import { startServer } from './server-process.ts'
 import { Cloud, type Fields, list, type World } from './world.ts'
 
 const run = promisify(execFile)
-const cs = await csProgram()
 
 describe('the API', { timeout: 300_000 }, () => {
   let cloud: Cloud
@@ -367,31 +365,6 @@ describe('the API', { timeout: 300_000 }, () => {
     assert.ok(!(await readFile(cloud.logFile, 'utf8')).includes('    at '), 'a refusal shows no stack')
   })
 
-  test('Python’s cs lists zones and deploys', {
-    skip: cs ? false : 'neither cs nor pip to install it is here',
-  }, async () => {
-    const env = {
-      ...process.env,
-      CLOUDSTACK_ENDPOINT: endpoint(),
-      CLOUDSTACK_KEY: admin.apikey,
-      CLOUDSTACK_SECRET: admin.secretkey,
-    }
-    const ask = async (...words: string[]) =>
-      JSON.parse((await run(cs ?? '', words, { env })).stdout) as Record<string, Fields[]>
-    assert.equal((await ask('listZones'))['zone']?.length, 1)
-    const answer = await ask(
-      'deployVirtualMachine',
-      `zoneid=${world().zone}`,
-      `serviceofferingid=${world().offering}`,
-      `templateid=${template}`,
-      'name=by-cs',
-    )
-    const machine = answer['virtualmachine'] as unknown as Record<string, string>
-    assert.deepEqual([machine['name'], machine['state'], machine['clonetype']], ['by-cs', 'Running', 'linked'])
-    assert.equal((await ask('destroyVirtualMachine', `id=${machine['id']}`, 'expunge=true')) instanceof Object, true)
-    assert.deepEqual(await world().machines(), [])
-  })
-
   describe('the command line', () => {
     test('prints a table for people', async () => {
       assert.deepEqual(await cloud.cli('listVirtualMachines'), { code: 0, stdout: 'None\n', stderr: '' })
@@ -465,21 +438,4 @@ async function answerOf(response: Response): Promise<Answer> {
 function changesIn(stream: string): Fields[] {
   const told = [...stream.matchAll(/^event: change\ndata: (.*)\n\n/gm)]
   return told.map(([, data]) => JSON.parse(data ?? '') as Fields)
-}
-
-/** https://github.com/ngine-io/cs: the system's, or one of our own, installed once a machine. */
-async function csProgram(): Promise<string | null> {
-  const folder = join(imageCache(), '../cs')
-  const own = join(folder, 'bin/cs')
-  const works = (program: string) =>
-    run(program, ['--help']).then(
-      ({ stdout }) => (/cloudstack/i.test(stdout) ? program : null), // another program has the same name
-      () => null,
-    )
-  const install = async () => {
-    await run('python3', ['-m', 'venv', folder])
-    await run(join(folder, 'bin/pip'), ['install', '--quiet', '--retries=1', '--timeout=10', 'cs'])
-    return works(own)
-  }
-  return (await works('cs')) ?? (await works(own)) ?? (await install().catch(() => null))
 }
