@@ -25,33 +25,43 @@ export async function makeKeyPair(): Promise<KeyPair> {
 const options = ['StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null', 'LogLevel=ERROR', 'ConnectTimeout=5']
 
 /** Runs `command` in the guest at `address` (HOST:PORT) and returns what it printed; throws when it fails. */
-export async function ssh(address: string, key: KeyPair, command: string): Promise<string> {
-  return outputOf(openSession(address, key, command), `ssh ${address} "${command}"`)
+export async function ssh(address: string, key: KeyPair, command: string, user = 'root'): Promise<string> {
+  return outputOf(openSession(address, key, command, user), `ssh ${address} "${command}"`)
 }
 
 /** A session that stays open, to write to and read from. */
-export function openSession(address: string, key: KeyPair, command: string): ChildProcessWithoutNullStreams {
-  return spawn('ssh', ['-i', key.file, '-o', 'BatchMode=yes', ...destination(address), command])
+export function openSession(
+  address: string,
+  key: KeyPair,
+  command: string,
+  user = 'root',
+): ChildProcessWithoutNullStreams {
+  return spawn('ssh', ['-i', key.file, '-o', 'BatchMode=yes', ...destination(address, user), command])
 }
 
 /** The same as `ssh`, with a password; OpenSSH asks a program of ours for it, so that none must be typed. */
-export async function sshByPassword(address: string, password: string, command: string): Promise<string> {
+export async function sshByPassword(
+  address: string,
+  password: string,
+  command: string,
+  user = 'root',
+): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'ramet-askpass-'))
   const program = join(directory, 'askpass')
   await writeFile(program, '#!/bin/sh\nprintf "%s\\n" "$RAMET_PASSWORD"\n', { mode: 0o700 })
   const env = { ...process.env, SSH_ASKPASS: program, SSH_ASKPASS_REQUIRE: 'force', RAMET_PASSWORD: password }
   const only = ['-o', 'PubkeyAuthentication=no', '-o', 'NumberOfPasswordPrompts=1']
   try {
-    const child = spawn('ssh', [...only, ...destination(address), command], { env })
+    const child = spawn('ssh', [...only, ...destination(address, user), command], { env })
     return await outputOf(child, `ssh ${address} "${command}", by password,`)
   } finally {
     await rm(directory, { recursive: true })
   }
 }
 
-function destination(address: string): string[] {
+function destination(address: string, user: string): string[] {
   const [host = '', port = ''] = address.split(':')
-  return ['-p', port, ...options.flatMap(each => ['-o', each]), `root@${host}`]
+  return ['-p', port, ...options.flatMap(each => ['-o', each]), `${user}@${host}`]
 }
 
 async function outputOf(child: ChildProcessWithoutNullStreams, what: string): Promise<string> {
@@ -66,11 +76,11 @@ async function outputOf(child: ChildProcessWithoutNullStreams, what: string): Pr
 }
 
 /** Waits until the guest answers by SSH. */
-export async function awaitSsh(address: string, key: KeyPair, seconds = 120): Promise<void> {
+export async function awaitSsh(address: string, key: KeyPair, seconds = 120, user = 'root'): Promise<void> {
   const deadline = Date.now() + 1000 * seconds
   for (;;) {
     try {
-      await ssh(address, key, 'true')
+      await ssh(address, key, 'true', user)
       return
     } catch (error) {
       if (Date.now() > deadline) throw error

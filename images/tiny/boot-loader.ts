@@ -37,7 +37,7 @@ export async function coreImage(packages: string, work: string, libraries: Libra
 }
 
 /** The sectors before the partition, without the partition table. */
-function startOfDisk(boot: Buffer, core: Buffer): Buffer {
+export function startOfDisk(boot: Buffer, core: Buffer): Buffer {
   const room = (firstSector - 1) * sectorSize
   if (core.length > room)
     throw new Error(`GRUB takes ${core.length} bytes, and only ${room} are free before the partition`)

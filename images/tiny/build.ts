@@ -75,7 +75,9 @@ async function build(work: string, recipe: string, onProgress: (line: string) =>
   onProgress('Writing the disk image')
   const rootId = uuidFrom(recipe)
   const image = join(work, 'tiny.qcow2')
-  await makeDisk({ tree, start: await coreImage(unpacked, work, libraries, rootId), rootId }, work, image)
+  const start = await coreImage(unpacked, work, libraries, rootId)
+  // Small, so that full clones are quick.
+  await makeDisk({ tree, start, rootId, label: 'tiny', diskMib: 512, journalMib: 8 }, work, image)
   return { image, packages }
 }
 

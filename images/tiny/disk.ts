@@ -6,8 +6,6 @@ import { firstSector, sectorSize, writePartitionTable } from './boot-loader.ts'
 import { walk } from './files.ts'
 import { run } from './run.ts'
 
-/** Unused space costs nothing in a qcow2 file; a template is small so that full clones are quick. */
-const diskBytes = 512 * 1024 * 1024
 const offset = firstSector * sectorSize
 
 /** Written out, because defaults differ between releases, and GRUB must be able to read the result. */
@@ -23,9 +21,15 @@ export interface Disk {
   readonly tree: string
   readonly start: Buffer
   readonly rootId: string
+  readonly label: string
+  /** Of the whole disk. Unused space costs nothing in a qcow2 file. */
+  readonly diskMib: number
+  readonly journalMib: number
 }
 
-export async function makeDisk({ tree, start, rootId }: Disk, work: string, target: string): Promise<void> {
+export async function makeDisk(disk: Disk, work: string, target: string): Promise<void> {
+  const { tree, start, rootId } = disk
+  const diskBytes = disk.diskMib * 1024 * 1024
   const raw = join(work, 'disk.raw')
   writePartitionTable(start, diskBytes, Number.parseInt(rootId.slice(0, 8), 16))
   const file = await open(raw, 'w')
@@ -40,13 +44,13 @@ export async function makeDisk({ tree, start, rootId }: Disk, work: string, targ
     '-m',
     '0',
     '-J',
-    'size=8',
+    `size=${disk.journalMib}`,
     '-O',
     features.join(','),
     '-U',
     rootId,
     '-L',
-    'tiny',
+    disk.label,
   ]
   const place = ['-E', `offset=${offset},root_owner=0:0,${eager}`, '-d', tree, raw, `${(diskBytes - offset) / 1024}k`]
   await run('mke2fs', ['-q', '-F', '-t', 'ext4', ...options, ...place])
