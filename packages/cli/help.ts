@@ -5,6 +5,7 @@ const text = `Ramet clones and snapshots virtual machines, and speaks the CloudS
   ./ramet demo [--json] [--keep]      shows what it can do, on real machines
   ./ramet serve [--data-dir DIR] [--listen HOST:PORT] [--database-url URL]
                                       runs the server
+  ./ramet serve --simulate HOSTS      runs a cloud of so many simulated hosts
   ./ramet doctor                      compares database, files and processes
   ./ramet bench [NAME] [--json]       measures what we promise
   ./ramet test [--all] [FILTER...]    runs the tests whose file names contain a FILTER

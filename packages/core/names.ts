@@ -16,3 +16,11 @@ export function labelRefusal(text: string): string | null {
   if (text.length > 255) return `must be at most 255 characters; this one has ${text.length}`
   return null
 }
+
+/** What stands in a list that is separated by commas. */
+export function namesIn(text: string): string[] {
+  return text
+    .split(',')
+    .map(name => name.trim())
+    .filter(name => name !== '')
+}

@@ -44,6 +44,8 @@ export interface Demand {
   /** All of these are asked of the pool, by the offerings. */
   readonly tags?: readonly string[] | undefined
   readonly host?: HostId | undefined
+  /** Not this one: the machine leaves it. */
+  readonly except?: HostId | undefined
   readonly cluster?: ClusterId | undefined
   readonly pod?: Id<'pod'> | undefined
   readonly affinities?: readonly Affinity[]
@@ -70,6 +72,7 @@ export function place(hosts: readonly HostRoom[], pools: readonly PoolRoom[], de
 
 function hostRefusal(host: HostRoom, demand: Demand): string | null {
   if (demand.host && host.id !== demand.host) return `${host.name} is not the host asked for`
+  if (host.id === demand.except) return `${host.name} is the host that it is to leave`
   if (demand.cluster && host.cluster !== demand.cluster) return `${host.name} is not in the cluster asked for`
   if (demand.pod && host.pod !== demand.pod) return `${host.name} is not in the pod asked for`
   if (!host.up) return `${host.name} is not Up and Enabled`

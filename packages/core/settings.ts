@@ -1,6 +1,8 @@
 // Every setting of the product: its name, default, scope and meaning. The database keeps only what was changed.
 // Names and defaults are CloudStack's where it has them.
 
+import { namesIn } from './names.ts'
+
 export type SettingType = 'Boolean' | 'Integer' | 'String'
 export type SettingScope = 'Global' | 'StoragePool'
 
@@ -22,6 +24,19 @@ const fullClone = (prefix: string, hypervisor: string) =>
     category: 'Storage',
     description: `Make full clones instead of linked clones on ${hypervisor}, where neither the call nor the offering says otherwise`,
   }) as const satisfies Setting
+
+/** What the simulated hypervisor may be told to fail at. */
+const simulatedCalls = [
+  'layers.seed',
+  'layers.fork',
+  'layers.copy',
+  'layers.blank',
+  'layers.discard',
+  'machines.start',
+  'machines.stop',
+  'machines.migrate',
+  'machines.discard',
+]
 
 export const settings = [
   fullClone('kvm', 'KVM'),
@@ -110,6 +125,19 @@ export const settings = [
     'Network',
     'Let guests open connections outwards. They are made by this machine, and so reach its own services and networks too',
   ),
+  simulated('start.ms', 'Integer', '0', 'Milliseconds that a machine takes to start'),
+  simulated('stop.ms', 'Integer', '0', 'Milliseconds that a running machine takes to stop'),
+  simulated('migrate.ms', 'Integer', '0', 'Milliseconds that a migration takes'),
+  simulated('copy.mibps', 'Integer', '0', 'MiB a second at which whole disks are copied; 0: at once'),
+  simulated('failure.percent', 'Integer', '0', 'How many of the calls that make or move something fail'),
+  simulated('failure.seed', 'Integer', '1', 'Decides which of them fail: the same seed, the same calls'),
+  simulated(
+    'fail.next',
+    'String',
+    '',
+    `Calls that fail once, separated by commas; one that stands here twice fails twice. There are ${simulatedCalls.join(', ')}`,
+  ),
+  simulated('hosts.down', 'String', '', 'Names of hosts that are down, separated by commas'),
   setting('session.timeout', 'Integer', '1800', 'Secure', 'Seconds without a call after which a login session ends'),
   ...limit('user.vms', '20', '40', 'virtual machines'),
   ...limit('volumes', '20', '40', 'volumes'),
@@ -135,6 +163,11 @@ function limit<N extends string>(name: N, ofAccount: string, ofDomain: string, w
   ] as const
 }
 
+/** Without effect where the hypervisor is a real one. */
+function simulated<N extends string>(name: N, type: SettingType, value: string, description: string) {
+  return setting(`simulated.${name}`, type, value, 'Simulator', `Simulated cloud: ${description}`)
+}
+
 export function settingNamed(name: string): Setting | undefined {
   return settings.find(each => each.name === name)
 }
@@ -150,6 +183,7 @@ const ranges: Partial<Record<string, readonly [least: number, most: number]>> = 
   'extract.url.expiration.interval': [60, 999_999_999],
   'max.template.iso.size': [1, 1_000_000],
   'session.timeout': [60, 999_999_999],
+  'simulated.failure.percent': [0, 100],
 }
 
 /** Why `value` does not suit the setting, or null. */
@@ -161,5 +195,11 @@ export function settingRefusal({ name, type }: Setting, value: string): string |
   ]
   if (type === 'Integer' && (!/^-?\d{1,9}$/.test(value) || Number(value) < least || Number(value) > most))
     return `${name} is a whole number from ${least} to ${most}, not "${value}"`
+  if (name === 'simulated.fail.next') return unknownCallRefusal(name, value)
   return null
+}
+
+function unknownCallRefusal(name: string, value: string): string | null {
+  const unknown = namesIn(value).find(call => !simulatedCalls.includes(call))
+  return unknown === undefined ? null : `${name} takes ${simulatedCalls.join(', ')}; there is no "${unknown}"`
 }

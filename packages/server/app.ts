@@ -1,7 +1,8 @@
 // The server's parts as the API door sees them. Built and joined in build.ts.
 import type { VmId } from '@ramet/core/ids.ts'
+import type { Hypervisor } from '@ramet/core/clone-type.ts'
 import type { Config } from './config.ts'
-import type { PoolRef, Space } from './drivers/driver.ts'
+import type { Capabilities, PoolRef, Space } from './drivers/driver.ts'
 import type { Runner } from './jobs/runner.ts'
 import type { Log } from './log.ts'
 import type { Passwords } from './passwords.ts'
@@ -21,6 +22,9 @@ export interface App {
   readonly jobs: Runner
   readonly changes: Changes
   readonly log: Log
+  /** What drives the machines, and what it can do. */
+  readonly hypervisor: Hypervisor
+  readonly capabilities: Capabilities
   /** The end of a machine's console output. */
   consoleLog(vm: VmId, maxBytes: number): Promise<Uint8Array>
   /** Folders of primary storage on the hosts. */

@@ -1,12 +1,13 @@
 // The first start: one zone, pod, cluster, host, primary and secondary storage, offerings, a network, and an administrator
 // whose credentials are written to admin.json before the database knows them, so that no crash can lose them.
 import { mkdir, readFile } from 'node:fs/promises'
-import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { type AccountId, type Id, newId, type StoragePoolId, type ZoneId } from '@ramet/core/ids.ts'
+import { type AccountId, type Id, newId, type ZoneId } from '@ramet/core/ids.ts'
 import type { Config } from './config.ts'
 import type { Driver } from './drivers/driver.ts'
+import { makeCloud, planCloud, prepareCloud } from './first-cloud.ts'
 import { hashPassword, randomToken, type Secrets } from './secrets.ts'
+import { makeSimulatedTemplate, writeSimulatedImage } from './simulated-template.ts'
 import type { Database, Tx } from './store/database.ts'
 import { newNetwork } from './store/networks.ts'
 import { writeWhole } from './write-whole.ts'
@@ -21,23 +22,24 @@ export interface AdminFile {
 
 /** Makes what is missing; a server that finds an administrator in the database makes nothing. */
 export async function bootstrap(db: Database, config: Config, driver: Driver, secrets: Secrets): Promise<void> {
-  const pool = { id: newId<'storage-pool'>(), path: join(config.dataDir, 'primary') }
   const secondary = join(config.dataDir, 'secondary')
   const known = await db.selectFrom('account').select('id').executeTakeFirst()
   if (known) return
   await mkdir(secondary, { recursive: true, mode: 0o711 })
-  await driver.host.preparePool(pool)
-  const [facts, space] = [await driver.host.facts(), await driver.host.space(pool)]
+  const pods = planCloud(config)
+  const found = await prepareCloud(driver, pods)
+  const template = config.simulate === null ? null : await writeSimulatedImage(secondary)
   const admin = await adminFile(config)
   const passwordHash = await hashPassword(admin.password)
   await db.transaction().execute(async tx => {
     const account = await makeAdministrator(tx, admin, passwordHash, secrets)
     const zone = await makeZone(tx)
-    const cluster = await makeHost(tx, zone, driver, facts)
-    await makeStorage(tx, cluster, zone, pool, space, secondary)
+    await makeCloud(tx, driver, zone, pods, found)
+    const store = await makeSecondary(tx, zone, secondary)
     await newNetwork(tx, account, zone)
     await makeOfferings(tx)
     await makeOsTypes(tx)
+    if (template) await makeSimulatedTemplate(tx, template, { account, zone, store })
   })
 }
 
@@ -96,59 +98,10 @@ async function makeZone(tx: Tx): Promise<ZoneId> {
   return id
 }
 
-type Facts = Awaited<ReturnType<Driver['host']['facts']>>
-
-async function makeHost(tx: Tx, zone: ZoneId, driver: Driver, facts: Facts): Promise<Id<'cluster'>> {
-  const [pod, cluster] = [newId<'pod'>(), newId<'cluster'>()]
-  await tx.insertInto('pod').values({ id: pod, zone_id: zone, name: 'pod1' }).execute()
-  await tx
-    .insertInto('cluster')
-    .values({ id: cluster, pod_id: pod, name: 'cluster1', hypervisor: driver.hypervisor })
-    .execute()
-  await tx
-    .insertInto('host')
-    .values({
-      id: newId(),
-      cluster_id: cluster,
-      name: hostname(),
-      address: '127.0.0.1',
-      state: 'Up',
-      hypervisor_version: facts.hypervisorVersion,
-      acceleration: facts.acceleration,
-      arch: facts.arch,
-      cpus: facts.cpus,
-      cpu_mhz: facts.cpuMhz,
-      memory_mib: facts.memoryMib,
-      last_pinged: new Date(),
-    })
-    .execute()
-  return cluster
-}
-
-async function makeStorage(
-  tx: Tx,
-  cluster: Id<'cluster'>,
-  zone: ZoneId,
-  pool: { id: StoragePoolId; path: string },
-  space: { totalBytes: number; freeBytes: number },
-  secondary: string,
-): Promise<void> {
-  await tx
-    .insertInto('storage_pool')
-    .values({
-      id: pool.id,
-      cluster_id: cluster,
-      name: 'primary1',
-      type: 'Filesystem',
-      path: pool.path,
-      total_bytes: space.totalBytes,
-      free_bytes: space.freeBytes,
-    })
-    .execute()
-  await tx
-    .insertInto('image_store')
-    .values({ id: newId(), zone_id: zone, name: 'secondary1', path: secondary })
-    .execute()
+async function makeSecondary(tx: Tx, zone: ZoneId, path: string): Promise<Id<'image-store'>> {
+  const id = newId<'image-store'>()
+  await tx.insertInto('image_store').values({ id, zone_id: zone, name: 'secondary1', path }).execute()
+  return id
 }
 
 async function makeOfferings(tx: Tx): Promise<void> {

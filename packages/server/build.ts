@@ -5,6 +5,7 @@ import { bootstrap } from './bootstrap.ts'
 import type { Config } from './config.ts'
 import type { Driver, PoolRef } from './drivers/driver.ts'
 import { qemuDriver } from './drivers/qemu/driver.ts'
+import { openSimulator, type Simulator } from './drivers/simulated/simulator.ts'
 import { type CrashPoints, crashPointsFrom } from './jobs/crash-points.ts'
 import type { JobDefinition } from './jobs/define-job.ts'
 import { definitions } from './jobs/definitions.ts'
@@ -16,6 +17,7 @@ import { loadSettings } from './settings.ts'
 import { startPostgres } from './postgres/start-postgres.ts'
 import { connect } from './store/database.ts'
 import { voidLeases } from './store/jobs.ts'
+import { demandSameHypervisor } from './store/hypervisor.ts'
 import { migrate } from './store/migrate.ts'
 import { watchChanges } from './watch/changes.ts'
 import { watchExpunge } from './watch/expunge.ts'
@@ -31,9 +33,9 @@ export interface Server {
   close(): Promise<void>
 }
 
-/** What tests and the simulated cloud put in place of the real thing. */
+/** What tests put in place of the real thing. */
 export interface Parts {
-  readonly driver?: Driver
+  readonly simulator?: Simulator
   readonly definitions?: readonly JobDefinition[]
   readonly crashPoints?: CrashPoints
 }
@@ -50,13 +52,18 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
     closing.push(disconnect)
     await migrate(db)
 
-    const driver = parts.driver ?? (await openQemu(config, log))
+    const simulator = parts.simulator ?? (config.simulate === null ? null : await openSimulator(config.dataDir))
+    const driver = simulator?.driver ?? (await openQemu(config, log))
     closing.push(() => driver.close())
+    await demandSameHypervisor(db, driver)
     const secrets = await openSecrets(join(config.dataDir, 'secret.key'))
     await bootstrap(db, config, driver, secrets)
 
     const settings = await loadSettings(db)
     const passwords = createPasswords(secrets)
+    const follow = () => simulator?.heed(settings)
+    settings.onReload(follow)
+    follow()
     const changes = await watchChanges(url, log)
     closing.push(() => changes.close())
     const reload = () => settings.reload().catch(error => log.error({ err: error }, 'cannot reload the settings'))
@@ -96,13 +103,14 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
     jobs.kick()
     await power.settleAll()
 
+    const { hypervisor, capabilities } = driver
     const consoleLog = driver.machines.consoleLog
     const storage = {
       async addPool(pool: PoolRef) {
-        await driver.host.preparePool(pool)
-        return driver.host.space(pool)
+        await driver.pools.prepare(pool)
+        return driver.pools.space(pool)
       },
-      releasePool: driver.host.releasePool,
+      releasePool: driver.pools.release,
     }
     return {
       app: {
@@ -115,6 +123,8 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
         jobs,
         changes,
         log,
+        hypervisor,
+        capabilities,
         consoleLog,
         storage,
       },

@@ -9,10 +9,13 @@ export interface Settings {
   number(name: SettingName): number
   flag(name: SettingName, pool?: StoragePoolId | null): boolean
   reload(): Promise<void>
+  /** Calls `listener` after every reload. */
+  onReload(listener: () => void): void
 }
 
 export async function loadSettings(db: Db): Promise<Settings> {
   let changed = await readChanged(db)
+  const listeners: (() => void)[] = []
   const settings: Settings = {
     text: (name, pool) =>
       (pool && changed.get(key(name, pool))) ?? changed.get(key(name)) ?? settingNamed(name)?.value ?? '',
@@ -20,7 +23,9 @@ export async function loadSettings(db: Db): Promise<Settings> {
     flag: (name, pool) => settings.text(name, pool) === 'true',
     reload: async () => {
       changed = await readChanged(db)
+      for (const listener of listeners) listener()
     },
+    onReload: listener => void listeners.push(listener),
   }
   return settings
 }

@@ -39,7 +39,7 @@ describe('infrastructure', () => {
   test('a zone, a pod and a cluster come, change and go, from the inside out', async () => {
     const zone = await one('createZone', { name: 'far', networktype: 'Advanced', ...dns })
     const pod = await one('createPod', { zoneid: zone.id, name: 'far-pod', startip: '10.0.0.2', endip: '10.0.0.9' })
-    const of = { zoneid: zone.id, podid: pod.id, clustertype: 'CloudManaged', hypervisor: 'KVM' }
+    const of = { zoneid: zone.id, podid: pod.id, clustertype: 'CloudManaged', hypervisor: 'Simulator' }
     await call(lab, 'addCluster', { ...of, clustername: 'far-cluster' })
     const [cluster] = await listed(lab, 'listClusters', { zoneid: zone.id })
     assert.deepEqual(pod['startip'], ['10.0.0.2'])
@@ -85,7 +85,7 @@ describe('infrastructure', () => {
         podid: newId(),
         clustername: 'c',
         clustertype: 'CloudManaged',
-        hypervisor: 'KVM',
+        hypervisor: 'Simulator',
       }),
       /podid/,
     )
@@ -112,7 +112,7 @@ describe('infrastructure', () => {
       await assert.rejects(aPool('bad', { url }), { code: 'folder-overlaps' }, url)
     await assert.rejects(aPool('plain', { url: 'file:///srv/else' }), { code: 'name-taken' })
     await assert.rejects(aPool('bad', { tags: 'a b' }), /tags/)
-    lab.world.faults.set('host.preparePool', 1)
+    lab.world.faults.set('pools.prepare', 1)
     await assert.rejects(aPool('bad'), { code: 'simulated-fault' })
     assert.equal((await listed(lab, 'listStoragePools', { name: 'bad' })).length, 0)
   })

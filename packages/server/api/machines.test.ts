@@ -60,7 +60,7 @@ describe('a machine', () => {
   const serviceOffering = (name: string) =>
     lab.app.db.selectFrom('service_offering').selectAll().where('name', '=', name).executeTakeFirstOrThrow()
   const set = (name: string, value: string | number) => call('updateConfiguration', { name, value })
-  const specOf = (id: unknown) => lab.world.machines.get(id as VmId)?.spec
+  const specOf = (id: unknown) => lab.world.starts.findLast(({ vm }) => vm === id)
 
   test('that was destroyed comes back stopped, with its disk, and starts again', async () => {
     const { id } = await deploy({ name: 'lost' })

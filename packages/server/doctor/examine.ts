@@ -15,7 +15,7 @@ export interface Finding {
 
 /** What of a driver is needed to look. */
 export interface Host {
-  readonly host: Pick<Driver['host'], 'space'>
+  readonly pools: Pick<Driver['pools'], 'space'>
   readonly layers: Pick<Driver['layers'], 'list'>
   readonly machines: Pick<Driver['machines'], 'list'>
 }
@@ -51,7 +51,7 @@ async function findInJobs(db: Database): Promise<Finding[]> {
 async function findInPools(db: Database, host: Host, busy: (id: string) => boolean): Promise<Finding[]> {
   const findings: Finding[] = []
   for (const pool of await db.selectFrom('storage_pool').select(['id', 'name', 'path']).execute()) {
-    const isThere = await host.host.space(pool).then(
+    const isThere = await host.pools.space(pool).then(
       () => true,
       () => false,
     )

@@ -1,4 +1,5 @@
 // `ramet doctor`: opens the data directory beside a running server, or on its own when none runs, and tells what is wrong.
+import { existsSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -8,10 +9,12 @@ import { defaultDataDir } from '../data-dir.ts'
 import { observeMachines } from '../drivers/qemu/find-machines.ts'
 import { poolSpace } from '../drivers/qemu/host.ts'
 import { listLayers } from '../drivers/qemu/layer-files.ts'
+import { simulatedDriver } from '../drivers/simulated/driver.ts'
+import { journalIn, readWorld } from '../drivers/simulated/journal.ts'
 import { lockDataDirectory } from '../postgres/lock-data-directory.ts'
 import { databaseUrl, startPostgres } from '../postgres/start-postgres.ts'
 import { connect } from '../store/database.ts'
-import { examine, type Finding } from './examine.ts'
+import { examine, type Finding, type Host } from './examine.ts'
 
 /** Prints what it found; 0 when nothing is wrong, 1 when something is. */
 export async function doctor(args: readonly string[]): Promise<number> {
@@ -42,13 +45,19 @@ export async function diagnose(dataDir: string, url?: string): Promise<Finding[]
 
 async function look(directory: string, url: string): Promise<Finding[]> {
   const { db, close } = connect(url, () => {}, 5)
-  // No driver: that would watch the machines, and mend and remove what a running server is at work on.
-  const machines = { list: () => observeMachines(join(directory, 'vms')) }
   try {
-    return await examine(db, { host: { space: poolSpace }, layers: { list: listLayers }, machines })
+    return await examine(db, hostOf(directory))
   } finally {
     await close()
   }
+}
+
+function hostOf(directory: string): Host {
+  const journal = journalIn(directory)
+  if (existsSync(journal)) return simulatedDriver(readWorld(journal))
+  // No driver: that would watch the machines, and mend and remove what a running server is at work on.
+  const machines = { list: () => observeMachines(join(directory, 'vms')) }
+  return { pools: { space: poolSpace }, layers: { list: listLayers }, machines }
 }
 
 /** Uses the database that a running server keeps open, or opens it for the time of the look. */

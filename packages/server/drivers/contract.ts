@@ -7,10 +7,12 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { newId } from '@ramet/core/ids.ts'
 import type { VmId } from '@ramet/core/ids.ts'
-import type { Driver, ImageFacts, LayerRef, MachineSpec, Owner, PoolRef, PowerChange } from './driver.ts'
+import type { Driver, HostRef, ImageFacts, LayerRef, MachineSpec, Owner, PoolRef, PowerChange } from './driver.ts'
 
 export interface DriverUnderTest {
   readonly driver: Driver
+  /** Hosts that reach the pool; several where the driver has several. */
+  readonly hosts: readonly [HostRef, ...HostRef[]]
   readonly pool: PoolRef
   /** An image file that the driver accepts. */
   readonly image: { readonly file: string; readonly format: ImageFacts['format'] }
@@ -41,18 +43,20 @@ export function driverContract(name: string, makeDriver: () => Promise<DriverUnd
     before(async () => {
       made = await makeDriver()
       driver = made.driver
-      await driver.host.preparePool(made.pool)
+      await driver.pools.prepare(made.pool)
     })
     after(() => made.dispose())
 
-    test('the host has processors, memory and a version', async () => {
-      const facts = await driver.host.facts()
-      assert.ok(facts.cpus > 0 && facts.memoryMib > 0 && facts.hypervisorVersion !== '' && facts.acceleration !== '')
+    test('each host has processors, memory and a version', async () => {
+      for (const host of made.hosts) {
+        const facts = await driver.hosts.facts(host)
+        assert.ok(facts.cpus > 0 && facts.memoryMib > 0 && facts.hypervisorVersion !== '' && facts.acceleration !== '')
+      }
     })
 
     test('a pool may be prepared twice and has space', async () => {
-      await driver.host.preparePool(made.pool)
-      const { totalBytes, freeBytes } = await driver.host.space(made.pool)
+      await driver.pools.prepare(made.pool)
+      const { totalBytes, freeBytes } = await driver.pools.space(made.pool)
       assert.ok(totalBytes > 0 && freeBytes > 0 && freeBytes <= totalBytes)
     })
 
@@ -61,7 +65,7 @@ export function driverContract(name: string, makeDriver: () => Promise<DriverUnd
       await made.unmount(made.pool)
       try {
         const missing = { kind: 'unavailable', code: 'pool-missing' }
-        await assert.rejects(driver.host.space(made.pool), missing)
+        await assert.rejects(driver.pools.space(made.pool), missing)
         await assert.rejects(driver.layers.blank(aLayer(), gib, anOwner), missing)
         await assert.rejects(driver.layers.discard(layer), missing)
       } finally {
@@ -282,8 +286,37 @@ export function driverContract(name: string, makeDriver: () => Promise<DriverUnd
       await removed(vm)
     })
 
-    async function aRunningMachine(): Promise<MachineSpec> {
+    test('a machine migrates to a host and stays there, or says why not', async () => {
+      const spec = await aRunningMachine()
+      const to = made.hosts.at(-1) ?? spec.host
+      if (!driver.capabilities.migrate)
+        await assert.rejects(driver.machines.migrate(spec.vm, to, notAborted), { kind: 'refused' })
+      else
+        for (const _ of ['first', 'again']) {
+          const facts = await driver.machines.migrate(spec.vm, to, notAborted)
+          assert.equal(facts.host, to.id)
+          assert.deepEqual(await driver.machines.facts(spec.vm), facts)
+        }
+      assert.equal((await driver.machines.facts(spec.vm)).power, 'on')
+      await removed(spec.vm)
+    })
+
+    test('a machine that is off does not migrate', async () => {
       const spec = aMachine(await anEmptyBase())
+      await assert.rejects(driver.machines.migrate(spec.vm, spec.host, notAborted), { kind: 'refused' })
+    })
+
+    test('a migration that is aborted leaves the machine running where it was', async () => {
+      const spec = await aRunningMachine()
+      const { host } = await driver.machines.facts(spec.vm)
+      await assert.rejects(driver.machines.migrate(spec.vm, made.hosts.at(-1) ?? spec.host, AbortSignal.abort()))
+      const facts = await driver.machines.facts(spec.vm)
+      assert.deepEqual([facts.power, facts.host], ['on', host])
+      await removed(spec.vm)
+    })
+
+    async function aRunningMachine(): Promise<MachineSpec> {
+      const spec = aMachine(await anEmptyBase(), { host: made.hosts[0] })
       await driver.machines.start(spec)
       return spec
     }
@@ -311,6 +344,7 @@ export function driverContract(name: string, makeDriver: () => Promise<DriverUnd
 export function aMachine(disk: LayerRef, about: Partial<MachineSpec> = {}): MachineSpec {
   return {
     vm: newId<'vm'>(),
+    host: { id: newId<'host'>(), name: 'host-1' },
     name: 'web-1',
     owner: anOwner,
     cpus: 1,

@@ -3,7 +3,13 @@
 // Every call may be repeated: same arguments, same end state. A call that makes something accepts that it is there
 // already, whole or half; a call that removes something accepts that it never was.
 import type { Hypervisor } from '@ramet/core/clone-type.ts'
-import type { LayerId, NicId, StoragePoolId, VmId } from '@ramet/core/ids.ts'
+import type { HostId, LayerId, NicId, StoragePoolId, VmId } from '@ramet/core/ids.ts'
+
+/** A host that machines run on, as the server names it. */
+export interface HostRef {
+  readonly id: HostId
+  readonly name: string
+}
 
 export interface PoolRef {
   readonly id: StoragePoolId
@@ -64,6 +70,8 @@ export interface FirstBoot {
 
 export interface MachineSpec {
   readonly vm: VmId
+  /** Where it shall run. */
+  readonly host: HostRef
   /** Shown by the host's process list. */
   readonly name: string
   readonly owner: Owner
@@ -81,6 +89,8 @@ export type Power = 'on' | 'off'
 export interface MachineFacts {
   readonly vm: VmId
   readonly power: Power
+  /** Where it runs; null when it is off, or where the driver has one host only. */
+  readonly host: HostId | null
   /** Ports of 127.0.0.1 that reach the guest's SSH, by NIC. */
   readonly sshPorts: Readonly<Record<NicId, number>>
 }
@@ -125,23 +135,31 @@ export interface Capabilities {
   readonly gracefulStop: boolean
   /** The highest place of a disk in a machine. */
   readonly highestDeviceId: number
+  /** Running machines move from host to host of a cluster. */
+  readonly migrate: boolean
+  /** Hosts come and go by addHost and deleteHost. */
+  readonly addHosts: boolean
 }
 
 export interface Driver {
   readonly hypervisor: Hypervisor
   readonly capabilities: Capabilities
 
-  readonly host: {
-    facts(): Promise<HostFacts>
+  readonly hosts: {
+    /** What the host is and has, asked now; a Problem ('unavailable', host-silent) when it does not answer. */
+    facts(host: HostRef): Promise<HostFacts>
+  }
+
+  readonly pools: {
     /**
      * Makes the pool's folder and rights, and marks it as this pool's. A folder that is another pool's is refused ('refused').
      * Called once, when the pool is added: a pool that is not there later is never made anew, for it may only be unmounted.
      */
-    preparePool(pool: PoolRef): Promise<void>
+    prepare(pool: PoolRef): Promise<void>
     /** Throws 'unavailable' when the pool is not there; so does every call that makes or removes a layer of it. */
     space(pool: PoolRef): Promise<Space>
     /** Takes the mark off a pool that holds no layer any more; what the folder holds besides stays. */
-    releasePool(pool: PoolRef): Promise<void>
+    release(pool: PoolRef): Promise<void>
   }
 
   readonly images: {
@@ -214,6 +232,11 @@ export interface Driver {
     detachDisk(vm: VmId, disk: DiskSpec, signal: AbortSignal): Promise<void>
     /** Makes a disk of a machine larger while it runs, so that the guest sees it. False when the machine is off. */
     growDisk(vm: VmId, disk: DiskSpec, virtualBytes: number): Promise<boolean>
+    /**
+     * Moves a running machine to another host that reaches its disks, without stopping it; one that is there already stays.
+     * When it fails the machine runs where it was, and `facts` tells where that is. Only with the capability `migrate`.
+     */
+    migrate(vm: VmId, to: HostRef, signal: AbortSignal): Promise<MachineFacts>
     /** Removes what belongs to the machine besides its layers: seed, sockets, logs. The machine must be off. */
     discard(vm: VmId): Promise<void>
     facts(vm: VmId): Promise<MachineFacts>

@@ -104,7 +104,7 @@ export async function makeDisks(
     else facts.push(await driver.layers.copy(ref, base, bytes, owner, progress, signal))
   }
   // The reservation ends when the copy is ready; from then on the pool itself must know of it.
-  if (cloneType === 'full') await setPoolSpace(db, pool.id, await driver.host.space(pool))
+  if (cloneType === 'full') await setPoolSpace(db, pool.id, await driver.pools.space(pool))
   return facts
 }
 

@@ -10,7 +10,8 @@ export interface CallGuard {
 export function guardDriver(driver: Driver, guard: CallGuard): Driver {
   return {
     ...driver,
-    host: guardCalls('host', driver.host, guard),
+    hosts: guardCalls('hosts', driver.hosts, guard),
+    pools: guardCalls('pools', driver.pools, guard),
     images: guardCalls('images', driver.images, guard),
     layers: guardCalls('layers', driver.layers, guard),
     machines: guardCalls('machines', driver.machines, guard),

@@ -3,22 +3,27 @@ import type { VmId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { DiskSpec, MachineSpec, NicSpec } from '../drivers/driver.ts'
 import type { Db } from '../store/database.ts'
+import { hostOfVm } from '../store/hosts.ts'
 import { layerChain } from '../store/layers.ts'
 import { accountOfVm, nicsOf, type Vm, vmById } from '../store/vms.ts'
 import { volumesOf } from '../store/volumes.ts'
 
 /** `outward`: whether the guest may open connections to the world (setting guest.network.outward). */
 export async function machineSpec(db: Db, id: VmId, outward: boolean): Promise<MachineSpec> {
-  const [vm, account, disks, nics, keys] = await Promise.all([
+  const [vm, host, account, disks, nics, keys] = await Promise.all([
     vmById(db, id),
+    hostOfVm(db, id),
     accountOfVm(db, id),
     diskSpecs(db, id),
     nicSpecs(db, id, outward),
     db.selectFrom('vm_ssh_key_pair').select('public_key').where('vm_id', '=', id).orderBy('name').execute(),
   ])
   if (!vm) throw new Problem('invalid', 'unknown-vm', `There is no virtual machine ${id}`)
+  if (!host)
+    throw new Problem('internal', 'vm-without-host', `Virtual machine ${vm.name} was given no host to start on`)
   return {
     vm: id,
+    host,
     name: vm.instance_name,
     owner: { accountNumber: account.number },
     cpus: vm.cpus,

@@ -20,7 +20,7 @@ export const reopenPool = defineJob<ReopenPool>({
   .act('look', {
     // What was done to it meanwhile may have left it unmounted, or of another size.
     do: async ({ db, driver, input }) =>
-      driver.host.space(
+      driver.pools.space(
         await db
           .selectFrom('storage_pool')
           .select(['id', 'path'])

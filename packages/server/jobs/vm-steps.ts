@@ -1,11 +1,19 @@
 // Steps that several machine jobs share: taking a host, running, stopping. Each is one step object, used by name in the
 // recipes beside this file.
 import type { HostId, Id, StoragePoolId, VmId } from '@ramet/core/ids.ts'
-import { type Demand, place, type Placement } from '@ramet/core/placement.ts'
+import { type Affinity, type Demand, place, type Placement } from '@ramet/core/placement.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { MachineFacts } from '../drivers/driver.ts'
 import { affinitiesOf } from '../store/affinity.ts'
-import { type Factors, holdCapacity, hostRooms, poolRooms } from '../store/capacity.ts'
+import {
+  type Factors,
+  holdCapacity,
+  holdAllHostRooms,
+  holdHostRoom,
+  hostRooms,
+  poolRooms,
+  roomiestHosts,
+} from '../store/capacity.ts'
 import type { Tx } from '../store/database.ts'
 import { demandAction, holdVm, moveVm, setVm } from '../store/vms.ts'
 import { volumesOf } from '../store/volumes.ts'
@@ -31,17 +39,42 @@ export function placementFactors(settings: Settings): Factors {
   }
 }
 
-/** Chooses a host and a pool under the lock that makes the choice hold, or throws `no-capacity` with every reason. */
+type Place = Exclude<Placement, { refusal: string }>
+
+/**
+ * Chooses a host and a pool, and holds the host's room until the transaction ends, or throws `no-capacity` with every reason.
+ * Placements at the same time spread over hosts; only where all that fit are held do they wait for each other.
+ */
 export async function choosePlace(
   tx: Tx,
   settings: Settings,
   vm: VmId,
   asked: Omit<Demand, 'affinities'>,
-): Promise<Exclude<Placement, { refusal: string }>> {
-  await holdCapacity(tx)
+): Promise<Place> {
   const factors = placementFactors(settings)
-  const demand = { ...asked, affinities: await affinitiesOf(tx, vm) }
-  const placement = place(await hostRooms(tx, factors), await poolRooms(tx, factors), demand)
+  const demand = { ...asked, affinities: await affinitiesHeld(tx, vm) }
+  const pools = await poolRooms(tx, factors)
+  const hosts = await roomiestHosts(tx, factors, demand)
+  for (const wait of [false, true])
+    for (let left = hosts; left.length > 0; ) {
+      const placement = place(left, pools, demand)
+      if ('refusal' in placement) break
+      if (await holdHostRoom(tx, factors, placement.host.id, demand, wait)) return placement
+      left = left.filter(host => host !== placement.host)
+    }
+  await holdAllHostRooms(tx)
+  return demandPlace(place(await hostRooms(tx, factors), pools, demand))
+}
+
+/** Machines of one group are placed one after the other, each when it is known where the others are. */
+async function affinitiesHeld(tx: Tx, vm: VmId): Promise<Affinity[]> {
+  const affinities = await affinitiesOf(tx, vm)
+  if (affinities.length === 0) return []
+  await holdCapacity(tx)
+  return affinitiesOf(tx, vm)
+}
+
+function demandPlace(placement: Placement): Place {
   if ('refusal' in placement)
     throw new Problem(
       'no-capacity',

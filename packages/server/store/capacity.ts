@@ -1,9 +1,8 @@
 // What hosts and pools have left, from the rows that occupy them, as plain data for core/placement.ts.
-import type { StoragePoolId, VmId } from '@ramet/core/ids.ts'
-import type { HostRoom, PoolRoom } from '@ramet/core/placement.ts'
+import type { ClusterId, HostId, Id, StoragePoolId, VmId } from '@ramet/core/ids.ts'
+import type { Demand, HostRoom, PoolRoom } from '@ramet/core/placement.ts'
 import { servesDisks, takesNewDisks } from '@ramet/core/pool.ts'
-import { occupyingStates } from '@ramet/core/vm.ts'
-import { sql } from 'kysely'
+import { sql, type SqlBool } from 'kysely'
 import type { Db, Tx } from './database.ts'
 
 export interface Factors {
@@ -11,22 +10,49 @@ export interface Factors {
   readonly reservePercent: number
 }
 
-/** Locks hosts and pools, so that two placements cannot both take the last room. */
+/** Locks pools, so that two full clones cannot both take the last room. Hosts are held one by one: `holdHostRoom`. */
 export async function holdCapacity(tx: Tx): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtext('ramet.placement'))`.execute(tx)
 }
 
-export async function hostRooms(db: Db, { cpu }: Factors): Promise<HostRoom[]> {
-  const rows = await db
+/** What every host has left. */
+export async function hostRooms(db: Db, factors: Factors): Promise<HostRoom[]> {
+  return (await selectRooms(db).execute()).map(row => roomOf(row, factors))
+}
+
+const candidates = 16
+
+/** Some hosts that have what the machine needs, the roomiest first. They are not held. */
+export async function roomiestHosts(db: Db, { cpu }: Factors, demand: Demand): Promise<HostRoom[]> {
+  const rows = await selectRooms(db)
+    .where('host.state', '=', 'Up')
+    .where('host.resource_state', '=', 'Enabled')
+    .where('cluster.allocation_state', '=', 'Enabled')
+    .where('pod.allocation_state', '=', 'Enabled')
+    .where(sql<SqlBool>`host.cpus * ${cpu}::int - load.cpus >= ${demand.cpus}`)
+    .where(sql<SqlBool>`host.memory_mib - load.memory_mib >= ${demand.memoryMib}`)
+    .where('pod.zone_id', '=', demand.zone)
+    .$if(demand.cluster !== undefined, query => query.where('cluster.id', '=', demand.cluster as ClusterId))
+    .$if(demand.pod !== undefined, query => query.where('pod.id', '=', demand.pod as Id<'pod'>))
+    .$if(demand.host !== undefined, query => query.where('host.id', '=', demand.host as HostId))
+    .$if(demand.except !== undefined, query => query.where('host.id', '!=', demand.except as HostId))
+    .$if(demand.pool !== undefined, query =>
+      query.where(
+        sql<SqlBool>`exists (select 1 from storage_pool p where p.id = ${demand.pool} and p.cluster_id = cluster.id)`,
+      ),
+    )
+    .orderBy(sql`host.memory_mib - load.memory_mib`, 'desc')
+    .limit(candidates)
+    .execute()
+  return rows.map(row => roomOf(row, { cpu }))
+}
+
+function selectRooms(db: Db) {
+  return db
     .selectFrom('host')
+    .innerJoin('host_load as load', 'load.host_id', 'host.id')
     .innerJoin('cluster', 'cluster.id', 'host.cluster_id')
     .innerJoin('pod', 'pod.id', 'cluster.pod_id')
-    .leftJoin('vm', join =>
-      join
-        .onRef('vm.host_id', '=', 'host.id')
-        .on('vm.removed', 'is', null)
-        .on('vm.state', 'in', [...occupyingStates]),
-    )
     .select([
       'host.id',
       'host.name',
@@ -37,35 +63,62 @@ export async function hostRooms(db: Db, { cpu }: Factors): Promise<HostRoom[]> {
       'host.cpus',
       'host.memory_mib',
       'pod.zone_id',
-      'cluster.allocation_state as cluster_allocation',
-      'pod.allocation_state as pod_allocation',
     ])
-    .select(eb => [
-      eb.fn.sum<number | null>('vm.cpus').as('cpus_used'),
-      eb.fn.sum<number | null>('vm.memory_mib').as('memory_used'),
-      sql<StoragePoolId[]>`array(select id from storage_pool where cluster_id = host.cluster_id)`.as('pools'),
-    ])
-    .groupBy(['host.id', 'cluster.id', 'pod.id'])
-    .execute()
-  return rows.map(row => ({
+    .select(['cluster.allocation_state as cluster_state', 'pod.allocation_state as pod_state'])
+    .select(['load.cpus as cpus_used', 'load.memory_mib as memory_used'])
+    .select(sql<StoragePoolId[]>`array(select id from storage_pool where cluster_id = host.cluster_id)`.as('pools'))
+}
+
+type Room = Awaited<ReturnType<ReturnType<typeof selectRooms>['execute']>>[number]
+
+function roomOf(row: Room, { cpu }: Pick<Factors, 'cpu'>): HostRoom {
+  return {
     id: row.id,
     name: row.name,
     zone: row.zone_id,
     cluster: row.cluster_id,
     pod: row.pod_id,
     up: row.state === 'Up' && row.resource_state === 'Enabled',
-    isOpen: row.cluster_allocation === 'Enabled' && row.pod_allocation === 'Enabled',
-    cpuFree: row.cpus * cpu - (row.cpus_used ?? 0),
-    memoryFreeMib: row.memory_mib - (row.memory_used ?? 0),
+    isOpen: row.cluster_state === 'Enabled' && row.pod_state === 'Enabled',
+    cpuFree: row.cpus * cpu - row.cpus_used,
+    memoryFreeMib: row.memory_mib - row.memory_used,
     pools: row.pools,
-  }))
+  }
+}
+
+/**
+ * Holds what the host has left until the transaction ends, so that two placements cannot both take the last room, and that the
+ * host stays in use so long. False when that is not so any more or, unless `wait`, when another placement holds it.
+ */
+export async function holdHostRoom(
+  tx: Tx,
+  { cpu }: Pick<Factors, 'cpu'>,
+  host: HostId,
+  { cpus, memoryMib }: Pick<Demand, 'cpus' | 'memoryMib'>,
+  wait: boolean,
+): Promise<boolean> {
+  const { rows } = await sql`
+    select 1 from host_load load join host on host.id = load.host_id
+    where load.host_id = ${host} and host.cpus * ${cpu}::int - load.cpus >= ${cpus}
+      and host.memory_mib - load.memory_mib >= ${memoryMib}
+      and host.state = 'Up' and host.resource_state = 'Enabled'
+    for update of load ${wait ? sql`` : sql`skip locked`}
+    for share of host ${wait ? sql`` : sql`skip locked`}`.execute(tx)
+  return rows.length > 0
+}
+
+/** Holds what all hosts have left: then a refusal is sure. */
+export async function holdAllHostRooms(tx: Tx): Promise<void> {
+  await sql`select 1 from host_load order by host_id for update`.execute(tx)
 }
 
 /** Free space on a pool is what its file system has, less a reserve and what running copies are still going to write. */
 export async function poolRooms(db: Db, { reservePercent }: Factors): Promise<PoolRoom[]> {
   const rows = await db
     .selectFrom('storage_pool')
-    .leftJoin('layer', join => join.onRef('layer.pool_id', '=', 'storage_pool.id').on('layer.state', '=', 'creating'))
+    .leftJoin('layer', join =>
+      join.onRef('layer.pool_id', '=', 'storage_pool.id').on('layer.state', '=', sql.lit('creating')),
+    )
     .select(['storage_pool.id', 'storage_pool.name', 'storage_pool.state', 'storage_pool.problem', 'storage_pool.tags'])
     .select(['total_bytes', 'free_bytes'])
     .select(eb => eb.fn.sum<string | null>('layer.allocated_bytes').as('reserved'))

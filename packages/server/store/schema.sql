@@ -331,6 +331,7 @@ create table layer (
 );
 create index layer_by_parent on layer (parent_id);
 create index layer_by_pool on layer (pool_id);
+create index layer_in_creation on layer (pool_id) include (allocated_bytes) where state = 'creating';
 
 -- A template's copy on a primary storage.
 create table template_spool_ref (
@@ -367,7 +368,8 @@ create table vm (
   user_id uuid references "user" on delete set null,
   zone_id uuid not null references zone,
   host_id uuid references host, -- where it runs, or what it occupies
-  last_host_id uuid references host,
+  last_host_id uuid references host on delete set null,
+  target_host_id uuid references host, -- where it goes while it migrates
   template_id uuid references template,
   iso_id uuid references template, -- in its CD-ROM drive
   service_offering_id uuid not null references service_offering,
@@ -398,7 +400,53 @@ create table vm (
 create index vm_by_account on vm (account_id) where removed is null;
 create index vm_by_iso on vm (iso_id) where removed is null;
 create index vm_by_host on vm (host_id) where removed is null;
+create index vm_by_target_host on vm (target_host_id) where target_host_id is not null;
 create unique index vm_name_in_account on vm (account_id, lower(name)) where removed is null and state not in ('Destroyed', 'Expunging', 'Error');
+
+-- What machines that run, or are about to, occupy of each host. Kept by triggers in the transaction that changes a machine: a
+-- placement reads, and locks, one row a host instead of adding up all machines.
+create table host_load (
+  host_id uuid primary key references host on delete cascade,
+  machines integer not null default 0,
+  cpus integer not null default 0,
+  cpu_mhz bigint not null default 0,
+  memory_mib bigint not null default 0
+) with (fillfactor = 50); -- room for the next version of each row beside it
+
+create function begin_host_load() returns trigger language plpgsql as $$
+begin
+  insert into host_load (host_id) values (new.id);
+  return null;
+end $$;
+
+create trigger begin_host_load after insert on host for each row execute function begin_host_load();
+
+-- A machine that migrates counts on both of its hosts.
+create function count_on_hosts() returns trigger language plpgsql as $$
+declare
+  occupying constant text[] := array['Starting', 'Running', 'Stopping', 'Migrating'];
+begin
+  update host_load l set machines = l.machines + d.machines, cpus = l.cpus + d.cpus,
+    cpu_mhz = l.cpu_mhz + d.cpu_mhz, memory_mib = l.memory_mib + d.memory_mib
+  from (
+    select host, sum(sign) as machines, sum(sign * side.cpus) as cpus, sum(sign * side.cpus * side.cpu_mhz) as cpu_mhz,
+      sum(sign * side.memory_mib) as memory_mib
+    from (
+      select unnest(array[old.host_id, old.target_host_id]) as host, -1 as sign, old.cpus, old.cpu_mhz, old.memory_mib
+        where old.state = any(occupying) and old.removed is null
+      union all
+      select unnest(array[new.host_id, new.target_host_id]), 1, new.cpus, new.cpu_mhz, new.memory_mib
+        where new.state = any(occupying) and new.removed is null) side
+    group by host
+    having sum(sign) <> 0 or sum(sign * side.cpus) <> 0 or sum(sign * side.cpus * side.cpu_mhz) <> 0
+      or sum(sign * side.memory_mib) <> 0
+    order by host) d
+  where l.host_id = d.host;
+  return null;
+end $$;
+
+create trigger count_on_hosts after insert or delete or update of state, host_id, target_host_id, cpus, cpu_mhz, memory_mib, removed
+  on vm for each row execute function count_on_hosts();
 
 create table vm_ssh_key_pair (
   vm_id uuid not null references vm on delete cascade,
@@ -540,7 +588,7 @@ end $$;
 create trigger tell_change after insert or update or delete on vm for each row execute function tell_change();
 create trigger tell_change after insert or update or delete on volume for each row execute function tell_change();
 create trigger tell_change after insert or update or delete on template for each row execute function tell_change();
-create trigger tell_change after insert or update or delete on host for each row execute function tell_change();
+create trigger tell_change after insert or update of name, state, resource_state or delete on host for each row execute function tell_change();
 create trigger tell_change after insert or update or delete on image_store for each row execute function tell_change();
 create trigger tell_change after insert or update or delete on storage_pool for each row execute function tell_change();
 create trigger tell_change after insert or update or delete on event for each row execute function tell_change();

@@ -233,7 +233,7 @@ export interface Tables {
     name: string
     display_text: string
     format: TemplateFormat
-    hypervisor: string
+    hypervisor: Hypervisor
     url: string
     checksum: Nullable<string>
     state: 'Active' | 'Inactive'
@@ -299,6 +299,7 @@ export interface Tables {
     zone_id: id.ZoneId
     host_id: Nullable<id.HostId>
     last_host_id: Nullable<id.HostId>
+    target_host_id: Nullable<id.HostId>
     template_id: Nullable<id.TemplateId>
     iso_id: Nullable<id.TemplateId>
     service_offering_id: id.ServiceOfferingId
@@ -325,6 +326,13 @@ export interface Tables {
     created: Created
     updated: Created
     removed: Nullable<Date>
+  }
+  host_load: {
+    host_id: id.HostId
+    machines: Generated<number>
+    cpus: Generated<number>
+    cpu_mhz: Generated<number>
+    memory_mib: Generated<number>
   }
   vm_ssh_key_pair: { vm_id: id.VmId; name: string; public_key: string }
   affinity_group: {

@@ -6,7 +6,7 @@ import { newId, type TemplateId, type VmId } from '@ramet/core/ids.ts'
 import type { App } from '../app.ts'
 import { build, type Parts, type Server } from '../build.ts'
 import type { Config } from '../config.ts'
-import { simulatedDriver } from '../drivers/simulated/driver.ts'
+import { simulatorOf } from '../drivers/simulated/simulator.ts'
 import { newWorld, type World } from '../drivers/simulated/world.ts'
 import type { JobDefinition } from '../jobs/define-job.ts'
 import { silentLog } from '../log.ts'
@@ -20,16 +20,16 @@ export interface Lab {
   readonly app: App
   readonly directory: string
   /** Closes the server and builds another over the same database, files and hypervisor. */
-  restart(parts?: Omit<Parts, 'driver'>): Promise<void>
+  restart(parts?: Omit<Parts, 'simulator'>): Promise<void>
   close(): Promise<void>
 }
 
-export async function simulatedLab(): Promise<Lab> {
+export async function simulatedLab({ hosts = 1 } = {}): Promise<Lab> {
   const directory = await mkdtemp(join(tmpdir(), 'ramet-lab-'))
   const world = newWorld()
-  const config = await labConfig(directory)
-  const start = (parts: Omit<Parts, 'driver'> = {}) =>
-    build(config, silentLog, { driver: simulatedDriver(world), ...parts })
+  const config = await labConfig(directory, hosts)
+  const start = (parts: Omit<Parts, 'simulator'> = {}) =>
+    build(config, silentLog, { simulator: simulatorOf(world), ...parts })
   let server: Server = await start()
   return {
     world,
@@ -48,7 +48,7 @@ export async function simulatedLab(): Promise<Lab> {
   }
 }
 
-async function labConfig(directory: string): Promise<Config> {
+async function labConfig(directory: string, hosts: number): Promise<Config> {
   return {
     dataDir: directory,
     listen: { host: '127.0.0.1', port: 0 },
@@ -56,6 +56,7 @@ async function labConfig(directory: string): Promise<Config> {
     acceleration: 'tcg',
     uidBase: 1_900_000_000,
     logLevel: 'silent',
+    simulate: hosts,
   }
 }
 
@@ -103,7 +104,7 @@ export async function aTemplate(lab: Lab, set: Partial<Row<'template'>> = {}): P
       name: `template-${id.slice(0, 8)}`,
       display_text: 'a template',
       format: 'QCOW2',
-      hypervisor: 'KVM',
+      hypervisor: 'Simulator',
       url: 'http://127.0.0.1/image.qcow2',
       state: 'Active',
       download_state: 'DOWNLOADED',
@@ -139,7 +140,7 @@ export async function aDeployment(lab: Lab, template: TemplateId) {
         zone_id: zone.id,
         template_id: template,
         service_offering_id: offering.id,
-        hypervisor: 'KVM',
+        hypervisor: 'Simulator',
         cpus: offering.cpus ?? 1,
         cpu_mhz: offering.cpu_mhz ?? 1000,
         memory_mib: offering.memory_mib ?? 256,

@@ -28,7 +28,7 @@ export function watchPools(db: Database, driver: Driver, log: Log, everyMs = 10_
 /** A pool that cannot be measured is not there: it is shown as Down and gets no work, until it is back. */
 async function refreshSpace(db: Database, driver: Driver, log: Log): Promise<void> {
   for (const pool of await db.selectFrom('storage_pool').selectAll().execute()) {
-    const { problem, ...space } = await look(driver.host.space(pool))
+    const { problem, ...space } = await look(driver.pools.space(pool))
     if (problem !== pool.problem) {
       log.warn({ pool: pool.name, problem }, problem ? 'a storage pool is not there' : 'a storage pool is back')
       await setPool(db, pool.id, { problem })

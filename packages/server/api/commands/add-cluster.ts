@@ -3,6 +3,7 @@ import { clusterById, holdPlace, podById } from '../../store/infrastructure.ts'
 import { unknownId } from '../caller.ts'
 import { changing, withFreeName } from '../changing.ts'
 import { objectCommand } from '../command.ts'
+import { demandHypervisor, hypervisorNames } from '../hypervisors.ts'
 import { allocationState, choice, id, invalid, label } from '../parameters.ts'
 import { clusterView, type ListedCluster } from '../views/cluster.ts'
 
@@ -15,7 +16,7 @@ export const addCluster = objectCommand({
     podid: id<'pod'>('its pod').must,
     clustername: label('name').must,
     clustertype: choice('who manages it', ['CloudManaged']).must,
-    hypervisor: choice('the hypervisor of its hosts', ['KVM']).must,
+    hypervisor: choice('the hypervisor of its hosts', hypervisorNames).must,
     allocationstate: allocationState,
   },
   view: clusterView,
@@ -23,6 +24,7 @@ export const addCluster = objectCommand({
   run: ({ app, caller, params }): Promise<ListedCluster> =>
     withFreeName('clustername', params.clustername, () =>
       changing({ app, caller }, async (tx, tell) => {
+        demandHypervisor(app, params.hypervisor)
         const pod = (await holdPlace(tx, 'pod', params.podid, 'share')) && (await podById(tx, params.podid))
         if (!pod) throw unknownId('podid', params.podid)
         if (pod.zone_id !== params.zoneid) throw invalid('zoneid', `is not the zone of pod ${pod.name}`)

@@ -7,6 +7,7 @@ import type { Tx } from '../../store/database.ts'
 import { unknownId } from '../caller.ts'
 import { changing, withFreeName } from '../changing.ts'
 import { objectCommand } from '../command.ts'
+import { hypervisorNames } from '../hypervisors.ts'
 import { choice, id, invalid, label, long, text } from '../parameters.ts'
 import { overlap, storageFolder } from '../storage-url.ts'
 import { storageTags } from '../storage-tags.ts'
@@ -25,7 +26,7 @@ export const createStoragePool = objectCommand({
       .must,
     scope: choice('who reaches it', ['CLUSTER', 'HOST']),
     provider: text('accepted for its clients; DefaultPrimary is the only one'),
-    hypervisor: choice('accepted for its clients', ['KVM']),
+    hypervisor: choice('accepted for its clients', hypervisorNames),
     tags: storageTags,
     capacitybytes: long('accepted for its clients; the size is that of the file system', 0, 2 ** 53 - 1),
   },

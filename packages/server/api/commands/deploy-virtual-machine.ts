@@ -95,7 +95,7 @@ export const deployVirtualMachine = jobCommand({
           zone_id: zone.id,
           template_id: template.id,
           service_offering_id: offering.id,
-          hypervisor: 'KVM',
+          hypervisor: template.hypervisor,
           cpus: sizes.cpus,
           cpu_mhz: sizes.cpuMhz,
           memory_mib: sizes.memoryMib,

@@ -1,4 +1,3 @@
-import { occupyingStates } from '@ramet/core/vm.ts'
 import { type Expression, sql } from 'kysely'
 import type { Database } from '../../store/database.ts'
 import { listCommand } from '../command.ts'
@@ -48,13 +47,14 @@ function selectHosts(db: Database) {
     .innerJoin('cluster', 'cluster.id', 'host.cluster_id')
     .innerJoin('pod', 'pod.id', 'cluster.pod_id')
     .innerJoin('zone', 'zone.id', 'pod.zone_id')
+    .innerJoin('host_load as load', 'load.host_id', 'host.id')
     .selectAll('host')
     .select(['cluster.hypervisor', 'cluster.name as cluster_name'])
     .select(['pod.id as pod_id', 'pod.name as pod_name', 'zone.id as zone_id', 'zone.name as zone_name'])
     .select([
-      takenOnHost(sql`cpus`).as('cpus_taken'),
-      takenOnHost(sql`cpus * cpu_mhz`).as('mhz_taken'),
-      takenOnHost(sql`memory_mib`).as('memory_mib_taken'),
+      'load.cpus as cpus_taken',
+      'load.cpu_mhz as mhz_taken',
+      'load.memory_mib as memory_mib_taken',
       inCluster(sql`select total_bytes as bytes, cluster_id from storage_pool`).as('disk_bytes'),
       inCluster(
         sql`select virtual_bytes as bytes, cluster_id from layer join storage_pool on storage_pool.id = pool_id`,
@@ -62,12 +62,6 @@ function selectHosts(db: Database) {
     ])
     .orderBy('host.name')
     .orderBy('host.id')
-}
-
-function takenOnHost(amount: Expression<unknown>) {
-  return sql<number>`(
-    select coalesce(sum(${amount}), 0)::bigint from vm
-    where vm.host_id = host.id and vm.removed is null and vm.state = any(${[...occupyingStates]}))`
 }
 
 function inCluster(sizes: Expression<unknown>) {

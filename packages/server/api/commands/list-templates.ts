@@ -4,7 +4,7 @@ import { listCommand } from '../command.ts'
 import { isOwnerAsked, narrowToOwner, ownershipParameters } from '../ownership.ts'
 import { containing } from '../paging.ts'
 import { choice, flag, id, list, text } from '../parameters.ts'
-import { pageOf } from '../query.ts'
+import { pageOf, reads } from '../query.ts'
 import { templateView } from '../views/template.ts'
 
 const filters = [
@@ -62,7 +62,7 @@ export const listTemplates = listCommand({
     if (params.ids) templates = templates.where('template.id', 'in', params.ids)
     if (params.name) templates = templates.where('template.name', '=', params.name)
     if (params.zoneid) templates = templates.where('template.zone_id', '=', params.zoneid)
-    if (params.hypervisor) templates = templates.where('template.hypervisor', 'ilike', params.hypervisor)
+    if (params.hypervisor) templates = templates.where(reads('template.hypervisor', params.hypervisor))
     if (params.isready !== undefined)
       templates = templates.where('download_state', params.isready ? '=' : '!=', 'DOWNLOADED')
     if (storageid)

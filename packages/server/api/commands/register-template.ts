@@ -8,6 +8,7 @@ import { selectZones } from '../../store/infrastructure.ts'
 import type { App } from '../../app.ts'
 import { type Caller, isAdmin, originOfCall, unknownId } from '../caller.ts'
 import { objectCommand } from '../command.ts'
+import { demandHypervisor, hypervisorNames } from '../hypervisors.ts'
 import { chosenZone } from '../deployment.ts'
 import { ownerOf, ownerParameters } from '../ownership.ts'
 import { choice, flag, id, invalid, list, longText, text } from '../parameters.ts'
@@ -25,7 +26,7 @@ export const registerTemplate = objectCommand({
     name: text('name').must,
     displaytext: text('description; the name when absent'),
     format: choice('what the file is', formats).must,
-    hypervisor: choice('what it is for', ['KVM', 'Any']).must,
+    hypervisor: choice('what it is for', [...hypervisorNames, 'Any']).must,
     url: longText('http(s) address, or file:///path on this machine where allow.register.local.path is on', 2048).must,
     zoneid: id<'zone'>('its zone'),
     zoneids: list('its zones, one of them so far; -1 means all', text('a zone')),
@@ -42,6 +43,7 @@ export const registerTemplate = objectCommand({
   async run({ app, caller, params }): Promise<ListedTemplate> {
     const refusal = labelRefusal(params.name)
     if (refusal) throw invalid('name', refusal)
+    demandHypervisor(app, params.hypervisor)
     demandUrl(app, caller, params.url)
     const owner = await ownerOf(app, caller, params)
     const zone = await zoneOf(app, params.zoneid, params.zoneids)
@@ -64,7 +66,7 @@ export const registerTemplate = objectCommand({
           name: params.name,
           display_text: params.displaytext || params.name,
           format: params.format,
-          hypervisor: 'KVM',
+          hypervisor: app.hypervisor,
           url: params.url,
           checksum: params.checksum || null,
           state: 'Active',

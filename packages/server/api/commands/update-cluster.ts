@@ -2,6 +2,7 @@ import { clusterById, holdPlace } from '../../store/infrastructure.ts'
 import { unknownId } from '../caller.ts'
 import { changing, withFreeName } from '../changing.ts'
 import { objectCommand } from '../command.ts'
+import { hypervisorNames } from '../hypervisors.ts'
 import { allocationState, choice, id, label } from '../parameters.ts'
 import { clusterView, type ListedCluster } from '../views/cluster.ts'
 
@@ -15,7 +16,7 @@ export const updateCluster = objectCommand({
     allocationstate: allocationState,
     managedstate: choice('accepted for its clients', ['Managed']),
     clustertype: choice('accepted for its clients', ['CloudManaged']),
-    hypervisor: choice('accepted for its clients', ['KVM']),
+    hypervisor: choice('accepted for its clients', hypervisorNames),
   },
   view: clusterView,
   run: ({ app, caller, params }): Promise<ListedCluster> =>

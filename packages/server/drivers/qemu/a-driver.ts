@@ -35,6 +35,7 @@ export async function aQemuDriver(): Promise<QemuUnderTest> {
     driver,
     folder,
     runDirectory,
+    hosts: [{ id: newId<'host'>(), name: 'here' }],
     pool: { id: newId<'storage-pool'>(), path: join(folder, 'pool') },
     image: { file, format: 'qcow2' },
     crash: vm => killMachine(runDirectory, vm),

@@ -6,7 +6,7 @@ import { dirname } from 'node:path'
 import type { Driver } from '../driver.ts'
 import { chooseAccelerator } from './acceleration.ts'
 import { highestDeviceId } from './argv.ts'
-import { findInstalled, qemuHost } from './host.ts'
+import { findInstalled, qemuHosts, qemuPools } from './host.ts'
 import { inspect } from './images.ts'
 import { qemuLayers } from './layers.ts'
 import { checkRunDirectory, ramDirectory } from './machine-folder.ts'
@@ -39,8 +39,11 @@ export async function qemuDriver(options: QemuOptions): Promise<Driver> {
       consoleLog: true,
       gracefulStop: true,
       highestDeviceId,
+      migrate: false,
+      addHosts: false,
     },
-    host: qemuHost(installed, accelerator, privileges),
+    hosts: qemuHosts(installed, accelerator),
+    pools: qemuPools(privileges),
     images: { inspect: (file, expected, maxVirtualBytes) => inspect(file, expected, maxVirtualBytes, privileges) },
     layers: qemuLayers(privileges),
     machines: machines.calls,

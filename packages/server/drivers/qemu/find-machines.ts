@@ -41,7 +41,7 @@ export async function observeMachines(runDirectory: string): Promise<MachineFact
   const found = await findMachines(runDirectory)
   const off = (await listFolders(runDirectory)).filter(vm => !found.has(vm))
   return [
-    ...[...found].map(([vm, { sshPorts }]) => ({ vm, power: 'on', sshPorts }) as const),
-    ...off.map(vm => ({ vm, power: 'off', sshPorts: {} }) as const),
+    ...[...found].map(([vm, { sshPorts }]) => ({ vm, power: 'on', host: null, sshPorts }) as const),
+    ...off.map(vm => ({ vm, power: 'off', host: null, sshPorts: {} }) as const),
   ]
 }

@@ -45,7 +45,8 @@ function unlessMissing(error: unknown): void {
   if (!isErrno(error, 'ENOENT')) throw error
 }
 
-export function qemuHost({ version }: Installed, accelerator: Accelerator, privileges: Privileges): Driver['host'] {
+/** This machine, whatever the server calls it. */
+export function qemuHosts({ version }: Installed, accelerator: Accelerator): Driver['hosts'] {
   return {
     facts: async () => ({
       hypervisorVersion: version,
@@ -55,13 +56,18 @@ export function qemuHost({ version }: Installed, accelerator: Accelerator, privi
       memoryMib: Math.floor(memoryForGuests(totalmem(), await sharedMemoryBytes()) / 2 ** 20),
       arch: 'x86_64',
     }),
-    async preparePool(pool) {
+  }
+}
+
+export function qemuPools(privileges: Privileges): Driver['pools'] {
+  return {
+    async prepare(pool) {
       await makePoolFolders(pool)
       await requireReachable(pool.path, privileges)
       await markFolder(pool.path, pool.id)
     },
     space: poolSpace,
-    async releasePool(pool) {
+    async release(pool) {
       await rmdir(layersFolder(pool)).catch(unlessMissing)
       await unmarkFolder(pool.path, pool.id)
     },

@@ -34,7 +34,7 @@ describe('layers on QEMU', () => {
 
   before(async () => {
     made = await aQemuDriver()
-    await made.driver.host.preparePool(made.pool)
+    await made.driver.pools.prepare(made.pool)
   })
   after(() => made.dispose())
 
@@ -127,7 +127,7 @@ describe('layers on QEMU', () => {
     await run('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', path])
     try {
       const pool = { id: newId<'storage-pool'>(), path }
-      await made.driver.host.preparePool(pool)
+      await made.driver.pools.prepare(pool)
       const copy = { pool, id: newId<'layer'>() }
       const full = made.driver.layers.copy(copy, [await aBase()], 8 * mib, anOwner, quiet, never)
       await assert.rejects(full, { kind: 'no-capacity', code: 'pool-full' })

@@ -55,7 +55,7 @@ describe('machines on QEMU', () => {
 
   before(async () => {
     made = await aQemuDriver()
-    await made.driver.host.preparePool(made.pool)
+    await made.driver.pools.prepare(made.pool)
   })
   after(() => made.dispose())
 

@@ -48,6 +48,9 @@ export class Machines {
       detachDisk: async (vm, disk, signal) =>
         void (await this.#whileOn(vm, machine => detachDisk(machine, disk, signal))),
       growDisk: (vm, disk, bytes) => this.#whileOn(vm, machine => growDisk(machine, disk, bytes)),
+      migrate: async () => {
+        throw problems.oneHost()
+      },
       discard: vm => this.#inTurn(vm, () => this.#discard(vm)),
       facts: async vm => {
         await this.#seen()
@@ -168,8 +171,8 @@ export class Machines {
 
   #facts(vm: VmId): MachineFacts {
     const machine = this.#running.get(vm)
-    if (!machine?.alive) return { vm, power: 'off', sshPorts: {} }
-    return { vm, power: 'on', sshPorts: machine.found.sshPorts }
+    if (!machine?.alive) return { vm, power: 'off', host: null, sshPorts: {} }
+    return { vm, power: 'on', host: null, sshPorts: machine.found.sshPorts }
   }
 
   async #list(): Promise<MachineFacts[]> {

@@ -27,6 +27,8 @@ export const problems = {
       'memory-full',
       `The machine needs ${mib} MiB of memory, and ${path} has ${freeMib} MiB left`,
     ),
+  oneHost: () =>
+    new Problem('refused', 'cannot-migrate', 'QEMU runs machines on this host only; there is none to migrate to'),
   stillRunning: (vm: string) =>
     new Problem('refused', 'machine-running', `The machine ${vm} runs; its files can be removed once it is stopped`),
   cannotStop: (vm: string) =>

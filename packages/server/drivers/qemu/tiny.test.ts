@@ -31,7 +31,7 @@ describe('a guest that answers', { skip: tiny ? false : 'tiny cannot be built he
   before(async () => {
     made = await aQemuDriver()
     driver = made.driver
-    await driver.host.preparePool(made.pool)
+    await driver.pools.prepare(made.pool)
     const base = { pool: made.pool, id: newId<'layer'>() }
     const root = { pool: made.pool, id: newId<'layer'>() }
     const { virtualBytes } = await driver.images.inspect(file, 'qcow2', 2 ** 40)

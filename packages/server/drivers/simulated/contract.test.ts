@@ -1,17 +1,34 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { newId } from '@ramet/core/ids.ts'
-import { driverContract } from '../contract.ts'
+import { type DriverUnderTest, driverContract } from '../contract.ts'
 import { simulatedDriver } from './driver.ts'
-import { newWorld, switchPower } from './world.ts'
+import { keepWorld } from './journal.ts'
+import { newWorld, switchPower, type World } from './world.ts'
 
-driverContract('the simulated hypervisor', async () => {
-  const world = newWorld()
+const aHost = (name: string) => ({ id: newId<'host'>(), name })
+
+function underTest(world: World, hosts: DriverUnderTest['hosts'], dispose: () => Promise<void>): DriverUnderTest {
   return {
     driver: simulatedDriver(world),
+    hosts,
     pool: { id: newId(), path: '/simulated' },
     image: { file: '/simulated/image.qcow2', format: 'qcow2' },
-    crash: async vm => switchPower(world, vm, 'off', 'made to crash'),
     unmount: async ({ path }) => void world.missingPools.add(path),
     mount: async ({ path }) => void world.missingPools.delete(path),
-    dispose: async () => {},
+    crash: async vm => switchPower(world, vm, 'off', 'made to crash'),
+    dispose,
   }
+}
+
+driverContract('the simulated hypervisor', async () => underTest(newWorld(), [aHost('sim-1')], async () => {}))
+
+driverContract('the simulated hypervisor with several hosts, kept in a file', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'ramet-sim-'))
+  const { world, close } = await keepWorld(join(folder, 'world.jsonl'))
+  return underTest(world, [aHost('sim-1'), aHost('sim-2'), aHost('sim-3')], async () => {
+    close()
+    rmSync(folder, { recursive: true })
+  })
 })

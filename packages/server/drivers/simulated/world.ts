@@ -1,7 +1,9 @@
-// What the simulated hypervisor holds: layers and machines in memory, faults and delays on request. It outlives the
-// driver that works on it, as real disks and processes outlive a server.
-import type { LayerId, StoragePoolId, VmId } from '@ramet/core/ids.ts'
-import type { MachineSpec, Power, PowerChange } from '../driver.ts'
+// What the simulated hypervisor holds: layers and machines, and how it behaves. It outlives the driver that works on it, as real
+// disks and processes outlive a server: in a test because the test keeps it, in a simulated cloud because every change is
+// told to `note`, and read again at the next start (journal.ts).
+import type { HostId, LayerId, NicId, StoragePoolId, VmId } from '@ramet/core/ids.ts'
+import type { HostRef, MachineFacts, MachineSpec, Power, PowerChange } from '../driver.ts'
+import { type Behaviour, calm } from './behaviour.ts'
 
 export interface SimulatedLayer {
   readonly id: LayerId
@@ -12,42 +14,132 @@ export interface SimulatedLayer {
 }
 
 export interface SimulatedMachine {
-  readonly spec: MachineSpec
-  power: Power
+  readonly vm: VmId
+  readonly host: HostId
+  readonly power: Power
+  readonly sshPorts: Readonly<Record<NicId, number>>
+  /** The layer that it writes at each place. */
+  readonly disks: Readonly<Record<number, LayerId>>
+}
+
+/** What happened to the world; replayed in order, changes make it anew. */
+export type WorldChange =
+  | { readonly layer: SimulatedLayer }
+  | { readonly layerGone: LayerId }
+  | { readonly machine: SimulatedMachine }
+  | { readonly machineGone: VmId }
+  | { readonly failed: FailedOnOrder }
+
+/** Which of the failures that `order` asks for have happened. */
+export interface FailedOnOrder {
+  readonly order: string
+  readonly calls: readonly string[]
 }
 
 export interface World {
   readonly layers: Map<LayerId, SimulatedLayer>
   readonly machines: Map<VmId, SimulatedMachine>
+  /** How many layers stand on each. */
+  readonly children: Map<LayerId, number>
+  readonly usedBytes: Map<StoragePoolId, number>
+  /** Folders of pools that are not there, as when a file system is not mounted. */
+  readonly missingPools: Set<string>
+  /** What each host is called, as far as anybody spoke of it. */
+  readonly hostNames: Map<HostId, string>
   readonly listeners: Set<(change: PowerChange) => void>
-  /** How long a call takes, in ms, by its name such as `machines.start`; 0 where nothing is said. */
+  /** How long a call takes, in ms, by its name such as `machines.start`; where nothing is said, `behaviour` says it. */
   readonly delays: Map<string, number>
   /** The next so many calls of this name fail. */
   readonly faults: Map<string, number>
-  /** Every call made, in order. */
+  /** The latest calls, in order. */
   readonly calls: string[]
-  /** Folders of pools that are not there, as when a file system is not mounted. */
-  readonly missingPools: Set<string>
-  space: { totalBytes: number; freeBytes: number }
+  /** The latest descriptions of machines that were started, in order. */
+  readonly starts: MachineSpec[]
+  /** Failures on order that have happened: a restart does not repeat them. */
+  failed: FailedOnOrder
+  behaviour: Behaviour
+  note: (change: WorldChange) => void
 }
 
 export function newWorld(): World {
   return {
     layers: new Map(),
     machines: new Map(),
+    children: new Map(),
+    usedBytes: new Map(),
+    missingPools: new Set(),
+    hostNames: new Map(),
     listeners: new Set(),
     delays: new Map(),
     faults: new Map(),
     calls: [],
-    missingPools: new Set(),
-    space: { totalBytes: 2 ** 40, freeBytes: 2 ** 40 },
+    starts: [],
+    failed: { order: '', calls: [] },
+    behaviour: calm,
+    note: () => {},
   }
+}
+
+/** Makes a change and tells it to whoever keeps the world. */
+export function change(world: World, what: WorldChange): void {
+  replay(world, what)
+  world.note(what)
+}
+
+export function replay(world: World, what: WorldChange): void {
+  if ('layer' in what) {
+    forgetLayer(world, what.layer.id)
+    rememberLayer(world, what.layer)
+  } else if ('layerGone' in what) forgetLayer(world, what.layerGone)
+  else if ('machine' in what) world.machines.set(what.machine.vm, what.machine)
+  else if ('machineGone' in what) world.machines.delete(what.machineGone)
+  else world.failed = what.failed
+}
+
+function rememberLayer(world: World, layer: SimulatedLayer): void {
+  world.layers.set(layer.id, layer)
+  count(world.usedBytes, layer.pool, layer.allocatedBytes)
+  if (layer.base) count(world.children, layer.base, 1)
+}
+
+function forgetLayer(world: World, id: LayerId): void {
+  const layer = world.layers.get(id)
+  if (!layer) return
+  world.layers.delete(id)
+  count(world.usedBytes, layer.pool, -layer.allocatedBytes)
+  if (layer.base) count(world.children, layer.base, -1)
+}
+
+function count<K>(counts: Map<K, number>, key: K, by: number): void {
+  const sum = (counts.get(key) ?? 0) + by
+  if (sum === 0) counts.delete(key)
+  else counts.set(key, sum)
 }
 
 /** Switches a machine as a guest or a stranger would, and tells the server. */
 export function switchPower(world: World, vm: VmId, power: Power, reason: string): void {
   const machine = world.machines.get(vm)
   if (!machine || machine.power === power) return
-  machine.power = power
+  change(world, { machine: { ...machine, power } })
   for (const listener of world.listeners) listener({ vm, power, reason })
+}
+
+export function isDown(world: World, { id, name }: HostRef): boolean {
+  world.hostNames.set(id, name)
+  return world.behaviour.hostsDown.includes(name)
+}
+
+/** From here on the world behaves so. A host that goes down takes its machines with it, as a power cut would. */
+export function behave(world: World, behaviour: Behaviour): void {
+  world.behaviour = behaviour
+  for (const { vm, host } of world.machines.values()) {
+    const name = world.hostNames.get(host)
+    if (name && behaviour.hostsDown.includes(name)) switchPower(world, vm, 'off', `its host ${name} went down`)
+  }
+}
+
+export function factsOf(world: World, vm: VmId): MachineFacts {
+  const machine = world.machines.get(vm)
+  if (machine?.power !== 'on') return { vm, power: 'off', host: null, sshPorts: {} }
+  return { vm, power: 'on', host: machine.host, sshPorts: machine.sshPorts }
 }

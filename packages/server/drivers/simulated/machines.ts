@@ -1,0 +1,110 @@
+// Simulated machines: whether each is on, and where, with which disks.
+import type { VmId } from '@ramet/core/ids.ts'
+import { Problem } from '@ramet/core/problem.ts'
+import type { DiskSpec, Driver, HostRef, MachineSpec } from '../driver.ts'
+import type { Calling } from './driver.ts'
+import { demandLayers, layerIn, putLayer } from './layers.ts'
+import { change, factsOf, isDown, type SimulatedMachine, type World } from './world.ts'
+
+const rememberedStarts = 20
+
+export function simulatedMachines(world: World, call: Calling): Driver['machines'] {
+  return {
+    start: async spec => {
+      demandUp(world, spec.host)
+      await call('machines.start', world.behaviour.startMs)
+      demandUp(world, spec.host)
+      for (const { chain } of spec.disks) demandLayers(world, chain)
+      if (!runningIn(world, spec.vm)) change(world, { machine: started(spec) })
+      if (world.starts.push(spec) > rememberedStarts) world.starts.shift()
+      return factsOf(world, spec.vm)
+    },
+    stop: async (vm, _graceMs, signal) => {
+      await call('machines.stop', runningIn(world, vm) ? world.behaviour.stopMs : 0, signal)
+      const machine = runningIn(world, vm)
+      if (machine) change(world, { machine: { ...machine, power: 'off' } })
+    },
+    migrate: async (vm, to, signal) => {
+      demandUp(world, to)
+      signal.throwIfAborted()
+      await call('machines.migrate', world.behaviour.migrateMs, signal)
+      demandUp(world, to)
+      const machine = runningIn(world, vm)
+      if (!machine)
+        throw new Problem('refused', 'machine-off', `Machine ${vm} is off; only a running one can move to another host`)
+      if (machine.host !== to.id) change(world, { machine: { ...machine, host: to.id } })
+      return factsOf(world, vm)
+    },
+    attachDisk: async (vm, disk) => {
+      await call('machines.attachDisk')
+      const machine = runningIn(world, vm)
+      if (machine) change(world, { machine: { ...machine, disks: withDisk(machine.disks, disk) } })
+    },
+    detachDisk: async (vm, disk) => {
+      await call('machines.detachDisk')
+      const machine = runningIn(world, vm)
+      if (!machine) return
+      const { [disk.deviceId]: _, ...disks } = machine.disks
+      change(world, { machine: { ...machine, disks } })
+    },
+    growDisk: async (vm, disk, virtualBytes) => {
+      await call('machines.growDisk')
+      if (!runningIn(world, vm)) return false
+      const layer = layerIn(world, disk.chain)
+      if (virtualBytes < layer.virtualBytes)
+        throw new Problem('refused', 'disk-only-grows', `Disk ${disk.deviceId} of a running machine can only grow`)
+      putLayer(world, disk.chain.at(-1) ?? disk.chain[0], layer.base, virtualBytes, layer.allocatedBytes)
+      return true
+    },
+    discard: async vm => {
+      await call('machines.discard')
+      if (runningIn(world, vm))
+        throw new Problem('refused', 'machine-running', `Machine ${vm} runs; stop it before it is discarded`)
+      if (world.machines.has(vm)) change(world, { machineGone: vm })
+    },
+    facts: async vm => {
+      await call('machines.facts')
+      return factsOf(world, vm)
+    },
+    list: async () => {
+      await call('machines.list')
+      return [...world.machines.keys()].map(vm => factsOf(world, vm))
+    },
+    consoleLog: async vm => {
+      await call('machines.consoleLog')
+      return Buffer.from(world.machines.has(vm) ? `${vm} login: ` : '')
+    },
+    adopt: async () => {
+      await call('machines.adopt')
+      return [...world.machines.keys()].map(vm => factsOf(world, vm)).filter(({ power }) => power === 'on')
+    },
+  }
+}
+
+export function demandUp(world: World, host: HostRef): void {
+  if (isDown(world, host)) throw new Problem('unavailable', 'host-silent', `Host ${host.name} does not answer`)
+}
+
+function runningIn(world: World, vm: VmId): SimulatedMachine | undefined {
+  const machine = world.machines.get(vm)
+  return machine?.power === 'on' ? machine : undefined
+}
+
+function started({ vm, host, nics, disks }: MachineSpec): SimulatedMachine {
+  const port = 20_000 + (Number.parseInt(vm.slice(0, 4), 16) % 40_000)
+  return {
+    vm,
+    host: host.id,
+    power: 'on',
+    sshPorts: Object.fromEntries(nics.map(nic => [nic.id, nic.sshPort ?? port])),
+    disks: disks.reduce<SimulatedMachine['disks']>(withDisk, {}),
+  }
+}
+
+function withDisk(disks: SimulatedMachine['disks'], { deviceId, chain }: DiskSpec): SimulatedMachine['disks'] {
+  const layer = (chain.at(-1) ?? chain[0]).id
+  const there = disks[deviceId]
+  if (there && there !== layer)
+    throw new Problem('in-use', 'device-in-use', `The running machine has another disk at place ${deviceId}`)
+  return { ...disks, [deviceId]: layer }
+}

@@ -1,0 +1,55 @@
+// Hosts on disk. What machines occupy of a host is kept in host_load by a trigger, in the transaction that changes a machine.
+import type { HostId, Id, VmId } from '@ramet/core/ids.ts'
+import type { HostFacts, HostRef } from '../drivers/driver.ts'
+import type { Db, Tx } from './database.ts'
+import type { Row } from './tables.ts'
+
+export type Host = Row<'host'>
+
+/** Jobs on one host run one at a time; this is their key. */
+export function hostLock(host: HostId): string {
+  return `host:${host}`
+}
+
+export async function hostById(db: Db, id: HostId): Promise<Host | undefined> {
+  return db.selectFrom('host').selectAll().where('id', '=', id).executeTakeFirst()
+}
+
+/** Where the machine runs or is about to, as the driver wants it named. */
+export async function hostOfVm(db: Db, vm: VmId): Promise<HostRef | undefined> {
+  return db
+    .selectFrom('host')
+    .innerJoin('vm', 'vm.host_id', 'host.id')
+    .select(['host.id', 'host.name'])
+    .where('vm.id', '=', vm)
+    .executeTakeFirst()
+}
+
+/** The host's row, locked until the transaction ends. */
+export async function holdHost(tx: Tx, id: HostId): Promise<Host | undefined> {
+  return tx.selectFrom('host').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()
+}
+
+export interface NewHost extends HostRef {
+  readonly address: string
+  readonly cluster: Id<'cluster'>
+}
+
+export async function insertHost(tx: Tx, { id, name, address, cluster }: NewHost, facts: HostFacts): Promise<void> {
+  await tx
+    .insertInto('host')
+    .values({ id, cluster_id: cluster, name, address, state: 'Up', ...columnsOf(facts), last_pinged: new Date() })
+    .execute()
+}
+
+/** What the driver says of a host, as its row keeps it. */
+export function columnsOf(facts: HostFacts) {
+  return {
+    hypervisor_version: facts.hypervisorVersion,
+    acceleration: facts.acceleration,
+    arch: facts.arch,
+    cpus: facts.cpus,
+    cpu_mhz: facts.cpuMhz,
+    memory_mib: facts.memoryMib,
+  }
+}

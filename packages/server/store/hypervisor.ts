@@ -1,0 +1,19 @@
+// A database belongs to one hypervisor: machines of a simulated cloud have no disks that QEMU could start.
+import { Problem } from '@ramet/core/problem.ts'
+import type { Driver } from '../drivers/driver.ts'
+import type { Db } from './database.ts'
+
+export async function demandSameHypervisor(db: Db, { hypervisor }: Driver): Promise<void> {
+  const other = await db
+    .selectFrom('cluster')
+    .select('hypervisor')
+    .where('hypervisor', '!=', hypervisor)
+    .executeTakeFirst()
+  if (!other) return
+  const remedy = other.hypervisor === 'Simulator' ? 'serve it with --simulate' : 'serve it without --simulate'
+  throw new Problem(
+    'refused',
+    'other-hypervisor',
+    `The database is that of a cloud on ${other.hypervisor}, and this server drives ${hypervisor}: ${remedy}, or choose another --data-dir`,
+  )
+}
