@@ -1,7 +1,7 @@
 // One lane a kind of job: how it is brought about on a real server, in which two ways it may go (through, or failing near
 // its end and being undone), and how what is left is cleared away by ordinary commands.
 import { dirname } from 'node:path'
-import { list, type World } from '../world.ts'
+import { type Fields, list, type World } from '../world.ts'
 
 export interface Lane {
   readonly kind: string
@@ -75,6 +75,20 @@ async function maintenance(
   }
 }
 
+async function account(world: World): Promise<{ id: string; name: string; domain: string }> {
+  const username = name()
+  const user = { username, password: 'crash', email: 'crash@localhost', firstname: 'Crash', lastname: 'Test' }
+  const made = (await world.client.call('createAccount', { ...user, accounttype: 0 }))['account'] as Fields
+  return { id: made['id'] as string, name: username, domain: made['domainid'] as string }
+}
+
+/** Deletes what a deletion that was cut off may have left. */
+async function goes(world: World, list: string, object: string, command: string, id: string): Promise<void> {
+  await world.quiet()
+  const answer = await world.client.call(list, { id, listall: true })
+  if (answer[object]) await world.client.run(command, { id })
+}
+
 export const lanes: readonly Lane[] = [
   {
     kind: 'deploy-vm',
@@ -115,6 +129,42 @@ export const lanes: readonly Lane[] = [
         async clear(later) {
           for (const id of await later.templatesNamed(label)) await later.deleteTemplate(id)
         },
+      }
+    },
+  },
+  {
+    kind: 'delete-account',
+    async arrange(world, image) {
+      const from = await template(world, image)
+      const id = await account(world)
+      await world.deploy(from, name(), 'linked', { account: id.name, domainid: id.domain, startvm: false })
+      return {
+        start: () => world.client.call('deleteAccount', { id: id.id }),
+        async clear(later) {
+          await goes(later, 'listAccounts', 'account', 'deleteAccount', id.id)
+          await clear(later, from)
+        },
+      }
+    },
+  },
+  {
+    kind: 'disable-account',
+    async arrange(world) {
+      const { id } = await account(world)
+      return {
+        start: () => world.client.call('disableAccount', { id }),
+        clear: later => goes(later, 'listAccounts', 'account', 'deleteAccount', id),
+      }
+    },
+  },
+  {
+    kind: 'delete-domain',
+    async arrange(world) {
+      const domain = (await world.client.call('createDomain', { name: name() }))['domain'] as Fields
+      const id = domain['id'] as string
+      return {
+        start: () => world.client.call('deleteDomain', { id, cleanup: true }),
+        clear: later => goes(later, 'listDomains', 'domain', 'deleteDomain', id),
       }
     },
   },

@@ -19,6 +19,8 @@ const columns: Readonly<Record<string, readonly string[]>> = {
   storagepool: ['name', 'state', 'type', 'tags', 'disksizetotal', 'disksizeused', 'path', 'id'],
   imagestore: ['name', 'url', 'readonly', 'disksizetotal', 'disksizeused', 'zonename', 'id'],
   account: ['name', 'roletype', 'domain', 'state', 'id'],
+  domain: ['name', 'path', 'state', 'haschild', 'id'],
+  role: ['name', 'type', 'description', 'id'],
   user: ['username', 'account', 'domain', 'state', 'id'],
   asyncjobs: ['cmd', 'jobstatus', 'jobprogress', 'jobstep', 'created', 'jobid'],
   event: ['created', 'type', 'level', 'state', 'description'],

@@ -24,3 +24,10 @@ export function namesIn(text: string): string[] {
     .map(name => name.trim())
     .filter(name => name !== '')
 }
+
+/** Why `name` cannot be that of a domain, or null: names make up a path. */
+export function domainNameRefusal(name: string): string | null {
+  if (name.includes('/')) return 'must not contain "/", which separates names in a path'
+  if (name === '.' || name === '..') return 'must not be "." or ".."'
+  return labelRefusal(name)
+}

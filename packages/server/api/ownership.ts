@@ -125,3 +125,15 @@ function refuseOthers(caller: Caller, { account, domainid }: Owner): void {
 function refuseProject({ projectid }: Owner): void {
   if (projectid && projectid !== '-1') throw unknownId('projectid', projectid)
 }
+
+/** The domain, for whoever may change it: not its own administrators, but those above. ROOT stays as it is. */
+export async function managedDomain(app: App, caller: Caller, wanted: Row<'domain'>['id']): Promise<Row<'domain'>> {
+  const domain = await domainInReach(app, caller, wanted, 'id')
+  if (domain.level === 0) throw new Problem('refused', 'root-domain', 'Parameter id: the domain ROOT stays as it is')
+  if (domain.id !== caller.domain.id || isAdmin(caller)) return domain
+  throw new Problem(
+    'forbidden',
+    'own-domain',
+    'Parameter id: a domain is changed by administrators of a domain above it',
+  )
+}

@@ -1,9 +1,12 @@
 // Every kind of job that this server can run, and so can take over from another.
 import { changeAffinityGroup } from './change-affinity-group.ts'
 import { changeVm } from './change-vm.ts'
+import { deleteAccount } from './delete-account.ts'
+import { deleteDomain } from './delete-domain.ts'
 import { deleteTemplate } from './delete-template.ts'
 import { deployVm } from './deploy-vm.ts'
 import { destroyVm } from './destroy-vm.ts'
+import { disableAccount } from './disable-account.ts'
 import { expungeVm } from './expunge-vm.ts'
 import { extractTemplate } from './extract-template.ts'
 import { maintainPool } from './maintain-pool.ts'
@@ -19,9 +22,12 @@ import type { JobDefinition } from './define-job.ts'
 export const definitions: readonly JobDefinition[] = [
   changeAffinityGroup,
   changeVm,
+  deleteAccount,
+  deleteDomain,
   deleteTemplate,
   deployVm,
   destroyVm,
+  disableAccount,
   expungeVm,
   extractTemplate,
   maintainPool,

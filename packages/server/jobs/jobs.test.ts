@@ -2,17 +2,30 @@
 // twice. The scenarios say how each job is brought about and what its failure must leave.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { newId, type StoragePoolId, type VmId } from '@ramet/core/ids.ts'
+import { type AccountId, newId, type StoragePoolId, type VmId } from '@ramet/core/ids.ts'
 import type { PoolState } from '@ramet/core/pool.ts'
 import { stopTestDatabase } from '../testing/database.ts'
-import { aDeployment, aTemplate, inventory, type Lab, quiet, run, simulatedLab } from '../testing/lab.ts'
+import {
+  aDeployment,
+  aDomain,
+  anAccount,
+  aTemplate,
+  inventory,
+  type Lab,
+  quiet,
+  run,
+  simulatedLab,
+} from '../testing/lab.ts'
 import type { JobBuilder, JobDefinition, Step } from './define-job.ts'
 import { definitions } from './definitions.ts'
 import { changeAffinityGroup } from './change-affinity-group.ts'
 import { changeVm, type VmChange } from './change-vm.ts'
+import { deleteAccount } from './delete-account.ts'
+import { deleteDomain } from './delete-domain.ts'
 import { deleteTemplate } from './delete-template.ts'
 import { type DeployVm, deployVm } from './deploy-vm.ts'
 import { destroyVm } from './destroy-vm.ts'
+import { disableAccount } from './disable-account.ts'
 import { expungeVm } from './expunge-vm.ts'
 import { extractTemplate } from './extract-template.ts'
 import { maintainPool } from './maintain-pool.ts'
@@ -161,6 +174,17 @@ const scenarios: readonly Scenario[] = [
     async lab => ({ pool: await aPool(lab, 'Maintenance') }),
     (lab, { pool }) => poolIsAsBefore(lab, pool, 'Maintenance'),
   ),
+  scenario(deleteAccount, async lab => ({ account: await anAccountWithThings(lab) }), 'again'),
+  scenario(disableAccount, async lab => ({ account: await anAccountWithThings(lab), lock: false }), 'again'),
+  scenario(
+    deleteDomain,
+    async lab => {
+      const domain = await aDomain(lab, newId())
+      await anAccount(lab, await aDomain(lab, 'below', domain))
+      return { domain, cleanup: true }
+    },
+    'again',
+  ),
   scenario(deleteTemplate, async lab => ({ template: await aPreparedTemplate(lab) }), 'again'),
   scenario(
     removeLayer,
@@ -205,6 +229,15 @@ async function poolIsAsBefore(lab: Lab, pool: StoragePoolId, wanted: PoolState):
     .where('id', '=', pool)
     .executeTakeFirstOrThrow()
   assert.equal(state, wanted)
+}
+
+/** A running machine and a template are the account's. */
+async function anAccountWithThings(lab: Lab): Promise<AccountId> {
+  const { account } = await anAccount(lab, await aDomain(lab, newId()))
+  await aTemplate(lab, { account_id: account })
+  const job = await run(lab, deployVm, await aDeployment(lab, await aTemplate(lab), account))
+  assert.equal(job.state, 'done', job.problem?.message)
+  return account
 }
 
 async function aCopyToMake(lab: Lab, template: Awaited<ReturnType<typeof aTemplate>>) {

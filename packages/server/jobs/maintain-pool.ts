@@ -10,8 +10,8 @@ import { movePool, poolLock, setPool } from '../store/pools.ts'
 import type { Row } from '../store/tables.ts'
 import { vmLock } from '../store/vms.ts'
 import { defineJob, nothing, type StepContext, WaitForJob } from './define-job.ts'
+import { refuseIfAwaitedJobFailed } from './others.ts'
 import { stopVm } from './stop-vm.ts'
-import { refuseIfAwaitedJobFailed } from './template-on-pool.ts'
 import { originOf } from './tools.ts'
 
 export interface MaintainPool {

@@ -1,10 +1,10 @@
 // A template's copy on a primary storage is made once, by whoever needs it first; the others wait for that job.
 import { type JobId, type LayerId, newId, type StoragePoolId, type TemplateId } from '@ramet/core/ids.ts'
-import { restoreProblem } from '@ramet/core/problem.ts'
 import type { Tx } from '../store/database.ts'
 import { jobOn } from '../store/jobs.ts'
 import { activeTemplate, holdSpoolRef } from '../store/templates.ts'
 import { type StepContext, WaitForJob } from './define-job.ts'
+import { refuseIfAwaitedJobFailed } from './others.ts'
 import { copyLock, prepareTemplate } from './prepare-template.ts'
 import { type JobOrigin, type JobStarter, originOf } from './tools.ts'
 
@@ -39,17 +39,4 @@ export async function findOrPrepare(
   if (running) return { job: running.id }
   const input = { template, pool, ref: ref.id, layer: newId<'layer'>() }
   return { job: await jobs.start(tx, prepareTemplate, input, origin) }
-}
-
-/** What the job that this one waited for failed of, if it was of that kind, is its own failure too. */
-export async function refuseIfAwaitedJobFailed<I, M>({ db, job }: StepContext<I, M>, kind: string): Promise<void> {
-  if (!job.waits_for) return
-  const awaited = await db
-    .selectFrom('job')
-    .select(['state', 'problem'])
-    .where('id', '=', job.waits_for)
-    .where('kind', '=', kind)
-    .executeTakeFirst()
-  if (awaited?.state === 'failed' && awaited.problem) throw restoreProblem(awaited.problem)
-  // One that was cancelled was another's decision; this deployment makes the copy itself.
 }

@@ -190,6 +190,11 @@ export async function stepsOf(db: Db, id: JobId): Promise<Map<string, Row<'job_s
   return new Map(rows.map(row => [row.step, row]))
 }
 
+/** Nobody else writes down a job of this key until `tx` ends. */
+export async function holdLockKey(tx: Tx, lockKey: string): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtextextended(${lockKey}, 0))`.execute(tx)
+}
+
 /** The unfinished job that works on `lockKey`, oldest first. */
 export async function jobOn(db: Db, lockKey: string): Promise<Row<'job'> | undefined> {
   return db

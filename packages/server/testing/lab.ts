@@ -2,7 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { newId, type TemplateId, type VmId } from '@ramet/core/ids.ts'
+import { type AccountId, type DomainId, newId, type TemplateId, type VmId } from '@ramet/core/ids.ts'
 import type { App } from '../app.ts'
 import { build, type Parts, type Server } from '../build.ts'
 import type { Config } from '../config.ts'
@@ -62,7 +62,8 @@ async function labConfig(directory: string, hosts: number): Promise<Config> {
 
 /** Starts a job as the administrator and waits until it has ended or is stuck. */
 export async function run<I>(lab: Lab, definition: JobDefinition<I>, input: I): Promise<Row<'job'>> {
-  const { id: user, account_id: account } = await lab.app.db.selectFrom('user').selectAll().executeTakeFirstOrThrow()
+  const users = lab.app.db.selectFrom('user').selectAll().orderBy('created')
+  const { id: user, account_id: account } = await users.executeTakeFirstOrThrow()
   const id = await lab.app.jobs.start(lab.app.db, definition, input, { command: 'test', account, user })
   return ended(lab, id)
 }
@@ -93,7 +94,7 @@ export async function aTemplate(lab: Lab, set: Partial<Row<'template'>> = {}): P
   const id = newId<'template'>()
   const zone = await db.selectFrom('zone').select('id').executeTakeFirstOrThrow()
   const store = await db.selectFrom('image_store').selectAll().executeTakeFirstOrThrow()
-  const { id: account } = await db.selectFrom('account').select('id').executeTakeFirstOrThrow()
+  const { id: account } = await db.selectFrom('account').select('id').orderBy('number').executeTakeFirstOrThrow()
   await writeFile(join(store.path, `${id}.qcow2`), 'an image')
   await db
     .insertInto('template')
@@ -123,11 +124,50 @@ export async function aTemplate(lab: Lab, set: Partial<Row<'template'>> = {}): P
   return id
 }
 
-/** The record of a machine, and what its deployment is asked. */
-export async function aDeployment(lab: Lab, template: TemplateId) {
+/** A domain right below ROOT, or below another. */
+export async function aDomain(lab: Lab, name: string, above?: DomainId): Promise<DomainId> {
   const { db } = lab.app
-  const user = await db.selectFrom('user').selectAll().executeTakeFirstOrThrow()
-  const account = await db.selectFrom('account').selectAll().where('id', '=', user.account_id).executeTakeFirstOrThrow()
+  let parents = db.selectFrom('domain').selectAll()
+  parents = above ? parents.where('id', '=', above) : parents.where('level', '=', 0)
+  const parent = await parents.executeTakeFirstOrThrow()
+  const id = newId<'domain'>()
+  const path = `${parent.path === '/' ? '' : parent.path}/${name}`
+  await db
+    .insertInto('domain')
+    .values({ id, name, path, level: parent.level + 1, parent_id: parent.id })
+    .execute()
+  return id
+}
+
+/** An account with one user, who has no password. */
+export async function anAccount(lab: Lab, domain: DomainId, type: Row<'account'>['type'] = 'User') {
+  const { db } = lab.app
+  const [account, user] = [newId<'account'>(), newId<'user'>()]
+  await db.insertInto('account').values({ id: account, domain_id: domain, name: account, type }).execute()
+  await db
+    .insertInto('user')
+    .values({
+      id: user,
+      account_id: account,
+      username: user,
+      password_hash: '',
+      firstname: 'A',
+      lastname: 'B',
+      email: 'c',
+    })
+    .execute()
+  return { account, user }
+}
+
+/** The record of a machine, and what its deployment is asked. */
+export async function aDeployment(lab: Lab, template: TemplateId, owner?: AccountId) {
+  const { db } = lab.app
+  const user = await db.selectFrom('user').selectAll().orderBy('created').executeTakeFirstOrThrow()
+  const account = await db
+    .selectFrom('account')
+    .selectAll()
+    .where('id', '=', owner ?? user.account_id)
+    .executeTakeFirstOrThrow()
   const zone = await db.selectFrom('zone').select('id').executeTakeFirstOrThrow()
   const offering = await db.selectFrom('service_offering').selectAll().orderBy('sort_key').executeTakeFirstOrThrow()
   const network = await db.selectFrom('network').select('id').executeTakeFirstOrThrow()

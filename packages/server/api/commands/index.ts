@@ -6,31 +6,40 @@ import { cancelJob } from './cancel-job.ts'
 import { cancelStorageMaintenance } from './cancel-storage-maintenance.ts'
 import { changeServiceForVirtualMachine } from './change-service-for-virtual-machine.ts'
 import { cloudianIsEnabled } from './cloudian-is-enabled.ts'
+import { createAccount } from './create-account.ts'
 import { createAffinityGroup } from './create-affinity-group.ts'
 import { createDiskOffering } from './create-disk-offering.ts'
+import { createDomain } from './create-domain.ts'
 import { createInstanceGroup } from './create-instance-group.ts'
 import { createPod } from './create-pod.ts'
 import { createServiceOffering } from './create-service-offering.ts'
 import { createSSHKeyPair } from './create-ssh-key-pair.ts'
 import { createStoragePool } from './create-storage-pool.ts'
+import { createUser } from './create-user.ts'
 import { createZone } from './create-zone.ts'
+import { deleteAccount } from './delete-account.ts'
 import { deleteAffinityGroup } from './delete-affinity-group.ts'
 import { deleteCluster } from './delete-cluster.ts'
 import { deleteDiskOffering } from './delete-disk-offering.ts'
+import { deleteDomain } from './delete-domain.ts'
 import { deleteInstanceGroup } from './delete-instance-group.ts'
 import { deletePod } from './delete-pod.ts'
 import { deleteServiceOffering } from './delete-service-offering.ts'
 import { deleteSSHKeyPair } from './delete-ssh-key-pair.ts'
 import { deleteStoragePool } from './delete-storage-pool.ts'
 import { deleteTemplate } from './delete-template.ts'
+import { deleteUser } from './delete-user.ts'
 import { deleteZone } from './delete-zone.ts'
 import { deployVirtualMachine } from './deploy-virtual-machine.ts'
 import { destroyVirtualMachine } from './destroy-virtual-machine.ts'
+import { disableAccount } from './disable-account.ts'
+import { enableAccount } from './enable-account.ts'
 import { enableStorageMaintenance } from './enable-storage-maintenance.ts'
 import { expungeVirtualMachine } from './expunge-virtual-machine.ts'
 import { extractTemplate } from './extract-template.ts'
 import { getConsoleLog } from './get-console-log.ts'
 import { getUserKeys } from './get-user-keys.ts'
+import { getUser } from './get-user.ts'
 import { listAccounts } from './list-accounts.ts'
 import { listAffinityGroupTypes } from './list-affinity-group-types.ts'
 import { listAffinityGroups } from './list-affinity-groups.ts'
@@ -40,6 +49,7 @@ import { listCapabilities } from './list-capabilities.ts'
 import { listClusters } from './list-clusters.ts'
 import { listConfigurations } from './list-configurations.ts'
 import { listDiskOfferings } from './list-disk-offerings.ts'
+import { listDomainChildren } from './list-domain-children.ts'
 import { listDomains } from './list-domains.ts'
 import { listEventTypes } from './list-event-types.ts'
 import { listEvents } from './list-events.ts'
@@ -54,6 +64,7 @@ import { listNetworks } from './list-networks.ts'
 import { listOsCategories } from './list-os-categories.ts'
 import { listOsTypes } from './list-os-types.ts'
 import { listPods } from './list-pods.ts'
+import { listRoles } from './list-roles.ts'
 import { listServiceOfferings } from './list-service-offerings.ts'
 import { listSSHKeyPairs } from './list-ssh-key-pairs.ts'
 import { listStoragePools } from './list-storage-pools.ts'
@@ -62,6 +73,7 @@ import { listUsers } from './list-users.ts'
 import { listVirtualMachines } from './list-virtual-machines.ts'
 import { listVolumes } from './list-volumes.ts'
 import { listZones } from './list-zones.ts'
+import { lockAccount } from './lock-account.ts'
 import { prepareTemplate } from './prepare-template.ts'
 import { queryAsyncJobResult } from './query-async-job-result.ts'
 import { quotaIsEnabled } from './quota-is-enabled.ts'
@@ -77,15 +89,19 @@ import { retryJob } from './retry-job.ts'
 import { scaleVirtualMachine } from './scale-virtual-machine.ts'
 import { startVirtualMachine } from './start-virtual-machine.ts'
 import { stopVirtualMachine } from './stop-virtual-machine.ts'
+import { updateAccount } from './update-account.ts'
 import { updateCluster } from './update-cluster.ts'
 import { updateConfiguration } from './update-configuration.ts'
+import { updateDomain } from './update-domain.ts'
 import { updateInstanceGroup } from './update-instance-group.ts'
 import { updatePod } from './update-pod.ts'
 import { updateServiceOffering } from './update-service-offering.ts'
 import { updateStoragePool } from './update-storage-pool.ts'
+import { updateUser } from './update-user.ts'
 import { updateVirtualMachine } from './update-virtual-machine.ts'
 import { updateVMAffinityGroup } from './update-vm-affinity-group.ts'
 import { updateZone } from './update-zone.ts'
+import { disableUser, enableUser, lockUser } from './user-states.ts'
 
 export const commands: readonly Command[] = [
   addCluster,
@@ -93,30 +109,41 @@ export const commands: readonly Command[] = [
   cancelStorageMaintenance,
   changeServiceForVirtualMachine,
   cloudianIsEnabled,
+  createAccount,
   createAffinityGroup,
   createDiskOffering,
+  createDomain,
   createInstanceGroup,
   createPod,
   createServiceOffering,
   createSSHKeyPair,
   createStoragePool,
+  createUser,
   createZone,
+  deleteAccount,
   deleteAffinityGroup,
   deleteCluster,
   deleteDiskOffering,
+  deleteDomain,
   deleteInstanceGroup,
   deletePod,
   deleteServiceOffering,
   deleteSSHKeyPair,
   deleteStoragePool,
   deleteTemplate,
+  deleteUser,
   deleteZone,
   deployVirtualMachine,
   destroyVirtualMachine,
+  disableAccount,
+  disableUser,
+  enableAccount,
   enableStorageMaintenance,
+  enableUser,
   expungeVirtualMachine,
   extractTemplate,
   getConsoleLog,
+  getUser,
   getUserKeys,
   listAccounts,
   listAffinityGroups,
@@ -128,6 +155,7 @@ export const commands: readonly Command[] = [
   listClusters,
   listConfigurations,
   listDiskOfferings,
+  listDomainChildren,
   listDomains,
   listEvents,
   listEventTypes,
@@ -144,6 +172,7 @@ export const commands: readonly Command[] = [
   listOsTypes,
   listPods,
   listProjects,
+  listRoles,
   listSecurityGroups,
   listServiceOfferings,
   listSSHKeyPairs,
@@ -154,6 +183,8 @@ export const commands: readonly Command[] = [
   listVolumes,
   listVPCs,
   listZones,
+  lockAccount,
+  lockUser,
   prepareTemplate,
   queryAsyncJobResult,
   quotaIsEnabled,
@@ -169,12 +200,15 @@ export const commands: readonly Command[] = [
   scaleVirtualMachine,
   startVirtualMachine,
   stopVirtualMachine,
+  updateAccount,
   updateCluster,
   updateConfiguration,
+  updateDomain,
   updateInstanceGroup,
   updatePod,
   updateServiceOffering,
   updateStoragePool,
+  updateUser,
   updateVirtualMachine,
   updateVMAffinityGroup,
   updateZone,
