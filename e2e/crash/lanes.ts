@@ -75,11 +75,11 @@ async function maintenance(
   }
 }
 
-async function account(world: World): Promise<{ id: string; name: string; domain: string }> {
+async function account(world: World): Promise<{ id: string; owner: { account: string; domainid: string } }> {
   const username = name()
   const user = { username, password: 'crash', email: 'crash@localhost', firstname: 'Crash', lastname: 'Test' }
   const made = (await world.client.call('createAccount', { ...user, accounttype: 0 }))['account'] as Fields
-  return { id: made['id'] as string, name: username, domain: made['domainid'] as string }
+  return { id: made['id'] as string, owner: { account: username, domainid: made['domainid'] as string } }
 }
 
 /** Deletes what a deletion that was cut off may have left. */
@@ -136,12 +136,13 @@ export const lanes: readonly Lane[] = [
     kind: 'delete-account',
     async arrange(world, image) {
       const from = await template(world, image)
-      const id = await account(world)
-      await world.deploy(from, name(), 'linked', { account: id.name, domainid: id.domain, startvm: false })
+      const { id, owner } = await account(world)
+      await world.client.call('registerSSHKeyPair', { ...owner, name: 'demo', publickey: world.key.publicKey })
+      await world.deploy(from, name(), 'linked', { ...owner, startvm: false })
       return {
-        start: () => world.client.call('deleteAccount', { id: id.id }),
+        start: () => world.client.call('deleteAccount', { id }),
         async clear(later) {
-          await goes(later, 'listAccounts', 'account', 'deleteAccount', id.id)
+          await goes(later, 'listAccounts', 'account', 'deleteAccount', id)
           await clear(later, from)
         },
       }

@@ -170,3 +170,20 @@ const noUse = ofEach(() => 0)
 function ofEach(value: (name: LimitedResource) => number): Record<LimitedResource, number> {
   return Object.fromEntries(limitedResourceNames.map(name => [name, value(name)])) as Record<LimitedResource, number>
 }
+
+export async function setLimit(
+  tx: Tx,
+  owner: { account_id: AccountId } | { domain_id: DomainId },
+  resource: LimitedResource,
+  most: number,
+): Promise<void> {
+  await tx
+    .insertInto('resource_limit')
+    .values({ ...owner, resource, most })
+    .onConflict(conflict =>
+      conflict
+        .columns(['account_id' in owner ? 'account_id' : 'domain_id', 'resource'])
+        .doUpdateSet({ most, updated: new Date() }),
+    )
+    .execute()
+}

@@ -3,6 +3,7 @@ import type { TemplateId } from '@ramet/core/ids.ts'
 import { sql } from 'kysely'
 import { jsonArrayFrom } from 'kysely/helpers/postgres'
 import type { Db } from './database.ts'
+import { tagsIn } from './tags.ts'
 
 export function selectTemplates(db: Db) {
   return db
@@ -37,6 +38,7 @@ export function selectTemplates(db: Db) {
         .orderBy('job.sequence')
         .limit(1)
         .as('job_id'),
+      tagsIn(db, 'template.id').as('tags'),
     ])
 }
 

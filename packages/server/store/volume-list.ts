@@ -1,5 +1,6 @@
 // Volumes with everything that a list shows of them.
 import type { Db } from './database.ts'
+import { tagsIn } from './tags.ts'
 
 export function selectVolumes(db: Db) {
   return db
@@ -28,6 +29,7 @@ export function selectVolumes(db: Db) {
       'disk_offering.name as disk_offering_name',
       'service_offering.name as service_offering_name',
     ])
+    .select(tagsIn(db, 'volume.id').as('tags'))
 }
 
 export type ListedVolume = Awaited<ReturnType<ReturnType<typeof selectVolumes>['execute']>>[number]

@@ -15,6 +15,7 @@ import { createPod } from './create-pod.ts'
 import { createServiceOffering } from './create-service-offering.ts'
 import { createSSHKeyPair } from './create-ssh-key-pair.ts'
 import { createStoragePool } from './create-storage-pool.ts'
+import { createTags } from './create-tags.ts'
 import { createUser } from './create-user.ts'
 import { createZone } from './create-zone.ts'
 import { deleteAccount } from './delete-account.ts'
@@ -27,6 +28,7 @@ import { deletePod } from './delete-pod.ts'
 import { deleteServiceOffering } from './delete-service-offering.ts'
 import { deleteSSHKeyPair } from './delete-ssh-key-pair.ts'
 import { deleteStoragePool } from './delete-storage-pool.ts'
+import { deleteTags } from './delete-tags.ts'
 import { deleteTemplate } from './delete-template.ts'
 import { deleteUser } from './delete-user.ts'
 import { deleteZone } from './delete-zone.ts'
@@ -64,10 +66,12 @@ import { listNetworks } from './list-networks.ts'
 import { listOsCategories } from './list-os-categories.ts'
 import { listOsTypes } from './list-os-types.ts'
 import { listPods } from './list-pods.ts'
+import { listResourceLimits } from './list-resource-limits.ts'
 import { listRoles } from './list-roles.ts'
 import { listServiceOfferings } from './list-service-offerings.ts'
 import { listSSHKeyPairs } from './list-ssh-key-pairs.ts'
 import { listStoragePools } from './list-storage-pools.ts'
+import { listTags } from './list-tags.ts'
 import { listTemplates } from './list-templates.ts'
 import { listUsers } from './list-users.ts'
 import { listVirtualMachines } from './list-virtual-machines.ts'
@@ -95,6 +99,8 @@ import { updateConfiguration } from './update-configuration.ts'
 import { updateDomain } from './update-domain.ts'
 import { updateInstanceGroup } from './update-instance-group.ts'
 import { updatePod } from './update-pod.ts'
+import { updateResourceCount } from './update-resource-count.ts'
+import { updateResourceLimit } from './update-resource-limit.ts'
 import { updateServiceOffering } from './update-service-offering.ts'
 import { updateStoragePool } from './update-storage-pool.ts'
 import { updateUser } from './update-user.ts'
@@ -118,6 +124,7 @@ export const commands: readonly Command[] = [
   createServiceOffering,
   createSSHKeyPair,
   createStoragePool,
+  createTags,
   createUser,
   createZone,
   deleteAccount,
@@ -130,6 +137,7 @@ export const commands: readonly Command[] = [
   deleteServiceOffering,
   deleteSSHKeyPair,
   deleteStoragePool,
+  deleteTags,
   deleteTemplate,
   deleteUser,
   deleteZone,
@@ -172,11 +180,13 @@ export const commands: readonly Command[] = [
   listOsTypes,
   listPods,
   listProjects,
+  listResourceLimits,
   listRoles,
   listSecurityGroups,
   listServiceOfferings,
   listSSHKeyPairs,
   listStoragePools,
+  listTags,
   listTemplates,
   listUsers,
   listVirtualMachines,
@@ -206,6 +216,8 @@ export const commands: readonly Command[] = [
   updateDomain,
   updateInstanceGroup,
   updatePod,
+  updateResourceCount,
+  updateResourceLimit,
   updateServiceOffering,
   updateStoragePool,
   updateUser,

@@ -1,6 +1,7 @@
 // A template on the wire.
 import type { ListedTemplate } from '../../store/template-list.ts'
-import { boolean, date, integer, list, long, string, view } from '../view.ts'
+import { boolean, date, integer, list, long, nested, string, view } from '../view.ts'
+import { tagView } from './tag.ts'
 
 export const templateView = view<ListedTemplate>('template', {
   id: string('the id of the template', template => template.id),
@@ -36,6 +37,7 @@ export const templateView = view<ListedTemplate>('template', {
   downloaddetails: list('its copies on primary storage', template => template.copies.map(copyOf)),
   jobid: string('the job at work on it', template => template.job_id),
   jobstatus: integer('0 while that job is at work', template => (template.job_id ? 0 : undefined)),
+  tags: nested('its tags', tagView, template => template.tags),
 })
 
 function isReady({ state, download_state }: ListedTemplate): boolean {

@@ -1,13 +1,16 @@
 // A virtual machine on the wire: CloudStack's fields, and Ramet's own (clonetype, chaindepth, sharedbytes, …).
 import { allowedFrom, refusal, type VmAction } from '@ramet/core/vm.ts'
+import type { ListedTag } from '../../store/tags.ts'
 import type { Lineage, ListedVm } from '../../store/vm-list.ts'
 import { boolean, date, integer, list, long, map, nested, string, view } from '../view.ts'
 import { nicView } from './nic.ts'
+import { tagView } from './tag.ts'
 
 export type VmOnWire = ListedVm & {
   /** The call asked for the user data too. */
   readonly tellsUserData?: boolean
   readonly lineage?: Lineage | undefined
+  readonly tags?: readonly ListedTag[]
   /** Told once, by the deployment that made it. */
   readonly password?: string | undefined
 }
@@ -57,6 +60,7 @@ export const virtualMachineView = view<VmOnWire>('virtualmachine', {
   memory: integer('memory in MiB', vm => vm.memory_mib),
   rootdeviceid: long('the place of its root disk', vm => vm.root_device_id),
   rootdevicetype: string('ROOT', () => 'ROOT'),
+  tags: nested('its tags', tagView, vm => vm.tags),
   nic: nested('its network interfaces', nicView, vm => vm.nics),
   ipaddress: string('the address of its default NIC', vm => vm.nics.find(nic => nic.is_default)?.ip_address),
   keypairs: string('names of its SSH keys', vm => vm.keypairs),

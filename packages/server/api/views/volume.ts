@@ -1,6 +1,7 @@
 // A volume on the wire.
 import type { ListedVolume } from '../../store/volume-list.ts'
-import { boolean, date, long, string, view } from '../view.ts'
+import { boolean, date, long, nested, string, view } from '../view.ts'
+import { tagView } from './tag.ts'
 
 export const volumeView = view<ListedVolume>('volume', {
   id: string('the id of the volume', volume => volume.id),
@@ -38,4 +39,5 @@ export const volumeView = view<ListedVolume>('volume', {
   destroyed: boolean('whether it is set aside with its machine', volume => volume.state === 'Destroy'),
   displayvolume: boolean('whether users see it', () => true),
   isextractable: boolean('whether it can be downloaded', () => false),
+  tags: nested('its tags', tagView, volume => volume.tags),
 })
