@@ -83,9 +83,9 @@ async function account(world: World): Promise<{ id: string; owner: { account: st
 }
 
 /** Deletes what a deletion that was cut off may have left. */
-async function goes(world: World, list: string, object: string, command: string, id: string): Promise<void> {
+async function goes(world: World, lister: string, object: string, command: string, id: string): Promise<void> {
   await world.quiet()
-  const answer = await world.client.call(list, { id, listall: true })
+  const answer = await world.client.call(lister, { id, listall: true })
   if (answer[object]) await world.client.run(command, { id })
 }
 
@@ -132,6 +132,16 @@ export const lanes: readonly Lane[] = [
       }
     },
   },
+  ...(['create-tags', 'delete-tags'] as const).map(
+    (kind): Lane => ({
+      kind,
+      async arrange(world) {
+        const command = kind === 'create-tags' ? 'createTags' : 'deleteTags'
+        const thing = { resourcetype: 'Zone', resourceids: world.zone, 'tags[0].key': name(), 'tags[0].value': 'x' }
+        return { start: () => world.client.call(command, thing), clear: later => later.quiet() }
+      },
+    }),
+  ),
   {
     kind: 'delete-account',
     async arrange(world, image) {

@@ -2,6 +2,7 @@
 import type { VmId } from '@ramet/core/ids.ts'
 import type { App } from '../app.ts'
 import type { JobDefinition } from '../jobs/define-job.ts'
+import { withTags } from '../store/tags.ts'
 import { type ListedVm, listedVm, lineagesOf } from '../store/vm-list.ts'
 import type { Row } from '../store/tables.ts'
 import { type Vm, vmById } from '../store/vms.ts'
@@ -43,8 +44,9 @@ export async function shownVm(app: App, id: VmId): Promise<VmOnWire> {
 }
 
 export async function withLineage(app: App, vm: ListedVm): Promise<VmOnWire> {
+  const [tagged = vm] = await withTags(app.db, [vm])
   const tip = vm.root_layer_id
-  return tip ? { ...vm, lineage: (await lineagesOf(app.db, [tip])).get(tip) } : vm
+  return tip ? { ...tagged, lineage: (await lineagesOf(app.db, [tip])).get(tip) } : tagged
 }
 
 function passwordOf(app: App, { result }: Row<'job'>): string | undefined {

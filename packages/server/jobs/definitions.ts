@@ -17,13 +17,16 @@ import { removeLayer } from './remove-layer.ts'
 import { reopenPool } from './reopen-pool.ts'
 import { startVm } from './start-vm.ts'
 import { stopVm } from './stop-vm.ts'
+import { createTags, deleteTags } from './tags.ts'
 import type { JobDefinition } from './define-job.ts'
 
 export const definitions: readonly JobDefinition[] = [
   changeAffinityGroup,
   changeVm,
+  createTags,
   deleteAccount,
   deleteDomain,
+  deleteTags,
   deleteTemplate,
   deployVm,
   destroyVm,

@@ -36,6 +36,7 @@ import { removeLayer } from './remove-layer.ts'
 import { reopenPool } from './reopen-pool.ts'
 import { startVm } from './start-vm.ts'
 import { stopVm } from './stop-vm.ts'
+import { createTags, deleteTags } from './tags.ts'
 
 interface Scenario<I = unknown> {
   readonly definition: JobBuilder<I, never>
@@ -174,6 +175,8 @@ const scenarios: readonly Scenario[] = [
     async lab => ({ pool: await aPool(lab, 'Maintenance') }),
     (lab, { pool }) => poolIsAsBefore(lab, pool, 'Maintenance'),
   ),
+  scenario(createTags, async lab => ({ ...(await aTaggedThing(lab)), customer: null }), 'restores'),
+  scenario(deleteTags, aTaggedThing, 'restores'),
   scenario(deleteAccount, async lab => ({ account: await anAccountWithThings(lab) }), 'again'),
   scenario(disableAccount, async lab => ({ account: await anAccountWithThings(lab), lock: false }), 'again'),
   scenario(
@@ -229,6 +232,10 @@ async function poolIsAsBefore(lab: Lab, pool: StoragePoolId, wanted: PoolState):
     .where('id', '=', pool)
     .executeTakeFirstOrThrow()
   assert.equal(state, wanted)
+}
+
+async function aTaggedThing(lab: Lab) {
+  return { kind: 'Template' as const, ids: [await aTemplate(lab)], tags: { purpose: 'test' } }
 }
 
 /** A running machine and a template are the account's. */

@@ -1,10 +1,12 @@
 import { Problem } from '@ramet/core/problem.ts'
+import { hasTags } from '../../store/tags.ts'
 import { selectTemplates } from '../../store/template-list.ts'
 import { listCommand } from '../command.ts'
 import { isOwnerAsked, narrowToOwner, ownershipParameters } from '../ownership.ts'
 import { containing } from '../paging.ts'
 import { choice, flag, id, list, text } from '../parameters.ts'
 import { pageOf, reads } from '../query.ts'
+import { tagFilter } from '../tags.ts'
 import { templateView } from '../views/template.ts'
 
 const filters = [
@@ -24,6 +26,7 @@ export const listTemplates = listCommand({
   permission: 'user',
   params: {
     ...ownershipParameters,
+    ...tagFilter,
     templatefilter: choice('which', filters).must,
     id: id<'template'>('the template'),
     ids: list('the templates', id<'template'>('a template')),
@@ -43,7 +46,10 @@ export const listTemplates = listCommand({
         'filter-all',
         'Parameter templatefilter: only administrators of domains may ask for "all"',
       )
-    let templates = selectTemplates(app.db).orderBy('template.created', 'desc').orderBy('template.id')
+    let templates = selectTemplates(app.db)
+      .where(hasTags('template.id', params.tags))
+      .orderBy('template.created', 'desc')
+      .orderBy('template.id')
     if (!params.showremoved) templates = templates.where('template.state', '=', 'Active')
     if (filter === 'all')
       templates = templates.where(eb =>

@@ -1,9 +1,11 @@
 import { sql, type SqlBool } from 'kysely'
 import type { App } from '../../app.ts'
+import { hasTags, withTags } from '../../store/tags.ts'
 import { lineagesOf, selectVms } from '../../store/vm-list.ts'
 import { type Caller, isAdmin } from '../caller.ts'
 import { listCommand } from '../command.ts'
 import { narrowToOwner, ownershipParameters } from '../ownership.ts'
+import { tagFilter } from '../tags.ts'
 import { containing } from '../paging.ts'
 import { flag, id, invalid, list, text } from '../parameters.ts'
 import { countOf, pageOf, reads } from '../query.ts'
@@ -17,6 +19,7 @@ export const listVirtualMachines = listCommand({
   permission: 'user',
   params: {
     ...ownershipParameters,
+    ...tagFilter,
     id: id<'vm'>('the virtual machine'),
     ids: list('the virtual machines', id<'vm'>('a virtual machine')),
     name: text('part of the name'),
@@ -43,7 +46,7 @@ export const listVirtualMachines = listCommand({
   async run({ app, caller, params, page }) {
     if (params.id && params.ids) throw invalid('ids', 'excludes id; give one of them')
     let vms = narrowToState(selectVms(app.db).orderBy('vm.number', 'desc'), app, caller, params.state)
-    vms = narrowToOwner(vms, 'vm.account_id', caller, params)
+    vms = narrowToOwner(vms, 'vm.account_id', caller, params).where(hasTags('vm.id', params.tags))
     if (params.id) vms = vms.where('vm.id', '=', params.id)
     if (params.ids) vms = vms.where('vm.id', 'in', params.ids)
     if (params.name) vms = vms.where('vm.name', 'ilike', containing(params.name))
@@ -99,13 +102,14 @@ export const listVirtualMachines = listCommand({
     const { count } = found
     const items: VmOnWire[] = found.items.map(vm => ({ ...vm, tellsUserData: params.userdata ?? false }))
     if (params.details?.includes('min')) return { count, items }
+    const tagged = await withTags(app.db, items)
     const lineages = await lineagesOf(
       app.db,
       items.flatMap(({ root_layer_id }) => root_layer_id ?? []),
     )
     return {
       count,
-      items: items.map(vm => ({ ...vm, lineage: vm.root_layer_id ? lineages.get(vm.root_layer_id) : undefined })),
+      items: tagged.map(vm => ({ ...vm, lineage: vm.root_layer_id ? lineages.get(vm.root_layer_id) : undefined })),
     }
   },
 })

@@ -1,8 +1,10 @@
+import { hasTags } from '../../store/tags.ts'
 import { selectVolumes } from '../../store/volume-list.ts'
 import { listCommand } from '../command.ts'
 import { narrowToOwner, ownershipParameters } from '../ownership.ts'
 import { containing } from '../paging.ts'
 import { choice, id, list, text } from '../parameters.ts'
+import { tagFilter } from '../tags.ts'
 import { pageOf } from '../query.ts'
 import { volumeView } from '../views/volume.ts'
 
@@ -12,6 +14,7 @@ export const listVolumes = listCommand({
   permission: 'user',
   params: {
     ...ownershipParameters,
+    ...tagFilter,
     id: id<'volume'>('the volume'),
     ids: list('the volumes', id<'volume'>('a volume')),
     name: text('exact name'),
@@ -25,7 +28,7 @@ export const listVolumes = listCommand({
   view: volumeView,
   async run({ app, caller, params, page }) {
     let volumes = selectVolumes(app.db).where('volume.removed', 'is', null).orderBy('volume.number', 'desc')
-    volumes = narrowToOwner(volumes, 'volume.account_id', caller, params)
+    volumes = narrowToOwner(volumes, 'volume.account_id', caller, params).where(hasTags('volume.id', params.tags))
     if (params.id) volumes = volumes.where('volume.id', '=', params.id)
     if (params.ids) volumes = volumes.where('volume.id', 'in', params.ids)
     if (params.name) volumes = volumes.where('volume.name', '=', params.name)
