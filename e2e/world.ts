@@ -88,6 +88,20 @@ export class World {
     return (answer['template'] as Fields[])[0]?.['id'] as string
   }
 
+  /** An ISO from a file of this machine, once it is ready. */
+  async registerIso(file: string, name: string, set: DeployOptions = {}): Promise<string> {
+    await this.client.call('updateConfiguration', { name: 'allow.register.local.path', value: true })
+    const given = { name, displaytext: name, zoneid: this.zone, url: `file://${file}`, ispublic: true, ...set }
+    const answer = await this.client.call('registerIso', given)
+    const id = (answer['iso'] as Fields[])[0]?.['id'] as string
+    await eventually('the ISO is ready', async () => {
+      const [iso] = await list(this.client, 'listIsos', 'iso', { isofilter: 'all', id })
+      if (String(iso?.['status']).startsWith('Failed')) throw new Error(String(iso?.['status']))
+      return iso?.['isready'] || null
+    })
+    return id
+  }
+
   async template(id: string): Promise<Fields> {
     const [template] = await list(this.client, 'listTemplates', 'template', {
       templatefilter: 'all',

@@ -1,6 +1,8 @@
 // One lane a kind of job: how it is brought about on a real server, in which two ways it may go (through, or failing near
 // its end and being undone), and how what is left is cleared away by ordinary commands.
+import { writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { bootableCd } from '@ramet/server/testing/boot-cd.ts'
 import { type Fields, list, type World } from '../world.ts'
 
 export interface Lane {
@@ -49,6 +51,26 @@ async function clear(world: World, templateId: string): Promise<void> {
   const { removed } = await world.template(templateId)
   if (!removed) await world.deleteTemplate(templateId)
   await world.quiet()
+}
+
+/** A running machine with a CD in its drive, and another CD that replaces it. */
+async function cdDrive(world: World, image: string, command: 'attachIso' | 'detachIso'): Promise<Attempt> {
+  const label = name()
+  const cd = `${dirname(image)}/${label}.iso`
+  await writeFile(cd, bootableCd(label))
+  const [first, second] = [await world.registerIso(cd, label), await world.registerIso(cd, label)]
+  const from = await template(world, image)
+  const { id: virtualmachineid } = await world.deploy(from, label)
+  await world.client.run('attachIso', { virtualmachineid, id: first })
+  return {
+    start: () =>
+      world.client.call(command, { virtualmachineid, forced: true, ...(command === 'attachIso' && { id: second }) }),
+    async clear(later) {
+      await later.quiet()
+      await clear(later, from)
+      for (const id of [first, second]) await later.client.run('deleteIso', { id })
+    },
+  }
 }
 
 /** Of a pool with a running machine on it. */
@@ -258,5 +280,15 @@ export const lanes: readonly Lane[] = [
         clear: later => clear(later, from),
       }
     },
+  },
+  {
+    kind: 'attach-iso',
+    failAt: 'note/done/before',
+    arrange: (world, image) => cdDrive(world, image, 'attachIso'),
+  },
+  {
+    kind: 'detach-iso',
+    failAt: 'note/done/before',
+    arrange: (world, image) => cdDrive(world, image, 'detachIso'),
   },
 ]

@@ -4,6 +4,7 @@ const columns: Readonly<Record<string, readonly string[]>> = {
   virtualmachine: ['name', 'state', 'clonetype', 'templatename', 'ipaddress', 'sshaddress', 'password', 'id'],
   vmsnapshot: ['displayname', 'state', 'type', 'current', 'parentName', 'created', 'id'],
   template: ['name', 'isready', 'status', 'format', 'size', 'ostypename', 'id'],
+  iso: ['name', 'isready', 'status', 'bootable', 'size', 'ostypename', 'id'],
   volume: ['name', 'type', 'state', 'size', 'vmname', 'storage', 'id'],
   snapshot: ['name', 'state', 'snapshottype', 'volumename', 'created', 'id'],
   serviceoffering: ['name', 'cpunumber', 'cpuspeed', 'memory', 'iscustomized', 'id'],

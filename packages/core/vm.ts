@@ -26,6 +26,7 @@ export const allowedFrom = {
   resetsshkey: ['Stopped'],
   regroup: ['Stopped'],
   update: ['Running', 'Stopped'],
+  changeiso: ['Running', 'Stopped'],
 } as const satisfies Record<string, readonly VmState[]>
 
 export type VmAction = keyof typeof allowedFrom

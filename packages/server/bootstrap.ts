@@ -1,11 +1,13 @@
 // The first start: one zone, pod, cluster, host, primary and secondary storage, offerings, a network, and an administrator
 // whose credentials are written to admin.json before the database knows them, so that no crash can lose them.
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type AccountId, type Id, newId, type ZoneId } from '@ramet/core/ids.ts'
+import { type AccountId, type Id, newId, parseId, type ZoneId } from '@ramet/core/ids.ts'
 import type { Config } from './config.ts'
 import type { Driver } from './drivers/driver.ts'
 import { makeCloud, planCloud, prepareCloud } from './first-cloud.ts'
+import { readMark } from './folder-mark.ts'
+import { prepareStore } from './images/store.ts'
 import { hashPassword, randomToken, type Secrets } from './secrets.ts'
 import { makeSimulatedTemplate, writeSimulatedImage } from './simulated-template.ts'
 import type { Database, Tx } from './store/database.ts'
@@ -22,25 +24,33 @@ export interface AdminFile {
 
 /** Makes what is missing; a server that finds an administrator in the database makes nothing. */
 export async function bootstrap(db: Database, config: Config, driver: Driver, secrets: Secrets): Promise<void> {
-  const secondary = join(config.dataDir, 'secondary')
   const known = await db.selectFrom('account').select('id').executeTakeFirst()
   if (known) return
-  await mkdir(secondary, { recursive: true, mode: 0o711 })
-  const pods = planCloud(config)
+  const store = await folderOf<'image-store'>(join(config.dataDir, 'secondary'))
+  await prepareStore(store)
+  const pods = planCloud(config, await folderOf<'storage-pool'>(join(config.dataDir, 'primary')))
   const found = await prepareCloud(driver, pods)
-  const template = config.simulate === null ? null : await writeSimulatedImage(secondary)
+  const template = config.simulate === null ? null : await writeSimulatedImage(store.path)
   const admin = await adminFile(config)
   const passwordHash = await hashPassword(admin.password)
   await db.transaction().execute(async tx => {
     const account = await makeAdministrator(tx, admin, passwordHash, secrets)
     const zone = await makeZone(tx)
     await makeCloud(tx, driver, zone, pods, found)
-    const store = await makeSecondary(tx, zone, secondary)
+    await tx
+      .insertInto('image_store')
+      .values({ ...store, zone_id: zone, name: 'secondary1' })
+      .execute()
     await newNetwork(tx, account, zone)
     await makeOfferings(tx)
     await makeOsTypes(tx)
-    if (template) await makeSimulatedTemplate(tx, template, { account, zone, store })
+    if (template) await makeSimulatedTemplate(tx, template, { account, zone, store: store.id })
   })
+}
+
+/** An interrupted first start may have marked the folder already: then it is that storage's. */
+async function folderOf<K extends string>(path: string): Promise<{ id: Id<K>; path: string }> {
+  return { id: parseId<K>((await readMark(path)) ?? '') ?? newId<K>(), path }
 }
 
 /** Credentials from an interrupted first start, or new ones; on disk when this returns. */
@@ -95,12 +105,6 @@ async function makeZone(tx: Tx): Promise<ZoneId> {
     .insertInto('zone')
     .values({ id, name: 'zone1', network_type: 'Advanced', dns1: dns, internal_dns1: dns })
     .execute()
-  return id
-}
-
-async function makeSecondary(tx: Tx, zone: ZoneId, path: string): Promise<Id<'image-store'>> {
-  const id = newId<'image-store'>()
-  await tx.insertInto('image_store').values({ id, zone_id: zone, name: 'secondary1', path }).execute()
   return id
 }
 

@@ -22,6 +22,7 @@ import { migrate } from './store/migrate.ts'
 import { watchChanges } from './watch/changes.ts'
 import { watchExpunge } from './watch/expunge.ts'
 import { watchDownloads } from './watch/downloads.ts'
+import { watchImageStores } from './watch/image-stores.ts'
 import { watchLayers } from './watch/layers.ts'
 import { watchPools } from './watch/pools.ts'
 import { watchPower } from './watch/power.ts'
@@ -97,6 +98,9 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
     await layers.sweep()
     const expunges = watchExpunge({ db, settings, log }, jobs)
     closing.push(() => expunges.close())
+    const stores = watchImageStores(db, log)
+    closing.push(() => stores.close())
+    await stores.refresh()
     const downloads = watchDownloads(db, log)
     closing.push(() => downloads.close())
     await downloads.sweep()

@@ -1,7 +1,6 @@
 // What the first start makes of hosts and storage: one pod with one cluster for the machine that the server runs on, or as much
 // of a simulated cloud as was asked for. The plan is plain data; bootstrap.ts writes it down.
 import { hostname } from 'node:os'
-import { join } from 'node:path'
 import { newId } from '@ramet/core/ids.ts'
 import type { Config } from './config.ts'
 import type { Driver, HostRef, PoolRef } from './drivers/driver.ts'
@@ -23,9 +22,10 @@ export interface PlannedPod {
 const hostsInCluster = 16
 const clustersInPod = 4
 
-export function planCloud({ dataDir, simulate }: Pick<Config, 'dataDir' | 'simulate'>): PlannedPod[] {
+/** `primary` is the pool of the server's own machine; a simulated cloud has others. */
+export function planCloud({ simulate }: Pick<Config, 'simulate'>, primary: PoolRef): PlannedPod[] {
   if (simulate !== null) return planSimulated(simulate)
-  const pool = { id: newId<'storage-pool'>(), name: 'primary1', type: 'Filesystem', path: join(dataDir, 'primary') }
+  const pool = { ...primary, name: 'primary1', type: 'Filesystem' }
   const host = { id: newId<'host'>(), name: hostname(), address: '127.0.0.1' }
   return [{ name: 'pod1', clusters: [{ name: 'cluster1', pool, hosts: [host] }] }]
 }

@@ -28,12 +28,24 @@ export async function chosenZone(app: App, id: ZoneId): Promise<Row<'zone'>> {
   return zone
 }
 
-/** A template that the caller may use and that is ready. */
+/** A template or an ISO that the caller may use and that is ready. */
 export async function chosenTemplate(
   app: App,
   caller: Caller,
   id: TemplateId,
   hypervisor?: string,
+): Promise<Row<'template'>> {
+  const template = await chosenImage(app, caller, id, 'templateid')
+  if (hypervisor && hypervisor.toLowerCase() !== template.hypervisor.toLowerCase())
+    throw invalid('hypervisor', `is ${hypervisor}, but the template ${template.name} is for ${template.hypervisor}`)
+  return template
+}
+
+export async function chosenImage(
+  app: App,
+  caller: Caller,
+  id: TemplateId,
+  parameter: string,
 ): Promise<Row<'template'>> {
   const template = await app.db
     .selectFrom('template')
@@ -41,17 +53,24 @@ export async function chosenTemplate(
     .where('id', '=', id)
     .where('removed', 'is', null)
     .executeTakeFirst()
-  if (!template) throw unknownId('templateid', id)
-  if (!template.is_public) await demandOwned(app, caller, template, 'templateid', id)
-  if (template.state !== 'Active') throw invalid('templateid', `names ${template.name}, which is being deleted`)
+  if (!template) throw unknownId(parameter, id)
+  if (!template.is_public && !(await maySee(app, caller, template)))
+    await demandOwned(app, caller, template, parameter, id)
+  if (template.state !== 'Active') throw invalid(parameter, `names ${template.name}, which is being deleted`)
   if (template.download_state !== 'DOWNLOADED')
-    throw invalid(
-      'templateid',
-      `names ${template.name}, which is not ready: ${template.error ?? template.download_state}`,
-    )
-  if (hypervisor && hypervisor.toLowerCase() !== template.hypervisor.toLowerCase())
-    throw invalid('hypervisor', `is ${hypervisor}, but the template ${template.name} is for ${template.hypervisor}`)
+    throw invalid(parameter, `names ${template.name}, which is not ready: ${template.error ?? template.download_state}`)
   return template
+}
+
+/** Whether the owner has let the caller's account use it. */
+async function maySee(app: App, { account }: Caller, { id }: Row<'template'>): Promise<boolean> {
+  const granted = await app.db
+    .selectFrom('launch_permission')
+    .select('account_id')
+    .where('template_id', '=', id)
+    .where('account_id', '=', account.id)
+    .executeTakeFirst()
+  return granted !== undefined
 }
 
 export async function serviceOfferingNamed(app: App, id: ServiceOfferingId): Promise<Row<'service_offering'>> {

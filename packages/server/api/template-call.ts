@@ -15,7 +15,7 @@ export function kindOfImage({ format }: Pick<Row<'template'>, 'format'>): ImageK
 export async function imageOfCall(app: App, caller: Caller, id: TemplateId, kind: ImageKind): Promise<Row<'template'>> {
   const row = await app.db.selectFrom('template').selectAll().where('id', '=', id).executeTakeFirst()
   const image = await demandOwned(app, caller, row, 'id', id)
-  if (image.state !== 'Active' || kindOfImage(image) !== kind) throw unknownId('id', id)
+  if (image.removed || kindOfImage(image) !== kind) throw unknownId('id', id)
   return image
 }
 

@@ -258,6 +258,15 @@ export function driverContract(name: string, makeDriver: () => Promise<DriverUnd
       await removed(spec.vm)
     })
 
+    test('a machine takes a CD and gives it back, more than once, and one that is off is left alone', async () => {
+      const cd = { id: newId<'template'>(), file: made.image.file }
+      const spec = aMachine(await anEmptyBase(), { cdrom: cd })
+      await driver.machines.changeMedium(spec.vm, cd, false, notAborted)
+      await driver.machines.start(spec)
+      for (const medium of [cd, null, null, cd]) await driver.machines.changeMedium(spec.vm, medium, false, notAborted)
+      await removed(spec.vm)
+    })
+
     test('a machine that ends by itself is reported within a second, and can start again', async () => {
       const spec = await aRunningMachine()
       const seen = await changesWhile(() => made.crash(spec.vm))
@@ -354,6 +363,7 @@ export function aMachine(disk: LayerRef, about: Partial<MachineSpec> = {}): Mach
     nics: [
       { id: newId<'nic'>(), deviceId: 0, mac: '02:00:4c:00:00:01', kind: 'user-nat', outward: false, sshPort: null },
     ],
+    cdrom: null,
     firstBoot: { instanceId: 'i-1', hostname: 'web-1', sshKeys: [], passwordHash: null, userData: null },
     ...about,
   }

@@ -3,7 +3,7 @@
 // Every call may be repeated: same arguments, same end state. A call that makes something accepts that it is there
 // already, whole or half; a call that removes something accepts that it never was.
 import type { Hypervisor } from '@ramet/core/clone-type.ts'
-import type { HostId, LayerId, NicId, StoragePoolId, VmId } from '@ramet/core/ids.ts'
+import type { HostId, LayerId, NicId, StoragePoolId, TemplateId, VmId } from '@ramet/core/ids.ts'
 
 /** A host that machines run on, as the server names it. */
 export interface HostRef {
@@ -45,6 +45,13 @@ export interface DiskSpec {
   readonly serial?: string
 }
 
+/** A CD image on secondary storage, which nobody writes. */
+export interface IsoRef {
+  readonly id: TemplateId
+  /** Absolute. */
+  readonly file: string
+}
+
 export interface NicSpec {
   readonly id: NicId
   readonly deviceId: number
@@ -81,6 +88,8 @@ export interface MachineSpec {
   readonly generationId: string
   readonly disks: readonly [DiskSpec, ...DiskSpec[]]
   readonly nics: readonly NicSpec[]
+  /** What is in the CD-ROM drive, which every machine has; it is booted from when the root disk is empty. */
+  readonly cdrom: IsoRef | null
   readonly firstBoot: FirstBoot
 }
 
@@ -118,7 +127,7 @@ export interface Space {
 }
 
 export interface ImageFacts {
-  readonly format: 'qcow2' | 'raw' | 'vmdk' | 'vhdx'
+  readonly format: 'qcow2' | 'raw' | 'vmdk' | 'vhdx' | 'iso'
   readonly virtualBytes: number
   readonly allocatedBytes: number
 }
@@ -237,6 +246,11 @@ export interface Driver {
      * When it fails the machine runs where it was, and `facts` tells where that is. Only with the capability `migrate`.
      */
     migrate(vm: VmId, to: HostRef, signal: AbortSignal): Promise<MachineFacts>
+    /**
+     * Puts the CD into the drive of a machine that runs, or takes out what is there; one that is off is left alone. A guest that
+     * holds the drive is asked to let go, unless `force` takes the CD from it; 'unavailable' when it does not.
+     */
+    changeMedium(vm: VmId, iso: IsoRef | null, force: boolean, signal: AbortSignal): Promise<void>
     /** Removes what belongs to the machine besides its layers: seed, sockets, logs. The machine must be off. */
     discard(vm: VmId): Promise<void>
     facts(vm: VmId): Promise<MachineFacts>

@@ -1,4 +1,5 @@
 // Every kind of job that this server can run, and so can take over from another.
+import { attachIso, detachIso } from './change-iso.ts'
 import { changeAffinityGroup } from './change-affinity-group.ts'
 import { changeVm } from './change-vm.ts'
 import { deleteAccount } from './delete-account.ts'
@@ -21,6 +22,7 @@ import { createTags, deleteTags } from './tags.ts'
 import type { JobDefinition } from './define-job.ts'
 
 export const definitions: readonly JobDefinition[] = [
+  attachIso,
   changeAffinityGroup,
   changeVm,
   createTags,
@@ -29,6 +31,7 @@ export const definitions: readonly JobDefinition[] = [
   deleteTags,
   deleteTemplate,
   deployVm,
+  detachIso,
   destroyVm,
   disableAccount,
   expungeVm,

@@ -1,7 +1,9 @@
 // Deletes a template by name. Its file on secondary storage goes; its copies on primary storage lose their name, and each
 // goes as soon as the last linked clone that stands on it is gone. Full clones never hold it.
 import type { TemplateId } from '@ramet/core/ids.ts'
+import { Problem } from '@ramet/core/problem.ts'
 import { discardImage } from '../images/fetch.ts'
+import type { Tx } from '../store/database.ts'
 import { forgetDownloadsOf } from '../store/downloads.ts'
 import { forgetUnneededSpoolRefs, imageFile, setSpoolRef, setTemplate, holdSpoolRefs } from '../store/templates.ts'
 import { defineJob, nothing } from './define-job.ts'
@@ -26,6 +28,7 @@ export const deleteTemplate = defineJob<DeleteTemplate>({
 })
   .record('retire', {
     do: async ({ tx, input, jobs, job }) => {
+      await refuseWhileInDrive(tx, input.template)
       await setTemplate(tx, input.template, { state: 'Inactive' })
       for (const ref of await holdSpoolRefs(tx, input.template)) {
         // A copy that is being made keeps its state; the job that makes it will see the mark.
@@ -46,3 +49,19 @@ export const deleteTemplate = defineJob<DeleteTemplate>({
     do: async ({ tx, input }) => setTemplate(tx, input.template, { removed: new Date() }),
     undo: noWayBack,
   })
+
+/** The row is locked: a machine whose drive is being filled with it notes that in a transaction that looks at the row. */
+async function refuseWhileInDrive(tx: Tx, iso: TemplateId): Promise<void> {
+  await tx.selectFrom('template').select('id').where('id', '=', iso).forUpdate().execute()
+  const machines = await tx
+    .selectFrom('vm')
+    .select('name')
+    .where('iso_id', '=', iso)
+    .where('removed', 'is', null)
+    .orderBy('name')
+    .limit(10)
+    .execute()
+  if (machines.length === 0) return
+  const names = machines.map(({ name }) => name).join(', ')
+  throw new Problem('in-use', 'iso-attached', `The ISO is in the drive of ${names}; take it out with detachIso first`)
+}

@@ -9,6 +9,7 @@ import {
   aDeployment,
   aDomain,
   anAccount,
+  anIso,
   aTemplate,
   inventory,
   type Lab,
@@ -22,6 +23,7 @@ import { changeAffinityGroup } from './change-affinity-group.ts'
 import { changeVm, type VmChange } from './change-vm.ts'
 import { deleteAccount } from './delete-account.ts'
 import { deleteDomain } from './delete-domain.ts'
+import { attachIso, detachIso } from './change-iso.ts'
 import { deleteTemplate } from './delete-template.ts'
 import { type DeployVm, deployVm } from './deploy-vm.ts'
 import { destroyVm } from './destroy-vm.ts'
@@ -69,6 +71,12 @@ async function aStoppedVm(lab: Lab): Promise<{ vm: VmId }> {
   const { vm } = await aRunningVm(lab)
   await run(lab, stopVm, { vm, forced: true })
   return { vm }
+}
+
+async function aVmWithIso(lab: Lab): Promise<VmId> {
+  const { vm } = await aRunningVm(lab)
+  assert.equal((await run(lab, attachIso, { vm, iso: await anIso(lab), forced: false })).state, 'done')
+  return vm
 }
 
 const forced = async (lab: Lab) => ({ ...(await aRunningVm(lab)), forced: true })
@@ -126,6 +134,8 @@ const scenarios: readonly Scenario[] = [
     ...scenario(deployVm, async lab => aDeployment(lab, await aTemplate(lab)), isExpungedWithTemplate),
     steps: ['cache-template'],
   },
+  scenario(attachIso, async lab => ({ ...(await aRunningVm(lab)), iso: await anIso(lab), forced: false }), 'restores'),
+  scenario(detachIso, async lab => ({ vm: await aVmWithIso(lab), forced: false }), 'restores'),
   scenario(startVm, aStoppedVm, 'restores'),
   scenario(stopVm, forced, 'settles'),
   scenario(rebootVm, forced, 'settles'),

@@ -1,21 +1,23 @@
 // A machine as the driver wants it described, gathered from the database.
-import type { VmId } from '@ramet/core/ids.ts'
+import type { TemplateId, VmId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
-import type { DiskSpec, MachineSpec, NicSpec } from '../drivers/driver.ts'
+import type { DiskSpec, IsoRef, MachineSpec, NicSpec } from '../drivers/driver.ts'
 import type { Db } from '../store/database.ts'
 import { hostOfVm } from '../store/hosts.ts'
 import { layerChain } from '../store/layers.ts'
+import { imageFile } from '../store/templates.ts'
 import { accountOfVm, nicsOf, type Vm, vmById } from '../store/vms.ts'
 import { volumesOf } from '../store/volumes.ts'
 
 /** `outward`: whether the guest may open connections to the world (setting guest.network.outward). */
 export async function machineSpec(db: Db, id: VmId, outward: boolean): Promise<MachineSpec> {
-  const [vm, host, account, disks, nics, keys] = await Promise.all([
+  const [vm, host, account, disks, nics, cdrom, keys] = await Promise.all([
     vmById(db, id),
     hostOfVm(db, id),
     accountOfVm(db, id),
     diskSpecs(db, id),
     nicSpecs(db, id, outward),
+    isoOf(db, id),
     db.selectFrom('vm_ssh_key_pair').select('public_key').where('vm_id', '=', id).orderBy('name').execute(),
   ])
   if (!vm) throw new Problem('invalid', 'unknown-vm', `There is no virtual machine ${id}`)
@@ -31,6 +33,7 @@ export async function machineSpec(db: Db, id: VmId, outward: boolean): Promise<M
     generationId: vm.generation_id,
     disks,
     nics,
+    cdrom,
     firstBoot: {
       instanceId: seedId(vm),
       hostname: vm.name,
@@ -56,6 +59,16 @@ async function diskSpecs(db: Db, vm: VmId): Promise<[DiskSpec, ...DiskSpec[]]> {
   )
   if (!root) throw new Problem('refused', 'vm-without-disk', `Virtual machine ${vm} has no disk`)
   return [root, ...data]
+}
+
+/** The ISO that the machine's record names. */
+async function isoOf(db: Db, vm: VmId): Promise<IsoRef | null> {
+  const row = await db.selectFrom('vm').select('iso_id').where('id', '=', vm).executeTakeFirst()
+  return row?.iso_id ? isoRef(db, row.iso_id) : null
+}
+
+export async function isoRef(db: Db, id: TemplateId): Promise<IsoRef> {
+  return { id, file: (await imageFile(db, id)).file }
 }
 
 async function nicSpecs(db: Db, vm: VmId, outward: boolean): Promise<NicSpec[]> {

@@ -2,8 +2,10 @@
 // it really is, and only then call it ready. An image that cannot be a template leaves no file, only the reason.
 import type { TemplateId } from '@ramet/core/ids.ts'
 import { copyImage, discardImage, fetchImage } from '../images/fetch.ts'
+import { requireStore } from '../images/store.ts'
 import { recordEvent } from '../store/events.ts'
 import { holdRoom } from '../store/limits.ts'
+import { storeOfImage } from '../store/image-stores.ts'
 import { imageFile, setTemplate } from '../store/templates.ts'
 import { defineJob, nothing } from './define-job.ts'
 
@@ -35,6 +37,7 @@ export const registerTemplate = defineJob<RegisterTemplate>({
   })
   .act('fetch', {
     do: async ({ db, settings, input, progress, signal }) => {
+      await requireStore(await storeOfImage(db, input.template))
       const { file } = await imageFile(db, input.template)
       const limits = {
         maxBytes: settings.number('max.template.iso.size') * 2 ** 30,

@@ -20,6 +20,7 @@ export function selectVms(db: Db) {
     .leftJoin('os_type', join =>
       join.on(eb => eb('os_type.id', '=', eb.fn.coalesce('vm.os_type_id', 'template.os_type_id'))),
     )
+    .leftJoin('template as iso', 'iso.id', 'vm.iso_id')
     .leftJoin('user_vm_clone_setting as clone', 'clone.vm_id', 'vm.id')
     .leftJoin('volume as root', join =>
       join.onRef('root.vm_id', '=', 'vm.id').on('root.type', '=', 'ROOT').on('root.removed', 'is', null),
@@ -41,6 +42,8 @@ export function selectVms(db: Db) {
       'os_type.description as guest_os_name',
       'template.password_enabled',
       'instance_group.name as group_name',
+      'iso.name as iso_name',
+      'iso.display_text as iso_display_text',
       'clone.clone_type',
       'root.layer_id as root_layer_id',
       'root.device_id as root_device_id',

@@ -159,6 +159,11 @@ export async function anAccount(lab: Lab, domain: DomainId, type: Row<'account'>
   return { account, user }
 }
 
+/** An ISO that is ready. */
+export async function anIso(lab: Lab, set: Partial<Row<'template'>> = {}): Promise<TemplateId> {
+  return aTemplate(lab, { format: 'ISO', ...set })
+}
+
 /** The record of a machine, and what its deployment is asked. */
 export async function aDeployment(lab: Lab, template: TemplateId, owner?: AccountId) {
   const { db } = lab.app
@@ -213,7 +218,7 @@ export async function inventory(lab: Lab) {
     db
       .selectFrom('vm')
       .select(['id', 'state', 'host_id', 'template_id', 'service_offering_id', 'cpus', 'memory_mib'])
-      .select(['password_hash', 'seed_version', 'generation_id'])
+      .select(['password_hash', 'seed_version', 'generation_id', 'iso_id'])
       .where('removed', 'is', null)
       .orderBy('id')
       .execute(),
@@ -241,6 +246,6 @@ export async function inventory(lab: Lab) {
     db.selectFrom('affinity_group').select('id').orderBy('id').execute(),
   ])
   const files = [...lab.world.layers.keys()].toSorted()
-  const machines = [...lab.world.machines].map(([vm, { power }]) => `${vm} ${power}`).toSorted()
+  const machines = [...lab.world.machines].map(([vm, { power, cd }]) => `${vm} ${power} ${cd ?? ''}`).toSorted()
   return { vms, volumes, layers, copies, templates, clones, keys, groups, files, machines }
 }

@@ -1,7 +1,8 @@
 import { deleteTemplate as deleteTemplateJob } from '../../jobs/delete-template.ts'
-import { demandOwned, originOfCall } from '../caller.ts'
+import { originOfCall } from '../caller.ts'
 import { jobCommand } from '../command.ts'
 import { flag, id } from '../parameters.ts'
+import { imageOfCall } from '../template-call.ts'
 
 export const deleteTemplate = jobCommand({
   name: 'deleteTemplate',
@@ -14,13 +15,7 @@ export const deleteTemplate = jobCommand({
     forced: flag('accepted: a template in use can be deleted in any case'),
   },
   async run({ app, caller, params }) {
-    const row = await app.db
-      .selectFrom('template')
-      .selectAll()
-      .where('id', '=', params.id)
-      .where('removed', 'is', null)
-      .executeTakeFirst()
-    const template = await demandOwned(app, caller, row, 'id', params.id)
+    const template = await imageOfCall(app, caller, params.id, 'template')
     return {
       jobid: await app.jobs.start(
         app.db,

@@ -2,6 +2,7 @@
 import type { Command } from '../command.ts'
 import { listAlerts, listLdapConfigurations, listProjects, listSecurityGroups, listVPCs } from './absent-lists.ts'
 import { addCluster } from './add-cluster.ts'
+import { attachIso } from './attach-iso.ts'
 import { cancelJob } from './cancel-job.ts'
 import { cancelStorageMaintenance } from './cancel-storage-maintenance.ts'
 import { changeServiceForVirtualMachine } from './change-service-for-virtual-machine.ts'
@@ -24,6 +25,7 @@ import { deleteCluster } from './delete-cluster.ts'
 import { deleteDiskOffering } from './delete-disk-offering.ts'
 import { deleteDomain } from './delete-domain.ts'
 import { deleteInstanceGroup } from './delete-instance-group.ts'
+import { deleteIso } from './delete-iso.ts'
 import { deletePod } from './delete-pod.ts'
 import { deleteServiceOffering } from './delete-service-offering.ts'
 import { deleteSSHKeyPair } from './delete-ssh-key-pair.ts'
@@ -34,14 +36,16 @@ import { deleteUser } from './delete-user.ts'
 import { deleteZone } from './delete-zone.ts'
 import { deployVirtualMachine } from './deploy-virtual-machine.ts'
 import { destroyVirtualMachine } from './destroy-virtual-machine.ts'
+import { detachIso } from './detach-iso.ts'
 import { disableAccount } from './disable-account.ts'
 import { enableAccount } from './enable-account.ts'
 import { enableStorageMaintenance } from './enable-storage-maintenance.ts'
 import { expungeVirtualMachine } from './expunge-virtual-machine.ts'
+import { extractIso } from './extract-iso.ts'
 import { extractTemplate } from './extract-template.ts'
 import { getConsoleLog } from './get-console-log.ts'
-import { getUserKeys } from './get-user-keys.ts'
 import { getUser } from './get-user.ts'
+import { getUserKeys } from './get-user-keys.ts'
 import { listAccounts } from './list-accounts.ts'
 import { listAffinityGroupTypes } from './list-affinity-group-types.ts'
 import { listAffinityGroups } from './list-affinity-groups.ts'
@@ -60,6 +64,7 @@ import { listHypervisors } from './list-hypervisors.ts'
 import { listImageStores } from './list-image-stores.ts'
 import { listInfrastructure } from './list-infrastructure.ts'
 import { listInstanceGroups } from './list-instance-groups.ts'
+import { listIsos } from './list-isos.ts'
 import { listManagementServers } from './list-management-servers.ts'
 import { listNetworkOfferings } from './list-network-offerings.ts'
 import { listNetworks } from './list-networks.ts'
@@ -83,6 +88,7 @@ import { queryAsyncJobResult } from './query-async-job-result.ts'
 import { quotaIsEnabled } from './quota-is-enabled.ts'
 import { rebootVirtualMachine } from './reboot-virtual-machine.ts'
 import { recoverVirtualMachine } from './recover-virtual-machine.ts'
+import { registerIso } from './register-iso.ts'
 import { registerSSHKeyPair } from './register-ssh-key-pair.ts'
 import { registerTemplate } from './register-template.ts'
 import { registerUserKeys } from './register-user-keys.ts'
@@ -98,11 +104,13 @@ import { updateCluster } from './update-cluster.ts'
 import { updateConfiguration } from './update-configuration.ts'
 import { updateDomain } from './update-domain.ts'
 import { updateInstanceGroup } from './update-instance-group.ts'
+import { updateIso } from './update-iso.ts'
 import { updatePod } from './update-pod.ts'
 import { updateResourceCount } from './update-resource-count.ts'
 import { updateResourceLimit } from './update-resource-limit.ts'
 import { updateServiceOffering } from './update-service-offering.ts'
 import { updateStoragePool } from './update-storage-pool.ts'
+import { updateTemplate } from './update-template.ts'
 import { updateUser } from './update-user.ts'
 import { updateVirtualMachine } from './update-virtual-machine.ts'
 import { updateVMAffinityGroup } from './update-vm-affinity-group.ts'
@@ -111,6 +119,7 @@ import { disableUser, enableUser, lockUser } from './user-states.ts'
 
 export const commands: readonly Command[] = [
   addCluster,
+  attachIso,
   cancelJob,
   cancelStorageMaintenance,
   changeServiceForVirtualMachine,
@@ -133,6 +142,7 @@ export const commands: readonly Command[] = [
   deleteDiskOffering,
   deleteDomain,
   deleteInstanceGroup,
+  deleteIso,
   deletePod,
   deleteServiceOffering,
   deleteSSHKeyPair,
@@ -143,12 +153,14 @@ export const commands: readonly Command[] = [
   deleteZone,
   deployVirtualMachine,
   destroyVirtualMachine,
+  detachIso,
   disableAccount,
   disableUser,
   enableAccount,
   enableStorageMaintenance,
   enableUser,
   expungeVirtualMachine,
+  extractIso,
   extractTemplate,
   getConsoleLog,
   getUser,
@@ -172,6 +184,7 @@ export const commands: readonly Command[] = [
   listImageStores,
   listInfrastructure,
   listInstanceGroups,
+  listIsos,
   listLdapConfigurations,
   listManagementServers,
   listNetworkOfferings,
@@ -200,6 +213,7 @@ export const commands: readonly Command[] = [
   quotaIsEnabled,
   rebootVirtualMachine,
   recoverVirtualMachine,
+  registerIso,
   registerSSHKeyPair,
   registerTemplate,
   registerUserKeys,
@@ -215,11 +229,13 @@ export const commands: readonly Command[] = [
   updateConfiguration,
   updateDomain,
   updateInstanceGroup,
+  updateIso,
   updatePod,
   updateResourceCount,
   updateResourceLimit,
   updateServiceOffering,
   updateStoragePool,
+  updateTemplate,
   updateUser,
   updateVirtualMachine,
   updateVMAffinityGroup,

@@ -32,6 +32,7 @@ export const listVirtualMachines = listCommand({
     groupid: id<'instance-group'>('those of an instance group'),
     affinitygroupid: id<'affinity-group'>('those of an affinity group'),
     haenable: flag('those with, or without, haenable'),
+    isoid: id<'template'>('those with an ISO in their drive'),
     templateid: id<'template'>('those made from a template'),
     serviceofferingid: id<'service-offering'>('those of a service offering'),
     networkid: id<'network'>('those with a NIC in a network'),
@@ -65,6 +66,7 @@ export const listVirtualMachines = listCommand({
         sql<SqlBool>`vm.id in (select vm_id from affinity_group_vm where group_id = ${params.affinitygroupid})`,
       )
     if (params.haenable !== undefined) vms = vms.where('vm.ha_enabled', '=', params.haenable)
+    if (params.isoid) vms = vms.where('vm.iso_id', '=', params.isoid)
     if (params.templateid) vms = vms.where('vm.template_id', '=', params.templateid)
     if (params.serviceofferingid) vms = vms.where('vm.service_offering_id', '=', params.serviceofferingid)
     if (params.userid) vms = vms.where('vm.user_id', '=', params.userid)

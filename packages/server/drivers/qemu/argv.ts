@@ -2,10 +2,12 @@
 // at the same places. A guest names its network cards and keeps its drivers by these places, and a memory image fits no other.
 //
 // pcie.0:  01 VGA   03 virtio-serial   04 root disk   05 random numbers   10.n root port of NIC n   12.n of disk n+1   1d seed
+//          1f the board's own, with SATA for the CD-ROM drive
 // Hot-plug needs an empty root port, and ports are made at the start only: two more than there are cards, and five for disks, or
 // two more than the highest in use. Plugged in later, a device has the place that it would have had from the start.
 import type { DiskSpec, MachineSpec, NicSpec } from '../driver.ts'
 import { machineNodes, tipName } from './blockdev.ts'
+import { cdromArguments } from './cdrom.ts'
 import type { MachineFolder } from './machine-folder.ts'
 import type { Accelerator } from './options.ts'
 import type { SshPorts } from './ports.ts'
@@ -44,6 +46,7 @@ export function machineArguments({ spec, folder, ports, accelerator, machineType
     ...rootPorts(spec),
     ...spec.disks.flatMap(disk),
     ...seed(folder),
+    ...cdromArguments(spec.cdrom),
     ...spec.nics.flatMap(nic => networkCard(nic, ports)),
   ]
 }

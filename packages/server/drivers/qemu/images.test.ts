@@ -6,11 +6,18 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import type { ImageFacts } from '../driver.ts'
+import { bootableCd } from '../../testing/boot-cd.ts'
 import { aQemuDriver } from './a-driver.ts'
 import type { QemuUnderTest } from './a-driver.ts'
 
 const run = promisify(execFile)
 const gib = 2 ** 30
+
+function withBytes(bytes: Buffer, offset: number, hex: string): Buffer {
+  const copy = Buffer.from(bytes)
+  copy.write(hex, offset, 'hex')
+  return copy
+}
 
 describe('inspection of images', () => {
   let made: QemuUnderTest
@@ -37,6 +44,29 @@ describe('inspection of images', () => {
   test('a stream-optimised VMDK, as in an OVA, is accepted', async () => {
     await img('convert', '-O', 'vmdk', '-o', 'subformat=streamOptimized', at('good.qcow2'), at('stream.vmdk'))
     assert.equal((await inspect('stream.vmdk', 'vmdk')).format, 'vmdk')
+  })
+
+  const cd = bootableCd('a CD')
+  const cds: readonly (readonly [what: string, bytes: Buffer, code: string | null])[] = [
+    ['a sound CD', cd, null],
+    ['a CD that also serves as a disk', withBytes(cd, 510, '55aa'), null],
+    ['a CD whose beginning looks like qcow2', withBytes(cd, 0, '514649fb00000003'), null],
+    ['a CD that is cut off', cd.subarray(0, cd.length - 2048), 'image-truncated'],
+    ['a CD cut off within its descriptors', cd.subarray(0, 17 * 2048 + 100), 'image-truncated'],
+    ['a file of zeros', Buffer.alloc(2 ** 20), 'image-wrong-format'],
+    ['a web page', Buffer.from(`<!doctype html>${' '.repeat(40_000)}`), 'image-wrong-format'],
+    ['nothing', Buffer.alloc(0), 'image-wrong-format'],
+  ]
+  for (const [what, bytes, code] of cds)
+    test(`of CD images, ${what} is ${code ? 'refused' : 'accepted'}`, async () => {
+      await writeFile(at('cd.iso'), bytes)
+      if (code) await assert.rejects(inspect('cd.iso', 'iso'), { kind: 'invalid', code })
+      else assert.deepEqual((await inspect('cd.iso', 'iso')).virtualBytes, bytes.length)
+    })
+
+  test('a CD larger than allowed is refused', async () => {
+    await writeFile(at('cd.iso'), cd)
+    await assert.rejects(made.driver.images.inspect(at('cd.iso'), 'iso', 1000), { code: 'image-too-large' })
   })
 
   test('an image that only its owner may read is inspected', async () => {

@@ -2,6 +2,7 @@
 // without following anything; then `qemu-img info` and `check` under least privilege; and each refusal says a way out.
 import type { FileHandle } from 'node:fs/promises'
 import type { ImageFacts } from '../driver.ts'
+import { inspectIso } from './iso-image.ts'
 import { kindNames, kindOf } from './magic.ts'
 import type { Privileges } from './privileges.ts'
 import { problems } from './problems.ts'
@@ -24,6 +25,11 @@ export async function inspect(
   const file = await openForStranger(path, stranger)
   try {
     const { size, blocks } = await file.stat()
+    if (expected === 'iso') {
+      const virtualBytes = await inspectIso(file, size)
+      refuseSize(virtualBytes, maxVirtualBytes)
+      return { format: expected, virtualBytes, allocatedBytes: blocks * 512 }
+    }
     const start = await readStart(file)
     refuseFormat(start, size, expected)
     if (expected === 'qcow2') refuseQcow2(start, size)

@@ -1,6 +1,7 @@
 // All machines of this host. What is asked of one machine happens in turn; machines do not wait for each other.
 import type { VmId } from '@ramet/core/ids.ts'
 import type { Driver, MachineFacts, MachineSpec, PowerChange } from '../driver.ts'
+import { changeMedium } from './cdrom.ts'
 import { cutLog, tailOf } from './console.ts'
 import { attachDisk, detachDisk, growDisk } from './disks.ts'
 import { findMachines } from './find-machines.ts'
@@ -51,6 +52,8 @@ export class Machines {
       migrate: async () => {
         throw problems.oneHost()
       },
+      changeMedium: async (vm, iso, force, signal) =>
+        void (await this.#whileOn(vm, machine => changeMedium(machine, iso, force, signal))),
       discard: vm => this.#inTurn(vm, () => this.#discard(vm)),
       facts: async vm => {
         await this.#seen()

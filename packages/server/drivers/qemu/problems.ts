@@ -93,6 +93,25 @@ export const problems = {
       'disk-only-grows',
       `Disk ${deviceId} is in a running machine, and can only grow there; stop the machine first`,
     ),
+  isoMissing: (file: string, cause: unknown) =>
+    new Problem(
+      'unavailable',
+      'iso-missing',
+      `The CD image ${file} cannot be read; mount its secondary storage or restore the file, or take the ISO out with detachIso`,
+      { cause },
+    ),
+  noCdrom: () =>
+    new Problem(
+      'refused',
+      'no-cdrom',
+      'The running machine has no CD-ROM drive: it was started by an older version. Stop it and start it again',
+    ),
+  guestHoldsCdrom: (seconds: number) =>
+    new Problem(
+      'unavailable',
+      'guest-holds-cdrom',
+      `The guest did not let go of its CD within ${seconds} s; unmount it there, or ask again with forced=true`,
+    ),
   poolMissing: (path: string, mark: string | null) =>
     new Problem(
       'unavailable',

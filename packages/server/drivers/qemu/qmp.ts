@@ -23,6 +23,14 @@ export interface QmpCommands {
   device_add: { args: Readonly<Record<string, unknown>>; result: unknown }
   device_del: { args: { id: string }; result: unknown }
   'qom-list': { args: { path: string }; result: { name: string; type: string }[] }
+  'query-block': {
+    args: NoArguments
+    result: { qdev?: string; tray_open?: boolean; inserted?: { 'node-name'?: string } }[]
+  }
+  'blockdev-open-tray': { args: { id: string; force: boolean }; result: unknown }
+  'blockdev-close-tray': { args: { id: string }; result: unknown }
+  'blockdev-remove-medium': { args: { id: string }; result: unknown }
+  'blockdev-insert-medium': { args: { id: string; 'node-name': string }; result: unknown }
   'query-named-block-nodes': {
     args: { flat: boolean }
     result: { 'node-name': string; image: { 'virtual-size': number } }[]

@@ -4,6 +4,7 @@
 import { stat } from 'node:fs/promises'
 import type { MachineSpec } from '../driver.ts'
 import { withKvmGroup } from './acceleration.ts'
+import { requireIso } from './cdrom.ts'
 import { tailOf } from './console.ts'
 import { launch, prepareFiles } from './launch.ts'
 import { machineFolder, makeFolder, writeRecord } from './machine-folder.ts'
@@ -29,6 +30,7 @@ export async function startMachine(spec: MachineSpec, around: Surroundings, watc
   const owner = around.privileges.account(spec.owner)
   const identity = around.accelerator === 'kvm' ? await withKvmGroup(owner) : owner
   const busy = new Set<number>()
+  await requireIso(spec.cdrom)
   try {
     await makeFolder(folder, identity)
     for (let attempt = 1; ; attempt += 1) {

@@ -43,6 +43,7 @@ describe('a guest that answers', { skip: tiny ? false : 'tiny cannot be built he
     spec = aMachine(root, {
       memoryMib: 256,
       disks: [{ deviceId: 0, chain: [base, root] }],
+      cdrom: null,
       firstBoot: {
         instanceId: 'i-1',
         hostname: 'grown',

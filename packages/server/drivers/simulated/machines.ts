@@ -56,6 +56,11 @@ export function simulatedMachines(world: World, call: Calling): Driver['machines
       putLayer(world, disk.chain.at(-1) ?? disk.chain[0], layer.base, virtualBytes, layer.allocatedBytes)
       return true
     },
+    changeMedium: async (vm, iso) => {
+      await call('machines.changeMedium')
+      const machine = runningIn(world, vm)
+      if (machine) change(world, { machine: { ...machine, cd: iso?.id ?? null } })
+    },
     discard: async vm => {
       await call('machines.discard')
       if (runningIn(world, vm))
@@ -90,13 +95,14 @@ function runningIn(world: World, vm: VmId): SimulatedMachine | undefined {
   return machine?.power === 'on' ? machine : undefined
 }
 
-function started({ vm, host, nics, disks }: MachineSpec): SimulatedMachine {
+function started({ vm, host, nics, disks, cdrom }: MachineSpec): SimulatedMachine {
   const port = 20_000 + (Number.parseInt(vm.slice(0, 4), 16) % 40_000)
   return {
     vm,
     host: host.id,
     power: 'on',
     sshPorts: Object.fromEntries(nics.map(nic => [nic.id, nic.sshPort ?? port])),
+    cd: cdrom?.id ?? null,
     disks: disks.reduce<SimulatedMachine['disks']>(withDisk, {}),
   }
 }

@@ -1,7 +1,7 @@
 // What the simulated hypervisor holds: layers and machines, and how it behaves. It outlives the driver that works on it, as real
 // disks and processes outlive a server: in a test because the test keeps it, in a simulated cloud because every change is
 // told to `note`, and read again at the next start (journal.ts).
-import type { HostId, LayerId, NicId, StoragePoolId, VmId } from '@ramet/core/ids.ts'
+import type { HostId, LayerId, NicId, StoragePoolId, TemplateId, VmId } from '@ramet/core/ids.ts'
 import type { HostRef, MachineFacts, MachineSpec, Power, PowerChange } from '../driver.ts'
 import { type Behaviour, calm } from './behaviour.ts'
 
@@ -20,6 +20,8 @@ export interface SimulatedMachine {
   readonly sshPorts: Readonly<Record<NicId, number>>
   /** The layer that it writes at each place. */
   readonly disks: Readonly<Record<number, LayerId>>
+  /** In its CD-ROM drive. */
+  readonly cd: TemplateId | null
 }
 
 /** What happened to the world; replayed in order, changes make it anew. */

@@ -1,0 +1,43 @@
+// Secondary storage on disk: where new images go.
+import type { ImageStoreId, TemplateId, ZoneId } from '@ramet/core/ids.ts'
+import { Problem } from '@ramet/core/problem.ts'
+import type { Db } from './database.ts'
+import { selectImageStores } from './infrastructure.ts'
+import type { Row } from './tables.ts'
+
+/** The store of the zone with the most room, of those that are there and take anything new. */
+export async function roomiestStore(db: Db, zone: ZoneId): Promise<Row<'image_store'>> {
+  const store = await selectImageStores(db)
+    .where('image_store.zone_id', '=', zone)
+    .where('read_only', '=', false)
+    .where('image_store.problem', 'is', null)
+    .orderBy('image_store.free_bytes', 'desc')
+    .orderBy('image_store.created')
+    .executeTakeFirst()
+  if (store) return store
+  throw new Problem(
+    'no-capacity',
+    'no-image-store',
+    'The zone has no secondary storage that is there and may be written; add one with addImageStore',
+  )
+}
+
+/** The store in which the image's file is, or is to be. */
+export async function storeOfImage(db: Db, template: TemplateId): Promise<Row<'image_store'>> {
+  return db
+    .selectFrom('image_store')
+    .innerJoin('template', 'template.image_store_id', 'image_store.id')
+    .selectAll('image_store')
+    .where('template.id', '=', template)
+    .executeTakeFirstOrThrow()
+}
+
+export async function holdsImages(db: Db, id: ImageStoreId): Promise<boolean> {
+  const image = await db
+    .selectFrom('template')
+    .select('id')
+    .where('image_store_id', '=', id)
+    .where('removed', 'is', null)
+    .executeTakeFirst()
+  return image !== undefined
+}
