@@ -1,6 +1,7 @@
 // `ramet bench [NAME] [--json] [--rounds N]`: measures what docs promise, on real machines of a server of its own.
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
+import { UsageError } from '@ramet/cli/explain.ts'
 import { BenchServer } from './bench-server.ts'
 import type { Benchmark, Result } from './benchmark.ts'
 import { deployBurst } from './deploy-burst.ts'
@@ -43,9 +44,11 @@ function read(args: readonly string[]) {
   })
   const unknown = positionals.find(each => !benchmarks.some(({ name }) => name === each))
   if (unknown)
-    throw new Error(`There is no benchmark "${unknown}"; there are ${benchmarks.map(({ name }) => name).join(', ')}`)
+    throw new UsageError(
+      `There is no benchmark "${unknown}"; there are ${benchmarks.map(({ name }) => name).join(', ')}`,
+    )
   const rounds = values.rounds === undefined ? undefined : Number(values.rounds)
   if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0))
-    throw new Error('--rounds wants a number from 1 on')
+    throw new UsageError('--rounds wants a number from 1 on')
   return { names: positionals, json: values.json ?? false, rounds }
 }

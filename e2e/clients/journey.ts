@@ -22,13 +22,14 @@ export async function journey(ask: Ask, world: World, template: string, name: st
   const templates = listed(await ask('listTemplates', { templatefilter: 'executable' }), 'template')
   assert.deepEqual(ids(templates), [template])
 
-  const asked = { zoneid: world.zone, serviceofferingid: world.offering, templateid: template, name }
+  const asked = { zoneid: world.zone, serviceofferingid: world.offering, templateid: template, name, keypair: 'demo' }
   const deployed = machineIn(await ask('deployVirtualMachine', { ...asked, displayname: `${name} & co: 1 + 1 = 2` }))
   const id = deployed['id'] as string
   assert.deepEqual(
     [deployed['name'], deployed['displayname'], deployed['state'], deployed['clonetype']],
     [name, `${name} & co: 1 + 1 = 2`, 'Running', 'linked'],
   )
+  assert.deepEqual([deployed['keypair'], deployed['keypairs']], ['demo', 'demo'])
   assert.equal(machineIn(await ask('stopVirtualMachine', { id, forced: true }))['state'], 'Stopped')
   const found = async (filter: Fields) =>
     ids(listed(await ask('listVirtualMachines', { listall: true, ...filter }), 'virtualmachine'))

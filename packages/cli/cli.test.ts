@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { parseArgs } from 'node:util'
 import { defaultDataDir } from '@ramet/server/data-dir.ts'
 import { parseArguments } from './arguments.ts'
 import { columnsFor } from './columns.ts'
@@ -94,4 +95,16 @@ test('progress changes in place on a terminal, and elsewhere tells each step onc
 test('what nobody foresaw keeps its stack, what the user can mend does not', () => {
   assert.match(explain(new TypeError('oops')), /oops\n +at /)
   assert.equal(explain(new UsageError('say it so')), 'say it so')
+  assert.equal(
+    explain(thrownBy(() => parseArgs({ args: ['--nonsense'], options: {} }))),
+    "Unknown option '--nonsense'. ./ramet help shows what there is",
+  )
 })
+
+function thrownBy(act: () => unknown): unknown {
+  try {
+    return act()
+  } catch (error) {
+    return error
+  }
+}

@@ -11,7 +11,13 @@ export function explain(error: unknown): string {
   if (error instanceof Unreachable) return `${error.message} (${causeOf(error)}). Start one with: ./ramet serve`
   if (error instanceof ApiError) return `${error.message} (error ${error.errorcode})`
   if (error instanceof UsageError || error instanceof Problem) return error.message
+  if (isWrongOption(error)) return `${error.message}. ./ramet help shows what there is`
   return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}
+
+/** By Node's parseArgs. */
+function isWrongOption(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS_')
 }
 
 /** fetch says only that it failed, and keeps the reason two causes deep. */

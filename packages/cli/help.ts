@@ -1,4 +1,5 @@
-// What `./ramet` and `./ramet help` print.
+// What `./ramet`, `./ramet help` and `./ramet --version` print.
+import { readFile } from 'node:fs/promises'
 
 const text = `Ramet clones and snapshots virtual machines, and speaks the CloudStack API.
 
@@ -23,5 +24,11 @@ Options of an API command
 
 export async function help(): Promise<number> {
   process.stdout.write(text)
+  return 0
+}
+
+export async function version(): Promise<number> {
+  const file = await readFile(new URL('../../package.json', import.meta.url), 'utf8')
+  process.stdout.write(`Ramet ${(JSON.parse(file) as { version: string }).version}\n`)
   return 0
 }

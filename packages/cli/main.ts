@@ -17,6 +17,7 @@ async function main([name = 'help', ...args]: string[]): Promise<number> {
   const own = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (own) return (await (await own())(args)) ?? 0
   if (/^-{0,2}h(elp)?$/.test(name)) return (await import('./help.ts')).help()
+  if (/^-{1,2}v(ersion)?$|^version$/i.test(name)) return (await import('./help.ts')).version()
   return (await import('./call.ts')).callApi([name, ...args])
 }
 

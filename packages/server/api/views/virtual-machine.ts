@@ -67,6 +67,8 @@ export const virtualMachineView = view<VmOnWire>('virtualmachine', {
   nic: nested('its network interfaces', nicView, vm => vm.nics),
   ipaddress: string('the address of its default NIC', vm => vm.nics.find(nic => nic.is_default)?.ip_address),
   keypairs: string('names of its SSH keys', vm => vm.keypairs),
+  // Ansible's modules look only here, and restart a machine whose key seems to be another.
+  keypair: string('the name of its SSH key, when it has one only', vm => soleName(vm.keypairs)),
   group: string('its instance group', vm => vm.group_name),
   groupid: string('the id of that group', vm => vm.group_id),
   affinitygroup: nested('its affinity groups', memberView, vm => vm.affinities),
@@ -95,4 +97,8 @@ const actions = Object.keys(allowedFrom) as VmAction[]
 
 function actionsOf(vm: VmOnWire): VmAction[] {
   return vm.job_id || vm.removed ? [] : actions.filter(action => refusal(vm, action) === null)
+}
+
+function soleName(names: string | null): string | null {
+  return names?.includes(',') ? null : names
 }
