@@ -84,9 +84,9 @@ export const deleteAccount = defineJob<DeleteAccount>({
         await forgetUser(tx, user.id)
         await tell(context, 'USER.DELETE', `deleted user ${user.username}`, 'User', user.id)
       }
-      await tx.deleteFrom('ssh_key_pair').where('account_id', '=', input.account).execute()
-      await tx.deleteFrom('resource_limit').where('account_id', '=', input.account).execute()
-      await tx.deleteFrom('resource_tag').where('account_id', '=', input.account).execute()
+      for (const table of goneWithIt) await tx.deleteFrom(table).where('account_id', '=', input.account).execute()
+      // Their files go as those of any download that has expired.
+      await tx.updateTable('download').set({ expires: new Date() }).where('account_id', '=', input.account).execute()
       const gone = { removed: new Date(), cleanup_needed: false }
       await tx.updateTable('account').set(gone).where('id', '=', input.account).execute()
     },
@@ -94,6 +94,16 @@ export const deleteAccount = defineJob<DeleteAccount>({
   })
 
 const expunge = 'expungeVirtualMachine'
+
+/** Nothing but rows, which the account alone could use. */
+const goneWithIt = [
+  'ssh_key_pair',
+  'resource_limit',
+  'resource_tag',
+  'launch_permission',
+  'instance_group',
+  'affinity_group',
+] as const
 
 export function accountLock(account: AccountId): string {
   return `account:${account}`
