@@ -46,6 +46,7 @@ describe('permissions', () => {
       $zone: (await db.selectFrom('zone').select('id').executeTakeFirstOrThrow()).id,
       $offering: (await db.selectFrom('service_offering').select('id').executeTakeFirstOrThrow()).id,
       $template: await aTemplate(lab),
+      $iso: await aTemplate(lab, { format: 'ISO' }),
     }
   })
   after(async () => {
