@@ -53,22 +53,21 @@ async function clear(world: World, templateId: string): Promise<void> {
   await world.quiet()
 }
 
-/** A running machine with a CD in its drive, and another CD that replaces it. */
+/** A running machine, and a CD that is put into its drive, or is there already and taken out. */
 async function cdDrive(world: World, image: string, command: 'attachIso' | 'detachIso'): Promise<Attempt> {
   const label = name()
   const cd = `${dirname(image)}/${label}.iso`
   await writeFile(cd, bootableCd(label))
-  const [first, second] = [await world.registerIso(cd, label), await world.registerIso(cd, label)]
-  const from = await template(world, image)
+  const [from, id] = await Promise.all([template(world, image), world.registerIso(cd, label)])
   const { id: virtualmachineid } = await world.deploy(from, label)
-  await world.client.run('attachIso', { virtualmachineid, id: first })
+  const attaching = { virtualmachineid, id }
+  if (command === 'detachIso') await world.client.run('attachIso', attaching)
   return {
-    start: () =>
-      world.client.call(command, { virtualmachineid, forced: true, ...(command === 'attachIso' && { id: second }) }),
+    start: () => world.client.call(command, command === 'attachIso' ? attaching : { virtualmachineid, forced: true }),
     async clear(later) {
       await later.quiet()
       await clear(later, from)
-      for (const id of [first, second]) await later.client.run('deleteIso', { id })
+      await later.client.run('deleteIso', { id })
     },
   }
 }

@@ -156,7 +156,29 @@ export async function chosenDataVolume(
   ]
 }
 
-export function rootBytes(template: Row<'template'>, rootGib: number | undefined): number {
+/** The root disk of a machine from a template. */
+export function rootFrom(template: Row<'template'>, rootGib: number | undefined): NewVolume {
+  return { id: newId(), type: 'ROOT', sizeBytes: rootBytes(template, rootGib), diskOffering: null }
+}
+
+interface Asked {
+  readonly rootGib: number | undefined
+  readonly cloneType: string | undefined
+}
+
+/** The empty root disk of a machine that boots from an ISO: what diskofferingid says. */
+export function demandRootFor(iso: Row<'template'>, [disk]: readonly NewVolume[], asked: Asked): NewVolume {
+  if (!iso.bootable) throw invalid('templateid', `names the ISO ${iso.name}, which is not bootable`)
+  if (!disk)
+    throw invalid('diskofferingid', `is needed: it says how large the disk is that ${iso.name} is installed on`)
+  if (asked.rootGib !== undefined)
+    throw invalid('rootdisksize', 'is for templates; with an ISO, diskofferingid and size say it')
+  if (asked.cloneType === 'linked')
+    throw invalid('clonetype', 'linked is not possible with an ISO: its machine has a disk of its own')
+  return { ...disk, type: 'ROOT' }
+}
+
+function rootBytes(template: Row<'template'>, rootGib: number | undefined): number {
   const bytes = template.virtual_bytes ?? 0
   if (rootGib === undefined) return bytes
   if (rootGib * gib < bytes)

@@ -3,10 +3,11 @@
 import type { CloneType } from '@ramet/core/clone-type.ts'
 import type { LayerId, StoragePoolId, VolumeId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
-import type { LayerChain, LayerFacts, Owner } from '../drivers/driver.ts'
+import type { LayerChain, LayerFacts, Owner, PoolRef } from '../drivers/driver.ts'
 import { holdCapacity, poolRooms, setPoolSpace } from '../store/capacity.ts'
 import { recordEvents } from '../store/events.ts'
 import { forgetLayer, layerChain, layerRefIfAny, publishLayer, reserveLayer } from '../store/layers.ts'
+import { type Pool, poolById } from '../store/pools.ts'
 import { accountOfVm } from '../store/vms.ts'
 import { setVolume, type Volume, volumesOf } from '../store/volumes.ts'
 import type { RecordContext, StepContext } from './define-job.ts'
@@ -19,15 +20,16 @@ type Acting = StepContext<DeployVm, object>
 export interface Base {
   readonly pool: StoragePoolId
   readonly cloneType: CloneType
-  /** The template's copy on the pool. */
-  readonly layer: LayerId
+  /** The template's copy on the pool; null where the root disk begins empty. */
+  readonly layer: LayerId | null
 }
 
 /** What the driver needs to make the disks, root first. */
 export interface Disks {
   readonly owner: Owner
-  /** The template's copy with all it stands on. */
-  readonly base: LayerChain
+  /** The template's copy with all it stands on; null where the root disk begins empty. */
+  readonly base: LayerChain | null
+  readonly pool: PoolRef
   readonly sizes: readonly number[]
 }
 
@@ -37,7 +39,7 @@ export async function reserveDisks(
 ): Promise<Disks> {
   const account = await accountOfVm(tx, input.vm)
   const volumes = await volumesOf(tx, input.vm)
-  const copied = cloneType === 'full' ? await roomForCopy({ tx, settings }, pool, base) : 0
+  const copied = cloneType === 'full' && base ? await roomForCopy({ tx, settings }, pool, base) : 0
   const sizes: number[] = []
   for (const [index, { volume, layer }] of input.disks.entries()) {
     const isRoot = index === 0
@@ -53,7 +55,9 @@ export async function reserveDisks(
     await setVolume(tx, volume, { layer_id: layer })
     sizes.push(virtualBytes)
   }
-  return { owner: { accountNumber: account.number }, base: await layerChain(tx, base), sizes }
+  const { path } = (await poolById(tx, pool)) as Pool
+  const chain = base && (await layerChain(tx, base))
+  return { owner: { accountNumber: account.number }, base: chain, pool: { id: pool, path }, sizes }
 }
 
 function sizeOf(volumes: readonly Volume[], id: VolumeId): number {
@@ -93,13 +97,12 @@ export async function unreserveDisks({ tx, input }: Recording): Promise<void> {
 export async function makeDisks(
   { db, driver, input, progress, signal }: Acting,
   cloneType: CloneType,
-  { owner, base, sizes }: Disks,
+  { owner, base, pool, sizes }: Disks,
 ): Promise<LayerFacts[]> {
-  const { pool } = base[0]
   const facts: LayerFacts[] = []
   for (const [index, { layer }] of input.disks.entries()) {
     const [ref, bytes] = [{ id: layer, pool }, sizes[index] as number]
-    if (index > 0) facts.push(await driver.layers.blank(ref, bytes, owner))
+    if (index > 0 || !base) facts.push(await driver.layers.blank(ref, bytes, owner))
     else if (cloneType === 'linked') facts.push(await driver.layers.fork(ref, base, bytes, owner))
     else facts.push(await driver.layers.copy(ref, base, bytes, owner, progress, signal))
   }

@@ -8,13 +8,14 @@ import { holdVm, moveVm, setVm, vmLock } from '../store/vms.ts'
 import { setVolume } from '../store/volumes.ts'
 import { defineJob, nothing, type RecordContext } from './define-job.ts'
 import { makeDisks, publishDisks, reserveDisks, unmakeDisks, unreserveDisks } from './deploy-disks.ts'
-import { copiesOf, diskDemand } from './disk-demand.ts'
+import { copiesOf, diskDemand, emptyOnEach } from './disk-demand.ts'
 import { templateOnPool } from './template-on-pool.ts'
 import { choosePlace, noteRunning, runMachine, type Where } from './vm-steps.ts'
 
 export interface DeployVm extends Where {
   readonly vm: VmId
-  readonly template: TemplateId
+  /** Null: the root disk begins empty, for an ISO to be installed on. */
+  readonly template: TemplateId | null
   /** Volumes of the machine and the layers to be made for them, root first. */
   readonly disks: readonly { readonly volume: VolumeId; readonly layer: LayerId }[]
   readonly start: boolean
@@ -35,8 +36,8 @@ export const deployVm = defineJob<DeployVm>({
 })
   .record('take-place', { do: takePlace, undo: leavePlace })
   .actWhen('cache-template', {
-    when: made => made['take-place'].copy === null,
-    do: context => templateOnPool(context, context.input.template, context.made['take-place'].pool),
+    when: made => made['take-place'].copy === null && !made['take-place'].isBlank,
+    do: context => templateOnPool(context, context.input.template as TemplateId, context.made['take-place'].pool),
     undo: nothing('other machines may stand on the copy'),
   })
   .record('reserve-disks', {
@@ -74,13 +75,14 @@ interface Place {
   readonly cloneType: CloneType
   /** The template's layer on the pool, if it is there already. */
   readonly copy: LayerId | null
+  readonly isBlank: boolean
   readonly isToRun: boolean
   /** What the caller is told when the job is done. */
   readonly told: { readonly sealedpassword?: string }
 }
 
 function baseOf({ pool, cloneType, copy }: Place, made: LayerId | undefined) {
-  return { pool, cloneType, layer: copy ?? (made as LayerId) }
+  return { pool, cloneType, layer: copy ?? made ?? null }
 }
 
 /** Takes room on a host and names the pool, and writes down, once and for all, how the machine is cloned. */
@@ -91,10 +93,10 @@ async function takePlace(context: Context): Promise<Place> {
   const vm = await holdVm(tx, input.vm)
   const typeOn = (pool: StoragePoolId) =>
     decideCloneType({
-      call: input.cloneType ?? undefined,
+      call: input.template ? (input.cloneType ?? undefined) : 'full',
       createFullClone: settings.flag(fullCloneSetting[vm.hypervisor], pool),
     })
-  const copies = await copiesOf(tx, input.template)
+  const copies = input.template ? await copiesOf(tx, input.template) : await emptyOnEach(tx)
   const { host, pool } = await choosePlace(tx, settings, vm.id, {
     cpus: input.start ? vm.cpus : 0,
     memoryMib: input.start ? vm.memory_mib : 0,
@@ -112,7 +114,8 @@ async function takePlace(context: Context): Promise<Place> {
     await moveVm(tx, vm.id, 'StartRequested', { host_id: host.id, last_host_id: host.id, password_hash: hash })
   else await setVm(tx, vm.id, { password_hash: hash })
   const copy = copies.find(each => each.pool === pool.id)?.layer ?? null
-  return { pool: pool.id, cloneType, copy, isToRun: input.start, told: sealed ? { sealedpassword: sealed } : {} }
+  const [isBlank, told] = [input.template === null, sealed ? { sealedpassword: sealed } : {}]
+  return { pool: pool.id, cloneType, copy, isBlank, isToRun: input.start, told }
 }
 
 async function leavePlace({ tx, input }: Context): Promise<void> {

@@ -31,6 +31,12 @@ export async function copiesOf(tx: Tx, template: TemplateId): Promise<PoolCopy[]
   return rows.map(row => ({ pool: row.id, layer: row.layer_id, bytes: row.allocated_bytes ?? row.physical_bytes ?? 0 }))
 }
 
+/** For a root disk that begins empty: no pool has anything of it. */
+export async function emptyOnEach(tx: Tx): Promise<PoolCopy[]> {
+  const pools = await tx.selectFrom('storage_pool').select('id').execute()
+  return pools.map(({ id }) => ({ pool: id, layer: null, bytes: 0 }))
+}
+
 export function diskDemand(
   copies: readonly PoolCopy[],
   typeOn: (pool: StoragePoolId) => CloneType,

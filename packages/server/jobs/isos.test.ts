@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { TemplateId, VmId } from '@ramet/core/ids.ts'
-import { call, callJob, listed } from '../testing/call.ts'
+import type { Answer } from '../api/command.ts'
+import { call, callJob, type Given, listed } from '../testing/call.ts'
 import { stopTestDatabase } from '../testing/database.ts'
 import { aDeployment, aTemplate, anIso, type Lab, run, simulatedLab } from '../testing/lab.ts'
 import { deployVm } from './deploy-vm.ts'
@@ -75,6 +76,44 @@ describe('ISOs', () => {
       await assert.rejects(call(lab, command, { id: template }), { code: 'unknown-id' })
     for (const command of ['deleteTemplate', 'updateTemplate'])
       await assert.rejects(call(lab, command, { id: iso }), { code: 'unknown-id' })
+  })
+
+  describe('a machine deployed from an ISO', () => {
+    const deployment = async (set: Given = {}) => {
+      const [zone] = await listed(lab, 'listZones')
+      const [offering] = await listed(lab, 'listServiceOfferings', { name: 'Tiny Instance' })
+      const [disk] = await listed(lab, 'listDiskOfferings', { name: 'Small' })
+      const ids = { zoneid: String(zone?.['id']), serviceofferingid: String(offering?.['id']) }
+      return { ...ids, diskofferingid: String(disk?.['id']), templateid: await anIso(lab), ...set }
+    }
+
+    test('has an empty disk of the offering, and the ISO in its drive', async () => {
+      const given = await deployment()
+      const done = (await callJob(lab, 'deployVirtualMachine', given))['virtualmachine'] as Answer
+      const vm = String(done['id']) as VmId
+      assert.deepEqual([done['state'], done['isoid'], inDrive(vm)], ['Running', given.templateid, given.templateid])
+      const volumes = await listed(lab, 'listVolumes', { virtualmachineid: vm })
+      assert.deepEqual(
+        volumes.map(each => [each['type'], each['size']]),
+        [['ROOT', 5 * 2 ** 30]],
+      )
+      assert.equal(lab.world.layers.get(String(volumes[0]?.['path']) as never)?.base, null)
+      assert.equal((await callJob(lab, 'deleteIso', { id: given.templateid }))['errorcode'], 536)
+    })
+
+    test('is refused without a size, from an ISO that does not boot, as a linked clone, and from another zone', async () => {
+      const { diskofferingid: _, ...sizeless } = await deployment()
+      const elsewhere = { dns1: '192.0.2.1', internaldns1: '192.0.2.1', networktype: 'Advanced', name: 'zone9' }
+      const far = (await call(lab, 'createZone', elsewhere))['zone'] as Answer
+      const refusals: [Given, RegExp][] = [
+        [sizeless, /diskofferingid is needed/],
+        [await deployment({ rootdisksize: 9 }), /rootdisksize is for templates/],
+        [await deployment({ clonetype: 'linked' }), /clonetype linked/],
+        [await deployment({ templateid: await anIso(lab, { bootable: false }) }), /not bootable/],
+        [await deployment({ zoneid: String(far['id']) }), /templateid names .* another zone/],
+      ]
+      for (const [given, message] of refusals) await assert.rejects(call(lab, 'deployVirtualMachine', given), message)
+    })
   })
 
   test('an ISO is shown by what is asked of it, and changed', async () => {

@@ -89,7 +89,7 @@ async function isExpunged(lab: Lab, { vm }: { vm: VmId }): Promise<void> {
 /** What it did for others too, the template's copy, stays until the template goes. */
 async function isExpungedWithTemplate(lab: Lab, { vm, template }: DeployVm): Promise<void> {
   await isExpunged(lab, { vm })
-  await run(lab, deleteTemplate, { template })
+  if (template) await run(lab, deleteTemplate, { template })
   await quiet(lab)
 }
 
@@ -133,6 +133,10 @@ const scenarios: readonly Scenario[] = [
   {
     ...scenario(deployVm, async lab => aDeployment(lab, await aTemplate(lab)), isExpungedWithTemplate),
     steps: ['cache-template'],
+  },
+  {
+    ...scenario(deployVm, async lab => ({ ...(await aDeployment(lab, await anIso(lab))), template: null }), isExpunged),
+    steps: ['reserve-disks', 'make-disks'],
   },
   scenario(attachIso, async lab => ({ ...(await aRunningVm(lab)), iso: await anIso(lab), forced: false }), 'restores'),
   scenario(detachIso, async lab => ({ vm: await aVmWithIso(lab), forced: false }), 'restores'),

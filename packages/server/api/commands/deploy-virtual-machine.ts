@@ -5,6 +5,7 @@ import { setAffinities } from '../../store/affinity.ts'
 import { groupNamed } from '../../store/instance-groups.ts'
 import { holdRoom } from '../../store/limits.ts'
 import { insertVm } from '../../store/new-vm.ts'
+import { activeTemplate } from '../../store/templates.ts'
 import { affinityParameters, chosenAffinityGroups } from '../affinity-groups.ts'
 import { originOfCall } from '../caller.ts'
 import { jobCommand } from '../command.ts'
@@ -15,26 +16,29 @@ import {
   chosenTemplate,
   chosenZone,
   demandFreeName,
+  demandRootFor,
   demandSizes,
-  rootBytes,
+  rootFrom,
   serviceOfferingNamed,
 } from '../deployment.ts'
 import { detailedRootSize, keptDetails } from '../details.ts'
 import { ownerOf, ownerParameters } from '../ownership.ts'
-import { choice, flag, id, list, long, map, text } from '../parameters.ts'
+import { choice, flag, id, invalid, list, long, map, text } from '../parameters.ts'
 import { chosenPlace, placeParameters } from '../place.ts'
+import { kindOfImage } from '../template-call.ts'
 import { demandUserData, userData } from '../user-data.ts'
 import { vmResult } from '../vm-call.ts'
 
 export const deployVirtualMachine = jobCommand({
   name: 'deployVirtualMachine',
-  description: 'Makes a virtual machine from a template, as a linked or a full clone, and starts it',
+  description:
+    'Makes a virtual machine from a template, as a linked or a full clone, or with an empty disk from an ISO, and starts it',
   permission: 'user',
   params: {
     ...ownerParameters,
     zoneid: id<'zone'>('the zone').must,
     serviceofferingid: id<'service-offering'>('CPUs and memory').must,
-    templateid: id<'template'>('the template').must,
+    templateid: id<'template'>('the template; or an ISO, with diskofferingid').must,
     clonetype: choice(
       'full or linked; absent: the offering, the storage pool or the global setting decides',
       cloneTypes,
@@ -42,7 +46,7 @@ export const deployVirtualMachine = jobCommand({
     name: text('host name, RFC 1123; made up when absent', 63),
     displayname: text('label for people; the name when absent'),
     networkids: list('networks, the first is the default', id<'network'>('a network')),
-    diskofferingid: id<'disk-offering'>('offering of an additional data disk'),
+    diskofferingid: id<'disk-offering'>('offering of an additional data disk; with an ISO, of the root disk'),
     size: long('GiB of that data disk, where its offering leaves it open', 1, 64 * 1024),
     rootdisksize: long('GiB of the root disk, at least the template’s', 1, 64 * 1024),
     keypair: text('name of an SSH key'),
@@ -71,16 +75,16 @@ export const deployVirtualMachine = jobCommand({
     ])
     const sizes = demandSizes(offering, params.details)
     const user_data = demandUserData(app, params.userdata)
-    const root = {
-      id: newId<'volume'>(),
-      type: 'ROOT' as const,
-      sizeBytes: rootBytes(template, params.rootdisksize ?? detailedRootSize(params.details)),
-      diskOffering: null,
-    }
-    const volumes = [root, ...dataVolume]
+    if (template.zone_id !== zone.id) throw invalid('templateid', `names ${template.name}, which is in another zone`)
+    const isIso = kindOfImage(template) === 'iso'
+    const rootGib = params.rootdisksize ?? detailedRootSize(params.details)
+    const volumes = isIso
+      ? [demandRootFor(template, dataVolume, { rootGib, cloneType: params.clonetype })]
+      : [rootFrom(template, rootGib), ...dataVolume]
     const vmId = newId<'vm'>()
     return app.db.transaction().execute(async tx => {
       await demandFreeName(tx, owner, params.name)
+      if (isIso) await activeTemplate(tx, template.id) // it stays while this machine has it in its drive
       await holdRoom(tx, owner.id, {
         vm: 1,
         cpu: sizes.cpus,
@@ -94,6 +98,7 @@ export const deployVirtualMachine = jobCommand({
           user_id: caller.user.id,
           zone_id: zone.id,
           template_id: template.id,
+          iso_id: isIso ? template.id : null,
           service_offering_id: offering.id,
           hypervisor: template.hypervisor,
           cpus: sizes.cpus,
@@ -114,7 +119,7 @@ export const deployVirtualMachine = jobCommand({
       if (affinities.length > 0) await setAffinities(tx, vm.id, affinities)
       const input = {
         vm: vm.id,
-        template: template.id,
+        template: isIso ? null : template.id,
         disks: volumes.map(volume => ({ volume: volume.id, layer: newId<'layer'>() })),
         start: params.startvm ?? true,
         withPassword: template.password_enabled,
