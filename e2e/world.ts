@@ -78,7 +78,7 @@ export class World {
       name,
       displaytext: 'A small Linux with SSH and a guest agent',
       format: 'QCOW2',
-      hypervisor: 'KVM',
+      hypervisor: 'Any',
       zoneid: this.zone,
       url: `file://${file}`,
       ispublic: true,

@@ -3,12 +3,14 @@
 import { writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { bootableCd } from '@ramet/server/testing/boot-cd.ts'
-import { type Fields, list, type World } from '../world.ts'
+import { type Fields, type World, list } from '../world.ts'
 
 export interface Lane {
   readonly kind: string
   /** What is special about it, where a kind of job has several lanes. */
   readonly case?: string
+  /** What it is about needs several hosts, so it is tried on simulated ones. */
+  readonly simulated?: true
   /** Points of the job that this lane is about; all by default. */
   readonly points?: RegExp
   /** Makes what the job needs, and returns the calls that start it and that clear up after it. */
@@ -108,6 +110,12 @@ async function goes(world: World, lister: string, object: string, command: strin
   await world.quiet()
   const answer = await world.client.call(lister, { id, listall: true })
   if (answer[object]) await world.client.run(command, { id })
+}
+
+/** The host that the machine runs on, or any. */
+async function hostOf(world: World, machine?: string): Promise<string> {
+  if (!machine) return (await list(world.client, 'listHosts', 'host'))[0]?.['id'] as string
+  return (await list(world.client, 'listVirtualMachines', 'virtualmachine', { id: machine }))[0]?.['hostid'] as string
 }
 
 export const lanes: readonly Lane[] = [
@@ -256,6 +264,55 @@ export const lanes: readonly Lane[] = [
           for (const { id } of found) await later.client.run('deleteAffinityGroup', { id: id as string })
         },
       }
+    },
+  },
+  {
+    kind: 'migrate-vm',
+    simulated: true,
+    failAt: 'note-moved/done/before',
+    async arrange(world, image) {
+      const from = await template(world, image)
+      const { id } = await world.deploy(from, name())
+      return {
+        start: () => world.client.call('migrateVirtualMachine', { virtualmachineid: id, autoselect: true }),
+        clear: later => clear(later, from),
+      }
+    },
+  },
+  {
+    kind: 'empty-host',
+    simulated: true,
+    failAt: 'enter/done/before',
+    async arrange(world, image) {
+      const from = await template(world, image)
+      const host = await hostOf(world, (await world.deploy(from, name())).id)
+      return {
+        start: () => world.client.call('prepareHostForMaintenance', { id: host }),
+        async clear(later) {
+          await later.client.run('cancelHostMaintenance', { id: host })
+          await clear(later, from)
+        },
+      }
+    },
+  },
+  {
+    kind: 'reopen-host',
+    simulated: true,
+    async arrange(world) {
+      const host = await hostOf(world)
+      await world.client.run('prepareHostForMaintenance', { id: host })
+      return {
+        start: () => world.client.call('cancelHostMaintenance', { id: host }),
+        clear: later => later.client.run('cancelHostMaintenance', { id: host }),
+      }
+    },
+  },
+  {
+    kind: 'reconnect-host',
+    simulated: true,
+    async arrange(world) {
+      const host = await hostOf(world)
+      return { start: () => world.client.call('reconnectHost', { id: host }), clear: async () => {} }
     },
   },
   { kind: 'expunge-vm', arrange: (world, image) => machine(world, image, 'destroyVirtualMachine', { expunge: true }) },

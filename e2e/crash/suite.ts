@@ -13,25 +13,31 @@ type Orders = readonly string[]
 export function crashSuite(where: 'every point' | 'every state that a crash can leave'): void {
   describe(`a server killed at ${where} of a job`, () => {
     let lab: CrashLab
+    let simulated: CrashLab
     let bystander: { id: string; pid: string }
     const counts = { points: 0, killed: 0 }
     const tried: string[] = []
 
     before(async () => {
       lab = await CrashLab.open()
+      simulated = await CrashLab.open(['--simulate', '2'])
       const { id } = await lab.world.registerTemplate(lab.image, { name: 'bystander', passwordenabled: false })
       const machine = await lab.world.deploy(id, 'bystander')
       bystander = { id: machine.id, pid: await lab.pidOf(machine.id) }
     })
-    after(() => lab.close())
+    after(async () => {
+      await simulated.close()
+      await lab.close()
+    })
 
     for (const lane of lanes)
       test(`leaves nothing half done: ${[lane.kind, lane.case].filter(Boolean).join(', ')}`, async () => {
-        const points = await enumerate(lab, lane)
+        const on = lane.simulated ? simulated : lab
+        const points = await enumerate(on, lane)
         tried.push(...points.flat())
         const chosen = where === 'every point' ? points : distinct(points)
-        for (const orders of chosen) await crash(lab, lane, orders)
-        assert.deepEqual(await lab.findings(), [], 'after clearing up')
+        for (const orders of chosen) await crash(on, lane, orders)
+        assert.deepEqual(await on.findings(), [], 'after clearing up')
         counts.points += points.length
         counts.killed += chosen.length
       })

@@ -20,6 +20,7 @@ export const allowedFrom = {
   destroy: ['Running', 'Stopped', 'Error', 'Destroyed'],
   expunge: ['Destroyed', 'Error', 'Expunging', 'Stopped'],
   recover: ['Destroyed'],
+  migrate: ['Running'],
   restore: ['Running', 'Stopped'],
   scale: ['Stopped'],
   resetpassword: ['Stopped'],
@@ -48,6 +49,7 @@ export const vmMoves = {
   RestoringRequested: { Stopped: 'Restoring' },
   RestoringSuccess: { Restoring: 'Stopped' },
   RestoringFailed: { Restoring: 'Stopped' },
+  MigrationRequested: { Running: 'Migrating' },
   OperationSucceeded: { Starting: 'Running', Running: 'Running', Migrating: 'Running', Stopping: 'Stopped' },
   OperationFailed: {
     Stopped: 'Stopped',

@@ -2,7 +2,7 @@
 import type { VmId } from '@ramet/core/ids.ts'
 import type { Hypervisor } from '@ramet/core/clone-type.ts'
 import type { Config } from './config.ts'
-import type { Capabilities, PoolRef, Space } from './drivers/driver.ts'
+import type { Capabilities, HostFacts, HostRef, PoolRef, Space } from './drivers/driver.ts'
 import type { Runner } from './jobs/runner.ts'
 import type { Log } from './log.ts'
 import type { Passwords } from './passwords.ts'
@@ -25,6 +25,8 @@ export interface App {
   /** What drives the machines, and what it can do. */
   readonly hypervisor: Hypervisor
   readonly capabilities: Capabilities
+  /** What a host is and has; a Problem when it does not answer. */
+  hostFacts(host: HostRef): Promise<HostFacts>
   /** The end of a machine's console output. */
   consoleLog(vm: VmId, maxBytes: number): Promise<Uint8Array>
   /** Folders of primary storage on the hosts. */

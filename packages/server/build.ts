@@ -23,6 +23,7 @@ import { watchChanges } from './watch/changes.ts'
 import { watchExpunge } from './watch/expunge.ts'
 import { watchDownloads } from './watch/downloads.ts'
 import { watchImageStores } from './watch/image-stores.ts'
+import { watchHosts } from './watch/hosts.ts'
 import { watchLayers } from './watch/layers.ts'
 import { watchPools } from './watch/pools.ts'
 import { watchPower } from './watch/power.ts'
@@ -62,9 +63,6 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
 
     const settings = await loadSettings(db)
     const passwords = createPasswords(secrets)
-    const follow = () => simulator?.heed(settings)
-    settings.onReload(follow)
-    follow()
     const changes = await watchChanges(url, log)
     closing.push(() => changes.close())
     const reload = () => settings.reload().catch(error => log.error({ err: error }, 'cannot reload the settings'))
@@ -76,6 +74,14 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
     await pools.refresh()
     const power = watchPower(db, driver, log)
     closing.push(() => power.close())
+    const hosts = watchHosts(db, driver, power, log)
+    closing.push(() => hosts.close())
+    const follow = () => {
+      simulator?.heed(settings)
+      return hosts.refresh()
+    }
+    settings.onReload(follow)
+    await follow()
 
     if (!config.databaseUrl) await voidLeases(db)
     const onEnd: RunnerOptions['onEnd'] = job => {
@@ -129,6 +135,7 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
         log,
         hypervisor,
         capabilities,
+        hostFacts: driver.hosts.facts,
         consoleLog,
         storage,
       },

@@ -10,12 +10,12 @@ export interface Settings {
   flag(name: SettingName, pool?: StoragePoolId | null): boolean
   reload(): Promise<void>
   /** Calls `listener` after every reload. */
-  onReload(listener: () => void): void
+  onReload(listener: () => Promise<void>): void
 }
 
 export async function loadSettings(db: Db): Promise<Settings> {
   let changed = await readChanged(db)
-  const listeners: (() => void)[] = []
+  const listeners: (() => Promise<void>)[] = []
   const settings: Settings = {
     text: (name, pool) =>
       (pool && changed.get(key(name, pool))) ?? changed.get(key(name)) ?? settingNamed(name)?.value ?? '',
@@ -23,7 +23,7 @@ export async function loadSettings(db: Db): Promise<Settings> {
     flag: (name, pool) => settings.text(name, pool) === 'true',
     reload: async () => {
       changed = await readChanged(db)
-      for (const listener of listeners) listener()
+      for (const listener of listeners) await listener()
     },
     onReload: listener => void listeners.push(listener),
   }

@@ -28,3 +28,9 @@ export async function answerOf(app: App, job: ListedJob, command: Command | unde
   if (job.problem) return { errorcode: wireCodes[job.problem.kind].http, errortext: job.problem.message }
   return (await command?.result?.(app, job)) ?? { success: true }
 }
+
+/** The job ends at its next step, wherever it runs, and what it did is undone. */
+export async function askToEnd(app: App, job: JobId): Promise<void> {
+  await app.db.updateTable('job').set({ cancel_asked: true }).where('id', '=', job).execute()
+  app.jobs.cancel(job)
+}

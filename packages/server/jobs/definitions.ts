@@ -8,13 +8,17 @@ import { deleteTemplate } from './delete-template.ts'
 import { deployVm } from './deploy-vm.ts'
 import { destroyVm } from './destroy-vm.ts'
 import { disableAccount } from './disable-account.ts'
+import { emptyHost } from './empty-host.ts'
 import { expungeVm } from './expunge-vm.ts'
 import { extractTemplate } from './extract-template.ts'
 import { maintainPool } from './maintain-pool.ts'
+import { migrateVm } from './migrate-vm.ts'
 import { prepareTemplate } from './prepare-template.ts'
 import { rebootVm } from './reboot-vm.ts'
+import { reconnectHost } from './reconnect-host.ts'
 import { registerTemplate } from './register-template.ts'
 import { removeLayer } from './remove-layer.ts'
+import { reopenHost } from './reopen-host.ts'
 import { reopenPool } from './reopen-pool.ts'
 import { startVm } from './start-vm.ts'
 import { stopVm } from './stop-vm.ts'
@@ -34,13 +38,17 @@ export const definitions: readonly JobDefinition[] = [
   detachIso,
   destroyVm,
   disableAccount,
+  emptyHost,
   expungeVm,
   extractTemplate,
   maintainPool,
+  migrateVm,
   prepareTemplate,
   rebootVm,
+  reconnectHost,
   registerTemplate,
   removeLayer,
+  reopenHost,
   reopenPool,
   startVm,
   stopVm,

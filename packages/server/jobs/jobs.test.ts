@@ -2,8 +2,10 @@
 // twice. The scenarios say how each job is brought about and what its failure must leave.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { type AccountId, newId, type StoragePoolId, type VmId } from '@ramet/core/ids.ts'
+import { type AccountId, type HostId, newId, type StoragePoolId, type VmId } from '@ramet/core/ids.ts'
 import type { PoolState } from '@ramet/core/pool.ts'
+import type { HostResourceState } from '@ramet/core/host.ts'
+import { hostOfVm } from '../store/hosts.ts'
 import { stopTestDatabase } from '../testing/database.ts'
 import {
   aDeployment,
@@ -28,13 +30,17 @@ import { deleteTemplate } from './delete-template.ts'
 import { type DeployVm, deployVm } from './deploy-vm.ts'
 import { destroyVm } from './destroy-vm.ts'
 import { disableAccount } from './disable-account.ts'
+import { emptyHost } from './empty-host.ts'
 import { expungeVm } from './expunge-vm.ts'
 import { extractTemplate } from './extract-template.ts'
 import { maintainPool } from './maintain-pool.ts'
+import { migrateVm } from './migrate-vm.ts'
 import { prepareTemplate } from './prepare-template.ts'
 import { rebootVm } from './reboot-vm.ts'
+import { reconnectHost } from './reconnect-host.ts'
 import { registerTemplate } from './register-template.ts'
 import { removeLayer } from './remove-layer.ts'
+import { reopenHost } from './reopen-host.ts'
 import { reopenPool } from './reopen-pool.ts'
 import { startVm } from './start-vm.ts'
 import { stopVm } from './stop-vm.ts'
@@ -123,6 +129,21 @@ async function anAffinityGroup(lab: Lab) {
   return { group, create: { account, name: group, type: 'host anti-affinity' as const, description: null } }
 }
 
+/** A host in that state, and all others in use. */
+async function aHost(lab: Lab, state: HostResourceState): Promise<HostId> {
+  const { db } = lab.app
+  await db.updateTable('host').set({ resource_state: 'Enabled' }).execute()
+  const { id } = await db.selectFrom('host').select('id').orderBy('name').executeTakeFirstOrThrow()
+  await db.updateTable('host').set({ resource_state: state }).where('id', '=', id).execute()
+  return id
+}
+
+async function aBusyHost(lab: Lab): Promise<HostId> {
+  await aHost(lab, 'Enabled')
+  const { vm } = await aRunningVm(lab)
+  return (await hostOfVm(lab.app.db, vm))?.id as HostId
+}
+
 const scenarios: readonly Scenario[] = [
   ...changes.map(to => scenario(changeVm, lab => aChange(lab, to), 'restores')),
   scenario(changeAffinityGroup, anAffinityGroup, 'restores'),
@@ -202,6 +223,10 @@ const scenarios: readonly Scenario[] = [
     },
     'again',
   ),
+  scenario(migrateVm, async lab => ({ ...(await aRunningVm(lab)), host: null }), 'settles'),
+  scenario(emptyHost, async lab => ({ host: await aBusyHost(lab) }), 'again'),
+  scenario(reopenHost, async lab => ({ host: await aHost(lab, 'Maintenance') }), 'restores'),
+  scenario(reconnectHost, async lab => ({ host: await aHost(lab, 'Enabled') }), 'restores'),
   scenario(deleteTemplate, async lab => ({ template: await aPreparedTemplate(lab) }), 'again'),
   scenario(
     removeLayer,
@@ -322,7 +347,7 @@ async function useInstead(lab: Lab, changed: JobDefinition | null): Promise<void
 describe('every job', () => {
   let lab: Lab
   before(async () => {
-    lab = await simulatedLab()
+    lab = await simulatedLab({ hosts: 2 })
   })
   after(async () => {
     await lab.close()

@@ -1,5 +1,8 @@
 // Hosts on disk. What machines occupy of a host is kept in host_load by a trigger, in the transaction that changes a machine.
+import { hostAfter, type HostEvent, hostRefusal } from '@ramet/core/host.ts'
 import type { HostId, Id, VmId } from '@ramet/core/ids.ts'
+import { Problem } from '@ramet/core/problem.ts'
+import { occupyingStates } from '@ramet/core/vm.ts'
 import type { HostFacts, HostRef } from '../drivers/driver.ts'
 import type { Db, Tx } from './database.ts'
 import type { Row } from './tables.ts'
@@ -39,6 +42,37 @@ export async function insertHost(tx: Tx, { id, name, address, cluster }: NewHost
   await tx
     .insertInto('host')
     .values({ id, cluster_id: cluster, name, address, state: 'Up', ...columnsOf(facts), last_pinged: new Date() })
+    .execute()
+}
+
+/** Makes the move `event` of core/host.ts, or throws when the host's state has no such move. */
+export async function moveHost(tx: Tx, id: HostId, event: HostEvent): Promise<Host> {
+  const host = await holdHost(tx, id)
+  if (!host) throw new Problem('invalid', 'unknown-id', `There is no host ${id}`)
+  const state = hostAfter(host.resource_state, event)
+  if (!state)
+    throw new Problem(
+      'refused',
+      'wrong-host-state',
+      hostRefusal({ name: host.name, state: host.resource_state }, event),
+    )
+  return tx
+    .updateTable('host')
+    .set({ resource_state: state })
+    .where('id', '=', id)
+    .returningAll()
+    .executeTakeFirstOrThrow()
+}
+
+/** Machines that run there, are about to, or are on their way to it. */
+export async function machinesOn(db: Db, host: HostId): Promise<Row<'vm'>[]> {
+  return db
+    .selectFrom('vm')
+    .selectAll()
+    .where('removed', 'is', null)
+    .where('state', 'in', [...occupyingStates])
+    .where(eb => eb.or([eb('host_id', '=', host), eb('target_host_id', '=', host)]))
+    .orderBy('number')
     .execute()
 }
 

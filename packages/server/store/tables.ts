@@ -1,6 +1,7 @@
 // The rows of schema.sql as types. Keep both in the same order; store/schema.test.ts compares their columns.
 import type { AffinityType } from '@ramet/core/placement.ts'
 import type { CloneType, Hypervisor } from '@ramet/core/clone-type.ts'
+import type { HostResourceState, HostState } from '@ramet/core/host.ts'
 import type * as id from '@ramet/core/ids.ts'
 import type { JobState } from '@ramet/core/job-state.ts'
 import type { LayerState } from '@ramet/core/layer.ts'
@@ -127,8 +128,8 @@ export interface Tables {
     cluster_id: id.Id<'cluster'>
     name: string
     address: string
-    state: string
-    resource_state: Generated<string>
+    state: HostState
+    resource_state: Generated<HostResourceState>
     hypervisor_version: string
     acceleration: string
     arch: string

@@ -245,7 +245,8 @@ export async function inventory(lab: Lab) {
     db.selectFrom('vm_ssh_key_pair').selectAll().orderBy('vm_id').orderBy('name').execute(),
     db.selectFrom('affinity_group').select('id').orderBy('id').execute(),
   ])
+  const hosts = await db.selectFrom('host').select(['id', 'state', 'resource_state']).orderBy('id').execute()
   const files = [...lab.world.layers.keys()].toSorted()
   const machines = [...lab.world.machines].map(([vm, { power, cd }]) => `${vm} ${power} ${cd ?? ''}`).toSorted()
-  return { vms, volumes, layers, copies, templates, clones, keys, groups, files, machines }
+  return { vms, volumes, layers, copies, templates, clones, keys, groups, hosts, files, machines }
 }

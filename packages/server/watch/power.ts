@@ -2,18 +2,18 @@
 // down becomes Stopped, one that outlived a crash of the server stays Running. Called when power changes, when a job
 // ends, after start, and for all machines now and then.
 import type { VmId } from '@ramet/core/ids.ts'
-import { occupyingStates, type VmState } from '@ramet/core/vm.ts'
-import type { Driver, Power } from '../drivers/driver.ts'
+import type { VmState } from '@ramet/core/vm.ts'
+import type { Driver, MachineFacts, Power } from '../drivers/driver.ts'
 import type { Log } from '../log.ts'
 import type { Database } from '../store/database.ts'
 import { recordEvent } from '../store/events.ts'
 import { jobOn } from '../store/jobs.ts'
-import { moveVm, vmLock } from '../store/vms.ts'
+import { moveVm, type Vm, vmLock } from '../store/vms.ts'
 
 export interface PowerWatch {
   /** Looks at one machine now. */
   settle(vm: VmId, reason?: string): Promise<void>
-  /** Looks at every machine that has or should have a process. */
+  /** Looks at every machine. */
   settleAll(): Promise<void>
   close(): void
 }
@@ -24,11 +24,15 @@ export function watchPower(db: Database, driver: Driver, log: Log, everyMs = 30_
       const row = await tx.selectFrom('vm').selectAll().where('id', '=', vm).forUpdate().executeTakeFirst()
       if (!row || (await jobOn(tx, vmLock(vm)))) return
       // Asked for now, with the row locked: what was seen before may be the past already.
-      const { power } = await driver.machines.facts(vm)
-      if (agrees(row.state, power)) return
+      const facts = await driver.machines.facts(vm)
+      const { power } = facts
+      if (agrees(row, facts)) return
       const after = await (power === 'on'
-        ? moveVm(tx, vm, 'FollowAgentPowerOnReport', { host_id: row.host_id ?? row.last_host_id })
-        : moveVm(tx, vm, 'FollowAgentPowerOffReport', { host_id: null }))
+        ? moveVm(tx, vm, 'FollowAgentPowerOnReport', {
+            host_id: facts.host ?? row.host_id ?? row.last_host_id,
+            target_host_id: null,
+          })
+        : moveVm(tx, vm, 'FollowAgentPowerOffReport', { host_id: null, target_host_id: null }))
       await recordEvent(tx, {
         type: power === 'on' ? 'VM.START' : 'VM.STOP',
         level: 'WARN',
@@ -40,17 +44,14 @@ export function watchPower(db: Database, driver: Driver, log: Log, everyMs = 30_
     })
   }
 
+  /** Only those are asked again, and locked, that seem to differ: of thousands, hardly any do. */
   async function settleAll(): Promise<void> {
-    const recorded = await db
-      .selectFrom('vm')
-      .select('id')
-      .where('removed', 'is', null)
-      .where('state', 'in', [...occupyingStates])
-      .execute()
-    const running = (await driver.machines.list()).filter(({ power }) => power === 'on')
-    const ids = new Set([...recorded.map(({ id }) => id), ...running.map(({ vm }) => vm)])
-    for (const id of ids)
-      await settle(id).catch(error => log.warn({ err: error, vm: id }, 'cannot settle the power state'))
+    const found = new Map((await driver.machines.list()).map(facts => [facts.vm, facts]))
+    const recorded = await db.selectFrom('vm').select(['id', 'state', 'host_id']).where('removed', 'is', null).execute()
+    const off = (vm: VmId) => ({ vm, power: 'off', host: null, sshPorts: {} }) as const
+    for (const row of recorded)
+      if (!agrees(row, found.get(row.id) ?? off(row.id)))
+        await settle(row.id).catch(error => log.warn({ err: error, vm: row.id }, 'cannot settle the power state'))
   }
 
   const report = (error: unknown) => log.error({ err: error }, 'cannot follow a change of power')
@@ -77,6 +78,7 @@ const settled: Partial<Record<VmState, Power>> = {
 }
 
 /** States without a settled power (Starting, Stopping) never agree: with no job at work on them they are leftovers. */
-function agrees(state: VmState, power: Power): boolean {
-  return settled[state] === power || (power === 'on' && ['Destroyed', 'Error', 'Expunging'].includes(state))
+function agrees({ state, host_id }: Pick<Vm, 'state' | 'host_id'>, { power, host }: MachineFacts): boolean {
+  if (power === 'on' && ['Destroyed', 'Error', 'Expunging'].includes(state)) return true
+  return settled[state] === power && (host === null || host === host_id)
 }

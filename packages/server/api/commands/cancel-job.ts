@@ -2,7 +2,7 @@ import { isFinished } from '@ramet/core/job-state.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import { definitions } from '../../jobs/definitions.ts'
 import { plainCommand } from '../command.ts'
-import { jobOfCall } from '../job-query.ts'
+import { askToEnd, jobOfCall } from '../job-query.ts'
 import { id } from '../parameters.ts'
 
 export const cancelJob = plainCommand({
@@ -20,8 +20,7 @@ export const cancelJob = plainCommand({
         'not-cancellable',
         `A ${job.command} job cannot be cancelled: what it has done cannot be undone`,
       )
-    await app.db.updateTable('job').set({ cancel_asked: true }).where('id', '=', job.id).execute()
-    app.jobs.cancel(job.id)
+    await askToEnd(app, job.id)
     return { success: true }
   },
 })

@@ -2,7 +2,9 @@
 import type { Command } from '../command.ts'
 import { listAlerts, listLdapConfigurations, listProjects, listSecurityGroups, listVPCs } from './absent-lists.ts'
 import { addCluster } from './add-cluster.ts'
+import { addHost } from './add-host.ts'
 import { attachIso } from './attach-iso.ts'
+import { cancelHostMaintenance } from './cancel-host-maintenance.ts'
 import { cancelJob } from './cancel-job.ts'
 import { cancelStorageMaintenance } from './cancel-storage-maintenance.ts'
 import { changeServiceForVirtualMachine } from './change-service-for-virtual-machine.ts'
@@ -24,6 +26,7 @@ import { deleteAffinityGroup } from './delete-affinity-group.ts'
 import { deleteCluster } from './delete-cluster.ts'
 import { deleteDiskOffering } from './delete-disk-offering.ts'
 import { deleteDomain } from './delete-domain.ts'
+import { deleteHost } from './delete-host.ts'
 import { deleteInstanceGroup } from './delete-instance-group.ts'
 import { deleteIso } from './delete-iso.ts'
 import { deletePod } from './delete-pod.ts'
@@ -43,9 +46,10 @@ import { enableStorageMaintenance } from './enable-storage-maintenance.ts'
 import { expungeVirtualMachine } from './expunge-virtual-machine.ts'
 import { extractIso } from './extract-iso.ts'
 import { extractTemplate } from './extract-template.ts'
+import { findHostsForMigration } from './find-hosts-for-migration.ts'
 import { getConsoleLog } from './get-console-log.ts'
-import { getUser } from './get-user.ts'
 import { getUserKeys } from './get-user-keys.ts'
+import { getUser } from './get-user.ts'
 import { listAccounts } from './list-accounts.ts'
 import { listAffinityGroupTypes } from './list-affinity-group-types.ts'
 import { listAffinityGroups } from './list-affinity-groups.ts'
@@ -83,10 +87,13 @@ import { listVirtualMachines } from './list-virtual-machines.ts'
 import { listVolumes } from './list-volumes.ts'
 import { listZones } from './list-zones.ts'
 import { lockAccount } from './lock-account.ts'
+import { migrateVirtualMachine } from './migrate-virtual-machine.ts'
+import { prepareHostForMaintenance } from './prepare-host-for-maintenance.ts'
 import { prepareTemplate } from './prepare-template.ts'
 import { queryAsyncJobResult } from './query-async-job-result.ts'
 import { quotaIsEnabled } from './quota-is-enabled.ts'
 import { rebootVirtualMachine } from './reboot-virtual-machine.ts'
+import { reconnectHost } from './reconnect-host.ts'
 import { recoverVirtualMachine } from './recover-virtual-machine.ts'
 import { registerIso } from './register-iso.ts'
 import { registerSSHKeyPair } from './register-ssh-key-pair.ts'
@@ -103,6 +110,7 @@ import { updateAccount } from './update-account.ts'
 import { updateCluster } from './update-cluster.ts'
 import { updateConfiguration } from './update-configuration.ts'
 import { updateDomain } from './update-domain.ts'
+import { updateHost } from './update-host.ts'
 import { updateInstanceGroup } from './update-instance-group.ts'
 import { updateIso } from './update-iso.ts'
 import { updatePod } from './update-pod.ts'
@@ -119,7 +127,9 @@ import { disableUser, enableUser, lockUser } from './user-states.ts'
 
 export const commands: readonly Command[] = [
   addCluster,
+  addHost,
   attachIso,
+  cancelHostMaintenance,
   cancelJob,
   cancelStorageMaintenance,
   changeServiceForVirtualMachine,
@@ -141,6 +151,7 @@ export const commands: readonly Command[] = [
   deleteCluster,
   deleteDiskOffering,
   deleteDomain,
+  deleteHost,
   deleteInstanceGroup,
   deleteIso,
   deletePod,
@@ -162,6 +173,7 @@ export const commands: readonly Command[] = [
   expungeVirtualMachine,
   extractIso,
   extractTemplate,
+  findHostsForMigration,
   getConsoleLog,
   getUser,
   getUserKeys,
@@ -208,10 +220,13 @@ export const commands: readonly Command[] = [
   listZones,
   lockAccount,
   lockUser,
+  migrateVirtualMachine,
+  prepareHostForMaintenance,
   prepareTemplate,
   queryAsyncJobResult,
   quotaIsEnabled,
   rebootVirtualMachine,
+  reconnectHost,
   recoverVirtualMachine,
   registerIso,
   registerSSHKeyPair,
@@ -228,6 +243,7 @@ export const commands: readonly Command[] = [
   updateCluster,
   updateConfiguration,
   updateDomain,
+  updateHost,
   updateInstanceGroup,
   updateIso,
   updatePod,

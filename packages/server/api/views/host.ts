@@ -1,6 +1,6 @@
 // A host on the wire. Sizes are bytes; percentages are texts such as 12.50%, as CloudStack's clients demand.
 import type { Row } from '../../store/tables.ts'
-import { date, integer, long, map, string, view } from '../view.ts'
+import { boolean, date, integer, long, map, string, view } from '../view.ts'
 
 export type ListedHost = Row<'host'> & {
   readonly hypervisor: string
@@ -25,7 +25,10 @@ export const hostView = view<ListedHost>('host', {
   name: string('its name', host => host.name),
   type: string('Routing: it runs machines', () => 'Routing'),
   state: string('Up or Down', host => host.state),
-  resourcestate: string('Enabled, Disabled or Maintenance', host => host.resource_state),
+  resourcestate: string(
+    'Enabled, Disabled, PrepareForMaintenance, Maintenance or ErrorInMaintenance',
+    host => host.resource_state,
+  ),
   hypervisor: string('its hypervisor', host => host.hypervisor),
   hypervisorversion: string('the version of its hypervisor', host => host.hypervisor_version),
   arch: string('the architecture of its CPUs', host => host.arch),
@@ -55,6 +58,20 @@ export const hostView = view<ListedHost>('host', {
   lastpinged: date('when it last answered', host => host.last_pinged),
   created: date('when it was added', host => host.created),
 })
+
+export type HostForMigration = ListedHost & { readonly wanted: { readonly cpus: number; readonly memory_mib: number } }
+
+export const hostForMigrationView = view<HostForMigration>('host', {
+  ...hostView.fields,
+  suitableformigration: boolean('whether it is in use and has room for the machine', isSuitable),
+  requiresStorageMotion: boolean('whether the disks would have to move too', () => false),
+})
+
+function isSuitable(host: HostForMigration): boolean {
+  const isOpen = host.state === 'Up' && host.resource_state === 'Enabled'
+  const cpusFree = host.cpus * host.cpu_factor - host.cpus_taken
+  return isOpen && cpusFree >= host.wanted.cpus && host.memory_mib - host.memory_mib_taken >= host.wanted.memory_mib
+}
 
 function mhzOffered(host: ListedHost): number {
   return host.cpus * host.cpu_mhz * host.cpu_factor
