@@ -1,4 +1,5 @@
-// A server on real QEMU that can be told where to die. Disks are blank: what is tried here are records, files and processes.
+// A server that can be told where to die, on real QEMU or on simulated hosts. Disks are blank: what is tried here are records,
+// files and processes.
 import { execFile } from 'node:child_process'
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -16,9 +17,11 @@ export class CrashLab {
   world: World
   readonly #orders: string
   readonly #log: string
+  readonly #args: readonly string[]
 
-  private constructor(directory: string, image: string, server: ServerProcess, world: World) {
+  private constructor(directory: string, image: string, server: ServerProcess, world: World, args: readonly string[]) {
     this.directory = directory
+    this.#args = args
     this.image = image
     this.server = server
     this.world = world
@@ -26,14 +29,14 @@ export class CrashLab {
     this.#log = join(directory, 'points')
   }
 
-  static async open(): Promise<CrashLab> {
+  static async open(args: readonly string[] = []): Promise<CrashLab> {
     const directory = await mkdtemp(join(tmpdir(), 'ramet-crash-'))
     await chmod(directory, 0o711) // the accounts of machines and database pass through
     const image = join(directory, 'image.qcow2')
     await promisify(execFile)('qemu-img', ['create', '-q', '-f', 'qcow2', image, '64M'])
     await Promise.all(['orders', 'points'].map(name => writeFile(join(directory, name), '')))
-    const server = await startServer(join(directory, 'data'), crashEnvironment(directory))
-    return new CrashLab(directory, image, server, await World.open(server.client))
+    const server = await startServer(join(directory, 'data'), crashEnvironment(directory), args)
+    return new CrashLab(directory, image, server, await World.open(server.client), args)
   }
 
   get dataDir(): string {
@@ -66,7 +69,7 @@ export class CrashLab {
 
   /** A new server on what the dead one left, once it has brought everything to an end. */
   async recover(): Promise<void> {
-    this.server = await startServer(this.dataDir, crashEnvironment(this.directory))
+    this.server = await startServer(this.dataDir, crashEnvironment(this.directory), this.#args)
     this.world = this.world.at(this.server.client)
     await this.world.quiet()
   }

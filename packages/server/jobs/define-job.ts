@@ -47,7 +47,15 @@ export interface JobTraits<Input> {
   readonly event: string | ((input: Input) => string)
   /** What the job does, in the words of the event log: "deploying virtual machine". */
   readonly doing: string
-  readonly instanceType: 'VirtualMachine' | 'Template' | 'Volume' | 'StoragePool' | 'Host' | 'Account' | 'Domain' | 'None'
+  readonly instanceType:
+    | 'VirtualMachine'
+    | 'Template'
+    | 'Volume'
+    | 'StoragePool'
+    | 'Host'
+    | 'Account'
+    | 'Domain'
+    | 'None'
   /** A person may stop it half way, and what it did is undone. */
   readonly cancellable: boolean
   /** Jobs with one key run one at a time. */
