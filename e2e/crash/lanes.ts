@@ -44,7 +44,10 @@ async function machine(
   const from = await template(world, image)
   const { id } = await world.deploy(from, name())
   await prepare?.(id)
-  return { start: () => world.client.call(command, { id, ...parameters }), clear: later => clear(later, from) }
+  return {
+    start: () => world.client.call(command, { id, virtualmachineid: id, ...parameters }),
+    clear: later => clear(later, from),
+  }
 }
 
 /** Removes what was made from the template, and the template, as far as they are there. */
@@ -247,6 +250,34 @@ export const lanes: readonly Lane[] = [
     kind: 'destroy-vm',
     failAt: 'set-aside/done/before',
     arrange: (world, image) => machine(world, image, 'destroyVirtualMachine', { forced: true }),
+  },
+  {
+    kind: 'restore-vm',
+    failAt: 'finish/done/before',
+    points: /^(?!.*\/cache-template\/)/,
+    arrange: (world, image) =>
+      // The image holds no system that would shut down.
+      machine(world, image, 'restoreVirtualMachine', { expunge: true }, () =>
+        world.client.call('updateConfiguration', { name: 'vm.stop.wait', value: 0 }),
+      ),
+  },
+  {
+    kind: 'restore-vm',
+    case: 'from a template that is not on the pool',
+    points: /\/cache-template\/started\//,
+    async arrange(world, image) {
+      const [from, other] = [await template(world, image), await template(world, image)]
+      const { id } = await world.deploy(from, name(), 'linked', { startvm: false })
+      return {
+        start: () =>
+          world.client.call('restoreVirtualMachine', { virtualmachineid: id, templateid: other, expunge: true }),
+        async clear(later) {
+          await later.expunge({ id })
+          await clear(later, from)
+          await clear(later, other)
+        },
+      }
+    },
   },
   {
     kind: 'change-vm',

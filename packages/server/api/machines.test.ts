@@ -1,7 +1,7 @@
 // Commands on machines, on a whole server over a simulated hypervisor: what they change, and what they refuse and why.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import type { JobId, VmId } from '@ramet/core/ids.ts'
+import type { JobId, VmId, VolumeId } from '@ramet/core/ids.ts'
 import { stopTestDatabase } from '../testing/database.ts'
 import { eventually } from '../testing/eventually.ts'
 import { aTemplate, ended, type Lab, quiet, simulatedLab, stateOf } from '../testing/lab.ts'
@@ -193,6 +193,64 @@ describe('a machine', () => {
     for (const secret of [String(password), 'Correct-Horse-7']) assert.ok(!text.includes(secret), 'in clear')
   })
 
+  test('gets a new root disk from its template, and the old one waits for its time', async () => {
+    const { id, password } = await deploy({ clonetype: 'full', diskofferingid: await diskOffering('Small') })
+    const [root, data] = await disksOf(id)
+    const seed = specOf(id)
+    const restored = await run('restoreVirtualMachine', { virtualmachineid: id })
+    assert.equal(restored['state'], 'Running')
+    assert.match(String(restored['password']), /^\w{14}$/)
+    assert.notEqual(restored['password'], password)
+    const [newRoot, sameData] = await disksOf(id)
+    assert.deepEqual([newRoot?.device_id, sameData], [0, data])
+    assert.notEqual(newRoot?.id, root?.id)
+    assert.equal(lab.world.layers.get(newRoot?.layer_id as never)?.base, null, 'a full clone again')
+    assert.equal(specOf(id)?.firstBoot.instanceId, `${id as string}-1`)
+    assert.notEqual(specOf(id)?.generationId, seed?.generationId)
+    const old = await volume(root?.id)
+    assert.deepEqual([old?.state, old?.vm_id, lab.world.layers.has(root?.layer_id as never)], ['Destroy', null, true])
+    await set('expunge.delay', 0)
+    await set('expunge.interval', 1)
+    await eventually('the old disk is gone', async () => !lab.world.layers.has(root?.layer_id as never))
+    await set('expunge.delay', 86_400)
+    await set('expunge.interval', 86_400)
+  })
+
+  test('gets a new root disk from another template, and of another size', async () => {
+    const { id } = await deployStopped({ clonetype: 'linked' })
+    const [root] = await disksOf(id)
+    const other = await aTemplate(lab, { virtual_bytes: 2 * 2 ** 30 })
+    await assert.rejects(
+      call('restoreVirtualMachine', { virtualmachineid: id, templateid: other, rootdisksize: 1 }),
+      /rootdisksize is 1 GiB; the template .* needs 2 GiB at least/,
+    )
+    const asked = { virtualmachineid: id, templateid: other, rootdisksize: 3, expunge: true }
+    const restored = await run('restoreVirtualMachine', asked)
+    assert.deepEqual([restored['state'], restored['templateid'], restored['password']], ['Stopped', other, undefined])
+    const [newRoot] = await disksOf(id)
+    assert.equal(newRoot?.size_bytes, 3 * 2 ** 30)
+    assert.ok(lab.world.layers.get(newRoot?.layer_id as never)?.base, 'a linked clone again')
+    await quiet(lab)
+    assert.ok(!lab.world.layers.has(root?.layer_id as never), 'the old disk is gone')
+    await lab.app.db.updateTable('template').set({ state: 'Inactive' }).where('id', '=', other).execute()
+    await assert.rejects(
+      call('restoreVirtualMachine', { virtualmachineid: id }),
+      /has been deleted; name another in templateid/,
+    )
+  })
+
+  test('without a template gets an empty root disk', async () => {
+    const { id } = await deployStopped()
+    await lab.app.db
+      .updateTable('vm')
+      .set({ template_id: null })
+      .where('id', '=', id as VmId)
+      .execute()
+    await run('restoreVirtualMachine', { virtualmachineid: id })
+    const [root] = await disksOf(id)
+    assert.deepEqual([root?.template_id, root?.size_bytes, root?.state], [null, 2 ** 30, 'Ready'])
+  })
+
   test('without a password-enabled template gets no password', async () => {
     const { id } = await deployStopped({ templateid: await aTemplate(lab) })
     await assert.rejects(call('resetPasswordForVirtualMachine', { id }), /is not password-enabled/)
@@ -291,6 +349,28 @@ describe('a machine', () => {
     assert.ok((byPool['count'] as number) > 0)
     await assert.rejects(call('listVirtualMachines', { id: zone, ids: zone }), /ids excludes id/)
   })
+
+  function disksOf(id: unknown) {
+    return lab.app.db
+      .selectFrom('volume')
+      .selectAll()
+      .where('vm_id', '=', id as VmId)
+      .orderBy('device_id')
+      .execute()
+  }
+
+  function volume(id: VolumeId | undefined) {
+    return lab.app.db
+      .selectFrom('volume')
+      .selectAll()
+      .where('id', '=', id as VolumeId)
+      .executeTakeFirst()
+  }
+
+  async function diskOffering(name: string): Promise<string> {
+    const found = lab.app.db.selectFrom('disk_offering').select('id').where('name', '=', name)
+    return (await found.executeTakeFirstOrThrow()).id
+  }
 
   async function listed(id: unknown, params: Fields = {}): Promise<Fields> {
     return ((await call('listVirtualMachines', { id, ...params }))['virtualmachine'] as Fields[])[0] ?? {}

@@ -20,6 +20,7 @@ import { registerTemplate } from './register-template.ts'
 import { removeLayer } from './remove-layer.ts'
 import { reopenHost } from './reopen-host.ts'
 import { reopenPool } from './reopen-pool.ts'
+import { restoreVm } from './restore-vm.ts'
 import { startVm } from './start-vm.ts'
 import { stopVm } from './stop-vm.ts'
 import { createTags, deleteTags } from './tags.ts'
@@ -50,6 +51,7 @@ export const definitions: readonly JobDefinition[] = [
   removeLayer,
   reopenHost,
   reopenPool,
+  restoreVm,
   startVm,
   stopVm,
 ]

@@ -70,7 +70,7 @@ function sizeOf(volumes: readonly Volume[], id: VolumeId): number {
  * What a full clone takes, if the pool has it. Before the template was copied nobody knew how large it would be here, for its
  * file may have been compressed; and the lock keeps two clones from taking the same room.
  */
-async function roomForCopy(
+export async function roomForCopy(
   { tx, settings }: Pick<Recording, 'tx' | 'settings'>,
   pool: StoragePoolId,
   base: LayerId,

@@ -18,6 +18,7 @@ import {
   quiet,
   run,
   simulatedLab,
+  stateOf,
 } from '../testing/lab.ts'
 import type { JobBuilder, JobDefinition, Step } from './define-job.ts'
 import { definitions } from './definitions.ts'
@@ -42,6 +43,7 @@ import { registerTemplate } from './register-template.ts'
 import { removeLayer } from './remove-layer.ts'
 import { reopenHost } from './reopen-host.ts'
 import { reopenPool } from './reopen-pool.ts'
+import { type RestoreVm, restoreVm } from './restore-vm.ts'
 import { startVm } from './start-vm.ts'
 import { stopVm } from './stop-vm.ts'
 import { createTags, deleteTags } from './tags.ts'
@@ -121,6 +123,19 @@ async function aChange(lab: Lab, to: VmChange['to']) {
   return { vm, change: changes[to] }
 }
 
+/** A machine that ran may be stopped after a failure, but whole: it starts from the disk that it had. */
+async function hasItsOldDisk(lab: Lab, input: RestoreVm): Promise<void> {
+  const volumes = await lab.app.db.selectFrom('volume').selectAll().where('vm_id', '=', input.vm).execute()
+  assert.deepEqual(
+    volumes.map(({ state, type }) => ({ state, type })),
+    [{ state: 'Ready', type: 'ROOT' }],
+  )
+  assert.notEqual(volumes[0]?.id, input.volume)
+  if ((await stateOf(lab, input.vm)) === 'Running') return
+  const job = await run(lab, startVm, { vm: input.vm })
+  assert.equal(job.state, 'done', job.problem?.message)
+}
+
 const changes: readonly VmChange['to'][] = ['offering', 'password', 'keys', 'affinities']
 
 async function anAffinityGroup(lab: Lab) {
@@ -144,7 +159,59 @@ async function aBusyHost(lab: Lab): Promise<HostId> {
   return (await hostOfVm(lab.app.db, vm))?.id as HostId
 }
 
+/** A new root disk for a machine, from its own template or another. */
+async function aRestore(lab: Lab, { vm }: { vm: VmId }, set: Partial<RestoreVm> = {}): Promise<RestoreVm> {
+  const { template_id } = await lab.app.db
+    .selectFrom('vm')
+    .select('template_id')
+    .where('id', '=', vm)
+    .executeTakeFirstOrThrow()
+  return {
+    vm,
+    template: template_id,
+    rootBytes: 2 ** 30,
+    diskOffering: null,
+    volume: newId<'volume'>(),
+    layer: newId<'layer'>(),
+    withPassword: true,
+    expunge: true,
+    forced: true,
+    ...set,
+  }
+}
+
+const onlyFor = {
+  running: ['run'],
+  otherTemplate: ['cache-template'],
+}
+
+function stepsBut(definition: { steps: readonly Step[] }, ...names: string[]): string[] {
+  return definition.steps.map(({ name }) => name).filter(name => !names.includes(name))
+}
+
 const scenarios: readonly Scenario[] = [
+  {
+    ...scenario(restoreVm, async lab => aRestore(lab, await aStoppedVm(lab)), 'restores'),
+    steps: stepsBut(restoreVm, ...onlyFor.running, ...onlyFor.otherTemplate),
+  },
+  {
+    ...scenario(restoreVm, async lab => aRestore(lab, await aStoppedVm(lab), { template: null }), 'restores'),
+    steps: ['make-disk'],
+  },
+  {
+    ...scenario(restoreVm, async lab => aRestore(lab, await aRunningVm(lab)), hasItsOldDisk),
+    steps: stepsBut(restoreVm, ...onlyFor.otherTemplate),
+  },
+  {
+    ...scenario(
+      restoreVm,
+      async lab => aRestore(lab, await aStoppedVm(lab), { template: await aTemplate(lab) }),
+      async (lab: Lab, { template }: RestoreVm) => {
+        await run(lab, deleteTemplate, { template: template as NonNullable<typeof template> })
+      },
+    ),
+    steps: onlyFor.otherTemplate,
+  },
   ...changes.map(to => scenario(changeVm, lab => aChange(lab, to), 'restores')),
   scenario(changeAffinityGroup, anAffinityGroup, 'restores'),
   {

@@ -3,16 +3,13 @@
 import type { VmId } from '@ramet/core/ids.ts'
 import { sql } from 'kysely'
 import { expungeVm } from '../jobs/expunge-vm.ts'
-import { removeIfUnneeded } from '../jobs/remove-layer.ts'
+import { expungeVolume } from '../jobs/expunge-volume.ts'
 import type { Runner } from '../jobs/runner.ts'
 import type { Log } from '../log.ts'
 import type { Settings } from '../settings.ts'
 import { type Database, inTransaction, type Tx } from '../store/database.ts'
-import { recordEvent } from '../store/events.ts'
 import { jobOn } from '../store/jobs.ts'
-import type { Row } from '../store/tables.ts'
 import { vmLock } from '../store/vms.ts'
-import { retireVolume } from '../store/volumes.ts'
 
 export interface ExpungeWatch {
   sweep(): Promise<void>
@@ -87,18 +84,8 @@ async function expungeLeftVolumes(tx: Tx, jobs: Runner, delay: number): Promise<
     .forUpdate()
     .skipLocked()
     .execute()
-  for (const volume of volumes) await expungeVolume(tx, jobs, volume)
-}
-
-async function expungeVolume(tx: Tx, jobs: Runner, volume: Row<'volume'>): Promise<void> {
-  await retireVolume(tx, volume.id)
-  await recordEvent(tx, {
-    type: 'VOLUME.DELETE',
-    description: `deleted volume ${volume.name}`,
-    account: volume.account_id,
-    resourceType: 'Volume',
-    resource: volume.id,
-  })
-  const origin = { command: 'removeLayer', account: volume.account_id, user: null }
-  if (volume.layer_id) await removeIfUnneeded(tx, volume.layer_id, jobs, origin)
+  for (const volume of volumes) {
+    const origin = { command: 'expungeVolume', account: volume.account_id, user: null }
+    await expungeVolume(tx, volume, jobs, origin)
+  }
 }

@@ -102,6 +102,7 @@ import { registerUserKeys } from './register-user-keys.ts'
 import { resetConfiguration } from './reset-configuration.ts'
 import { resetPasswordForVirtualMachine } from './reset-password-for-virtual-machine.ts'
 import { resetSSHKeyForVirtualMachine } from './reset-ssh-key-for-virtual-machine.ts'
+import { restoreVirtualMachine } from './restore-virtual-machine.ts'
 import { retryJob } from './retry-job.ts'
 import { scaleVirtualMachine } from './scale-virtual-machine.ts'
 import { startVirtualMachine } from './start-virtual-machine.ts'
@@ -235,6 +236,7 @@ export const commands: readonly Command[] = [
   resetConfiguration,
   resetPasswordForVirtualMachine,
   resetSSHKeyForVirtualMachine,
+  restoreVirtualMachine,
   retryJob,
   scaleVirtualMachine,
   startVirtualMachine,

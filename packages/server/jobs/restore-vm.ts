@@ -1,0 +1,146 @@
+// Makes a machine's root disk anew: from its template, from another, or empty where it was installed from an ISO. The new disk
+// is whole before the machine is stopped, takes the old one's place in one transaction, and the old one is set aside only
+// then: whatever happens, the machine has one of them. Data disks are not touched. The guest finds a new instance id in its
+// seed and customises itself as at its first boot.
+import type { CloneType } from '@ramet/core/clone-type.ts'
+import type { DiskOfferingId, LayerId, StoragePoolId, TemplateId, VmId, VolumeId } from '@ramet/core/ids.ts'
+import { demandAction, cloneTypeOf, holdVm, moveVm, vmLock } from '../store/vms.ts'
+import { holdRoom } from '../store/limits.ts'
+import { defineJob, nothing, type RecordContext } from './define-job.ts'
+import { copiesOf } from './disk-demand.ts'
+import { expungeVolume } from './expunge-volume.ts'
+import {
+  type Before,
+  exchangeRoots,
+  makeRoot,
+  putBack,
+  reserveRoot,
+  rootOf,
+  unmakeRoot,
+  unreserveRoot,
+} from './restore-disk.ts'
+import { templateOnPool } from './template-on-pool.ts'
+import { originOf } from './tools.ts'
+import { beginStop, noteRunning, runMachine, stopMachine, takeHost } from './vm-steps.ts'
+
+export interface RestoreVm {
+  readonly vm: VmId
+  /** What the new disk is made from; null: it begins empty. */
+  readonly template: TemplateId | null
+  readonly rootBytes: number
+  /** The offering of the new disk, where the call names one. */
+  readonly diskOffering: DiskOfferingId | null
+  /** The new volume, and the layer to be made for it. */
+  readonly volume: VolumeId
+  readonly layer: LayerId
+  readonly withPassword: boolean
+  /** The old disk goes at once, instead of when its time has come. */
+  readonly expunge: boolean
+  readonly forced: boolean
+}
+
+export const restoreVm = defineJob<RestoreVm>({
+  kind: 'restore-vm',
+  event: 'VM.RESTORE',
+  doing: 'restoring virtual machine',
+  instanceType: 'VirtualMachine',
+  cancellable: true,
+  lock: input => vmLock(input.vm),
+  instance: input => input.vm,
+})
+  .record('begin', { do: begin, undo: giveUp })
+  .actWhen('cache-template', {
+    when: made => made.begin.isCopyMissing,
+    do: context => templateOnPool(context, context.input.template as TemplateId, context.made.begin.pool),
+    undo: nothing('other machines may stand on the copy'),
+  })
+  .record('reserve', {
+    do: context => reserveRoot(context, planOf(context.made.begin, context.made['cache-template'])),
+    undo: unreserveRoot,
+  })
+  .act('make-disk', {
+    do: context => makeRoot(context, planOf(context.made.begin, context.made['cache-template'])),
+    undo: unmakeRoot,
+  })
+  .record('begin-stop', {
+    do: async context => {
+      const { state } = await holdVm(context.tx, context.input.vm)
+      if (state === 'Running') await beginStop.do(context)
+    },
+    undo: beginStop.undo,
+  })
+  .act('stop', stopMachine)
+  .record('note-stopped', {
+    do: async ({ tx, input }) => {
+      const { state } = await holdVm(tx, input.vm)
+      if (state === 'Stopping') await moveVm(tx, input.vm, 'OperationSucceeded', { host_id: null })
+      if (state !== 'Restoring') await moveVm(tx, input.vm, 'RestoringRequested')
+    },
+    undo: nothing('the first step ends the state Restoring; power that was cut stays cut'),
+  })
+  .record('exchange', {
+    do: context => exchangeRoots(context, context.made.begin.old, context.made['make-disk']),
+    undo: context => putBack(context, context.made.begin.old, context.made.begin.before),
+  })
+  .record('take-host', {
+    do: async context => (context.made.begin.wasRunning ? takeHost.do(context) : null),
+    undo: async context => {
+      const { state } = await holdVm(context.tx, context.input.vm)
+      if (state === 'Starting') await takeHost.undo(context)
+    },
+  })
+  .actWhen('run', { when: made => made['take-host'] !== null, ...runMachine })
+  .record('finish', {
+    do: async context => {
+      const { tx, input, made, jobs, job } = context
+      if (made.run) await noteRunning(context, made.run)
+      if (!input.expunge) return
+      const old = await tx.selectFrom('volume').selectAll().where('id', '=', made.begin.old).executeTakeFirstOrThrow()
+      await expungeVolume(tx, old, jobs, originOf(job))
+    },
+    undo: nothing('nothing follows it'),
+  })
+  .returning(made => made.exchange)
+
+interface Begun {
+  readonly wasRunning: boolean
+  /** The volume that is to be replaced. */
+  readonly old: VolumeId
+  readonly before: Before
+  readonly pool: StoragePoolId
+  readonly cloneType: CloneType
+  /** The template's layer on the pool, if it is there already. */
+  readonly copy: LayerId | null
+  readonly isCopyMissing: boolean
+}
+
+/** The new disk is made where the old one is, and in the way that is written down of the machine. */
+async function begin({ tx, input }: RecordContext<RestoreVm, object>): Promise<Begun> {
+  const vm = await holdVm(tx, input.vm)
+  demandAction(vm, 'restore')
+  const old = await rootOf(tx, vm)
+  const pool = old.pool_id as StoragePoolId
+  await holdRoom(tx, vm.account_id, { primaryBytes: Math.max(0, input.rootBytes - old.size_bytes) })
+  const copies = input.template ? await copiesOf(tx, input.template) : []
+  const copy = copies.find(each => each.pool === pool)?.layer ?? null
+  if (vm.state === 'Stopped') await moveVm(tx, vm.id, 'RestoringRequested')
+  const { template_id, password_hash, seed_version, generation_id } = vm
+  return {
+    wasRunning: vm.state === 'Running',
+    old: old.id,
+    before: { template_id, password_hash, seed_version, generation_id },
+    pool,
+    cloneType: await cloneTypeOf(tx, vm.id),
+    copy,
+    isCopyMissing: input.template !== null && copy === null,
+  }
+}
+
+async function giveUp({ tx, input }: RecordContext<RestoreVm, object>): Promise<void> {
+  const { state } = await holdVm(tx, input.vm)
+  if (state === 'Restoring') await moveVm(tx, input.vm, 'RestoringFailed')
+}
+
+function planOf({ pool, cloneType, copy, old }: Begun, made: LayerId | undefined) {
+  return { pool, cloneType, old, base: copy ?? made ?? null }
+}
