@@ -77,7 +77,7 @@ export async function makeRoot(context: Acting, { cloneType, base }: RootPlan): 
   if (cloneType === 'linked') return driver.layers.fork(ref, source, input.rootBytes, owner)
   const facts = await driver.layers.copy(ref, source, input.rootBytes, owner, progress, signal)
   // The reservation ends when the copy is ready; from then on the pool itself must know of it.
-  await setPoolSpace(db, ref.pool.id, await driver.host.space(ref.pool))
+  await setPoolSpace(db, ref.pool.id, await driver.pools.space(ref.pool))
   return facts
 }
 
