@@ -178,7 +178,7 @@ export function demandRootFor(iso: Row<'template'>, [disk]: readonly NewVolume[]
   return { ...disk, type: 'ROOT' }
 }
 
-function rootBytes(template: Row<'template'>, rootGib: number | undefined): number {
+export function rootBytes(template: Row<'template'>, rootGib: number | undefined): number {
   const bytes = template.virtual_bytes ?? 0
   if (rootGib === undefined) return bytes
   if (rootGib * gib < bytes)

@@ -239,16 +239,19 @@ describe('a machine', () => {
     )
   })
 
-  test('without a template gets an empty root disk', async () => {
-    const { id } = await deployStopped()
-    await lab.app.db
-      .updateTable('vm')
-      .set({ template_id: null })
-      .where('id', '=', id as VmId)
-      .execute()
-    await run('restoreVirtualMachine', { virtualmachineid: id })
+  test('that was installed from an ISO gets an empty root disk, and the ISO into its drive', async () => {
+    const iso = await aTemplate(lab, { format: 'ISO' })
+    const { id } = await deployStopped({ templateid: iso, diskofferingid: await diskOffering('Small') })
+    await run('detachIso', { virtualmachineid: id })
+    const [old] = await disksOf(id)
+    const restored = await run('restoreVirtualMachine', { virtualmachineid: id })
+    assert.deepEqual([restored['isoid'], restored['clonetype'], restored['chaindepth']], [iso, 'full', 1])
     const [root] = await disksOf(id)
-    assert.deepEqual([root?.template_id, root?.size_bytes, root?.state], [null, 2 ** 30, 'Ready'])
+    assert.notEqual(root?.id, old?.id)
+    assert.deepEqual([root?.size_bytes, root?.state], [5 * 2 ** 30, 'Ready'])
+    const linked = await deployStopped({ clonetype: 'linked' })
+    const blank = await run('restoreVirtualMachine', { virtualmachineid: linked['id'], templateid: iso })
+    assert.deepEqual([blank['isoid'], blank['clonetype'], blank['chaindepth']], [iso, 'full', 1])
   })
 
   test('without a password-enabled template gets no password', async () => {

@@ -9,6 +9,7 @@ import { volumesOf } from '../store/volumes.ts'
 import { type Caller, unknownId } from './caller.ts'
 import { chosenTemplate, rootBytes } from './deployment.ts'
 import { invalid } from './parameters.ts'
+import { kindOfImage } from './template-call.ts'
 
 interface Asked {
   readonly templateid: TemplateId | undefined
@@ -23,33 +24,37 @@ export async function chosenRoot(
   caller: Caller,
   vm: Vm,
   { templateid, diskofferingid, rootGib }: Asked,
-): Promise<Pick<RestoreVm, 'template' | 'rootBytes' | 'diskOffering' | 'withPassword'>> {
-  const template = templateid
-    ? await chosenTemplate(app, caller, templateid, vm.hypervisor)
-    : await ownTemplate(app, vm)
+): Promise<Pick<RestoreVm, 'image' | 'template' | 'rootBytes' | 'diskOffering' | 'withPassword'>> {
+  const image = templateid ? await chosenTemplate(app, caller, templateid, vm.hypervisor) : await ownImage(app, vm)
+  if (image && image.zone_id !== vm.zone_id)
+    throw invalid('templateid', `names ${image.name}, which is in another zone`)
+  const isIso = image !== null && kindOfImage(image) === 'iso'
+  if (isIso && !image.bootable) throw invalid('templateid', `names the ISO ${image.name}, which is not bootable`)
+  const template = isIso ? null : image
   const size = (await offeredSize(app, diskofferingid, rootGib)) ?? rootGib
   const old = (await volumesOf(app.db, vm.id)).find(({ type }) => type === 'ROOT')
   return {
+    image: image?.id ?? null,
     template: template?.id ?? null,
     rootBytes: bytesOf(template, size, old?.size_bytes ?? 0),
     diskOffering: diskofferingid ?? null,
-    withPassword: template?.password_enabled ?? false,
+    withPassword: image?.password_enabled ?? false,
   }
 }
 
-/** Null for a machine that was made without a template: its disk begins empty again. */
-async function ownTemplate(app: App, vm: Vm): Promise<Row<'template'> | null> {
+/** The template or the ISO that the machine was made from; null for one that was made from neither. */
+async function ownImage(app: App, vm: Vm): Promise<Row<'template'> | null> {
   if (!vm.template_id) return null
-  const template = await app.db
+  const image = await app.db
     .selectFrom('template')
     .selectAll()
     .where('id', '=', vm.template_id)
     .executeTakeFirstOrThrow()
-  if (template.state === 'Active' && !template.removed) return template
+  if (image.state === 'Active' && !image.removed) return image
   throw new Problem(
     'invalid',
     'template-deleted',
-    `The template ${template.name} of virtual machine ${vm.name} has been deleted; name another in templateid`,
+    `${image.name}, from which virtual machine ${vm.name} was made, has been deleted; name another in templateid`,
   )
 }
 

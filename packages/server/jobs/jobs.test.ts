@@ -168,6 +168,7 @@ async function aRestore(lab: Lab, { vm }: { vm: VmId }, set: Partial<RestoreVm> 
     .executeTakeFirstOrThrow()
   return {
     vm,
+    image: template_id,
     template: template_id,
     rootBytes: 2 ** 30,
     diskOffering: null,
@@ -205,7 +206,7 @@ const scenarios: readonly Scenario[] = [
   {
     ...scenario(
       restoreVm,
-      async lab => aRestore(lab, await aStoppedVm(lab), { template: await aTemplate(lab) }),
+      async lab => aRestore(lab, await aStoppedVm(lab), { template: await aTemplate(lab), image: null }),
       async (lab: Lab, { template }: RestoreVm) => {
         await run(lab, deleteTemplate, { template: template as NonNullable<typeof template> })
       },

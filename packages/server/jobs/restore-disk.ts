@@ -8,7 +8,8 @@ import type { Db, Tx } from '../store/database.ts'
 import { recordEvent } from '../store/events.ts'
 import { forgetLayer, layerChain, layerRef, layerRefIfAny, publishLayer, reserveLayer } from '../store/layers.ts'
 import { demandPoolTakesDisks } from '../store/pools.ts'
-import { accountOfVm, holdVm, moveVm, type Vm } from '../store/vms.ts'
+import { activeTemplate } from '../store/templates.ts'
+import { accountOfVm, holdVm, moveVm, setCloneType, type Vm } from '../store/vms.ts'
 import { setVolume, type Volume, volumesOf } from '../store/volumes.ts'
 import type { RecordContext, StepContext } from './define-job.ts'
 import { roomForCopy } from './deploy-disks.ts'
@@ -51,7 +52,7 @@ export async function reserveRoot(context: Recording, { pool, cloneType, old, ba
       account_id: before.account_id,
       zone_id: before.zone_id,
       pool_id: pool,
-      template_id: input.template,
+      template_id: input.image,
       service_offering_id: before.service_offering_id,
       disk_offering_id: input.diskOffering ?? before.disk_offering_id,
       layer_id: input.layer,
@@ -87,7 +88,7 @@ export async function unmakeRoot({ db, driver, input }: Acting): Promise<void> {
 }
 
 /** What the exchange takes from the machine, for the way back. */
-export type Before = Pick<Vm, 'template_id' | 'password_hash' | 'seed_version' | 'generation_id'>
+export type Before = Pick<Vm, 'template_id' | 'iso_id' | 'password_hash' | 'seed_version' | 'generation_id'>
 
 /** Returns what the caller is told. */
 export async function exchangeRoots(
@@ -96,16 +97,19 @@ export async function exchangeRoots(
   facts: LayerFacts,
 ): Promise<{ readonly sealedpassword?: string }> {
   const { tx, input, passwords } = context
-  const { template_id, seed_version } = await holdVm(tx, input.vm)
+  // Before anything is locked: it may take a moment to make one.
   const { sealed, hash } = input.withPassword ? await passwords.take() : { sealed: undefined, hash: null }
+  const { seed_version } = await holdVm(tx, input.vm)
   const { device_id } = await volumeById(tx, old)
   await setVolume(tx, old, { ...detached, state: 'Destroy', destroyed: new Date() })
   await publishLayer(tx, input.layer, facts)
   await setVolume(tx, input.volume, { vm_id: input.vm, device_id, attached: new Date(), state: 'Ready' })
   await tellOf(context, input.volume, 'VOLUME.CREATE', `created volume ${input.volume}`)
+  if (!input.template) await setCloneType(tx, input.vm, 'full') // nothing is under an empty disk
   await tellOf(context, old, 'VOLUME.DESTROY', `set volume ${old} aside, for the machine was restored`)
   await moveVm(tx, input.vm, 'RestoringSuccess', {
-    template_id: input.template ?? template_id,
+    template_id: input.image,
+    ...(await isoOf(tx, input)),
     password_hash: hash,
     seed_version: seed_version + 1,
     generation_id: newId(), // a guest that reads it makes its random numbers anew
@@ -113,11 +117,22 @@ export async function exchangeRoots(
   return sealed ? { sealedpassword: sealed } : {}
 }
 
-export async function putBack({ tx, input }: Recording, old: VolumeId, before: Before): Promise<void> {
+export async function putBack(
+  { tx, input }: Recording,
+  { old, before, cloneType }: Pick<RootPlan, 'old' | 'cloneType'> & { readonly before: Before },
+): Promise<void> {
   const { device_id } = await volumeById(tx, input.volume)
   await setVolume(tx, input.volume, { ...detached, state: 'Creating' })
   await setVolume(tx, old, { vm_id: input.vm, device_id, attached: new Date(), state: 'Ready', destroyed: null })
+  if (!input.template) await setCloneType(tx, input.vm, cloneType)
   await moveVm(tx, input.vm, 'RestoringRequested', before)
+}
+
+/** The ISO that a machine is installed from is in its drive again; a template leaves the drive as it is. */
+async function isoOf(tx: Tx, { image, template }: RestoreVm): Promise<Partial<Pick<Vm, 'iso_id'>>> {
+  if (template || !image) return {}
+  await activeTemplate(tx, image)
+  return { iso_id: image }
 }
 
 const detached = { vm_id: null as VmId | null, device_id: null, attached: null }

@@ -25,7 +25,9 @@ import { beginStop, noteRunning, runMachine, stopMachine, takeHost } from './vm-
 
 export interface RestoreVm {
   readonly vm: VmId
-  /** What the new disk is made from; null: it begins empty. */
+  /** The template or ISO that the machine is made from, from now on; null where nobody knows of any. */
+  readonly image: TemplateId | null
+  /** What the new disk is made from; null: it begins empty, and the ISO is put into the drive. */
   readonly template: TemplateId | null
   readonly rootBytes: number
   /** The offering of the new disk, where the call names one. */
@@ -80,7 +82,7 @@ export const restoreVm = defineJob<RestoreVm>({
   })
   .record('exchange', {
     do: context => exchangeRoots(context, context.made.begin.old, context.made['make-disk']),
-    undo: context => putBack(context, context.made.begin.old, context.made.begin.before),
+    undo: context => putBack(context, context.made.begin),
   })
   .record('take-host', {
     do: async context => (context.made.begin.wasRunning ? takeHost.do(context) : null),
@@ -124,11 +126,11 @@ async function begin({ tx, input }: RecordContext<RestoreVm, object>): Promise<B
   const copies = input.template ? await copiesOf(tx, input.template) : []
   const copy = copies.find(each => each.pool === pool)?.layer ?? null
   if (vm.state === 'Stopped') await moveVm(tx, vm.id, 'RestoringRequested')
-  const { template_id, password_hash, seed_version, generation_id } = vm
+  const { template_id, iso_id, password_hash, seed_version, generation_id } = vm
   return {
     wasRunning: vm.state === 'Running',
     old: old.id,
-    before: { template_id, password_hash, seed_version, generation_id },
+    before: { template_id, iso_id, password_hash, seed_version, generation_id },
     pool,
     cloneType: await cloneTypeOf(tx, vm.id),
     copy,

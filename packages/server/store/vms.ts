@@ -77,6 +77,14 @@ export async function cloneTypeOf(db: Db, vm: VmId): Promise<CloneType> {
   return row?.clone_type ?? 'linked'
 }
 
+export async function setCloneType(tx: Tx, vm: VmId, cloneType: CloneType): Promise<void> {
+  await tx
+    .insertInto('user_vm_clone_setting')
+    .values({ vm_id: vm, clone_type: cloneType })
+    .onConflict(conflict => conflict.column('vm_id').doUpdateSet({ clone_type: cloneType }))
+    .execute()
+}
+
 export async function nicsOf(db: Db, vm: VmId): Promise<Row<'nic'>[]> {
   return db.selectFrom('nic').selectAll().where('vm_id', '=', vm).orderBy('device_id').execute()
 }
