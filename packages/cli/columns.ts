@@ -18,6 +18,8 @@ const columns: Readonly<Record<string, readonly string[]>> = {
   cluster: ['name', 'zonename', 'podname', 'hypervisortype', 'allocationstate', 'id'],
   host: ['name', 'state', 'type', 'hypervisor', 'cpunumber', 'memorytotal', 'id'],
   storagepool: ['name', 'state', 'type', 'tags', 'disksizetotal', 'disksizeused', 'path', 'id'],
+  capacity: ['name', 'capacitytotal', 'capacityused', 'percentused', 'zonename', 'podname', 'clustername'],
+  hypervisorcapabilities: ['hypervisor', 'maxguestslimit', 'maxdatavolumeslimit', 'id'],
   imagestore: ['name', 'url', 'readonly', 'disksizetotal', 'disksizeused', 'zonename', 'id'],
   account: ['name', 'roletype', 'domain', 'state', 'id'],
   domain: ['name', 'path', 'state', 'haschild', 'id'],

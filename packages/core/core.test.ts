@@ -162,6 +162,7 @@ describe('placement', () => {
     pod: newId(),
     up: true,
     isOpen: true,
+    machinesFree: null,
     cpuFree: 4,
     memoryFreeMib: 1000,
     pools: [pool.id],
@@ -202,6 +203,13 @@ describe('placement', () => {
     assert.ok('refusal' in place([host({ zone: newId() })], [pool], demand))
     const chosen = place([host({ name: 'shut', isOpen: false })], [pool], demand)
     assert.ok('refusal' in chosen && chosen.refusal.includes('the cluster or pod of shut is Disabled'))
+  })
+
+  test('a host that runs as many machines as it may takes none, but holds those that are only made', () => {
+    const full = host({ name: 'busy', machinesFree: 0 })
+    const chosen = place([full], [pool], demand)
+    assert.ok('refusal' in chosen && chosen.refusal.includes('busy runs as many machines'))
+    assert.ok('host' in place([full], [pool], { ...demand, cpus: 0, memoryMib: 0 }))
   })
 
   test('a pool must have every tag that is asked for', () => {

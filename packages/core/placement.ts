@@ -20,6 +20,8 @@ export interface HostRoom {
   readonly up: boolean
   /** Its pod and its cluster are Enabled. */
   readonly isOpen: boolean
+  /** How many more may run here; null: as many as there is room for. */
+  readonly machinesFree: number | null
   readonly cpuFree: number
   readonly memoryFreeMib: number
   readonly pools: readonly StoragePoolId[]
@@ -77,6 +79,8 @@ function hostRefusal(host: HostRoom, demand: Demand): string | null {
   if (demand.pod && host.pod !== demand.pod) return `${host.name} is not in the pod asked for`
   if (!host.up) return `${host.name} is not Up and Enabled`
   if (!host.isOpen) return `the cluster or pod of ${host.name} is Disabled`
+  if (demand.cpus > 0 && host.machinesFree !== null && host.machinesFree < 1)
+    return `${host.name} runs as many machines as its hypervisor is let (listHypervisorCapabilities)`
   if (host.cpuFree < demand.cpus) return `${host.name} has ${host.cpuFree} of ${demand.cpus} vCPUs free`
   if (host.memoryFreeMib < demand.memoryMib)
     return `${host.name} has ${host.memoryFreeMib} of ${demand.memoryMib} MiB memory free`

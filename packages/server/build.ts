@@ -16,6 +16,7 @@ import { openSecrets } from './secrets.ts'
 import { loadSettings } from './settings.ts'
 import { startPostgres } from './postgres/start-postgres.ts'
 import { connect } from './store/database.ts'
+import { ensureCapabilities } from './store/hypervisor-capabilities.ts'
 import { voidLeases } from './store/jobs.ts'
 import { demandSameHypervisor } from './store/hypervisor.ts'
 import { migrate } from './store/migrate.ts'
@@ -68,6 +69,7 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
     const reload = () => settings.reload().catch(error => log.error({ err: error }, 'cannot reload the settings'))
     changes.listen(({ table }) => void (table.endsWith('configuration') && reload()))
 
+    await ensureCapabilities(db, driver.hypervisor, driver.capabilities.highestDeviceId - 1) // one place is the CD’s
     await driver.machines.adopt()
     const pools = watchPools(db, driver, log)
     closing.push(() => pools.close())

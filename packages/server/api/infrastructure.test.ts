@@ -218,3 +218,60 @@ describe('infrastructure', () => {
     return { vm: deployment.vm, template, job: state, problem }
   }
 })
+
+describe('capacity', () => {
+  let lab: Lab
+  before(async () => {
+    lab = await simulatedLab()
+  })
+  after(async () => {
+    await lab.close()
+    await stopTestDatabase()
+  })
+
+  const capacityOf = async (type: number, given: Given = {}) =>
+    (await listed(lab, 'listCapacity', { type, ...given }))[0]
+  const deployed = async () => (await run(lab, deployVm, await aDeployment(lab, await aTemplate(lab)))).problem?.message
+
+  test('is told by type, as a whole and for one cluster, and follows what machines take', async () => {
+    const [cluster] = await listed(lab, 'listClusters')
+    const earlier = await capacityOf(0)
+    assert.equal(await deployed(), undefined)
+    const now = await capacityOf(0, { clusterid: String(cluster?.['id']) })
+    assert.equal(Number(now?.['capacityused']) - Number(earlier?.['capacityused']), 256 * 2 ** 20)
+    assert.deepEqual([earlier?.['clusterid'], now?.['clusterid']], [undefined, cluster?.['id']])
+    assert.equal(typeof now?.['percentused'], 'string')
+    const types = (await listed(lab, 'listCapacity', { sortby: 'usage' })).map(each => Number(each['type']))
+    assert.deepEqual(
+      types.toSorted((a, b) => a - b),
+      [0, 1, 2, 3, 6, 90],
+    )
+  })
+
+  test('lists have twins for clients that ask for metrics', async () => {
+    for (const name of [
+      'listZones',
+      'listClusters',
+      'listHosts',
+      'listStoragePools',
+      'listVirtualMachines',
+      'listVolumes',
+    ])
+      assert.deepEqual(await listed(lab, `${name}Metrics`), await listed(lab, name), name)
+  })
+
+  test('a hypervisor is let run so many machines and no more', async () => {
+    const [capabilities] = await listed(lab, 'listHypervisorCapabilities')
+    const id = String(capabilities?.['id'])
+    await call(lab, 'updateHypervisorCapabilities', { id, maxguestslimit: 1 })
+    assert.match((await deployed()) ?? '', /runs as many machines as its hypervisor is let/)
+    const changed = await call(lab, 'updateHypervisorCapabilities', {
+      hypervisor: String(capabilities?.['hypervisor']),
+      maxguestslimit: 2,
+    })
+    assert.equal((changed['hypervisorCapabilities'] as Answer)['maxguestslimit'], 2)
+    assert.equal(await deployed(), undefined)
+    await assert.rejects(call(lab, 'updateHypervisorCapabilities', {}), /id is missing/)
+    await assert.rejects(call(lab, 'updateHypervisorCapabilities', { id: newId() }), { code: 'unknown-id' })
+  })
+})

@@ -1,6 +1,9 @@
 // Where storage is, as clients write it: file:///path, SharedMountPoint:///path. Folders of the hosts only, by an absolute
 // path without surprises in it: the server makes folders there, as root.
 import { isAbsolute, normalize } from 'node:path'
+import { Problem } from '@ramet/core/problem.ts'
+import { sql } from 'kysely'
+import type { Tx } from '../store/database.ts'
 import { invalid } from './parameters.ts'
 
 export const poolTypes = { file: 'Filesystem', sharedmountpoint: 'SharedMountPoint' } as const
@@ -30,6 +33,20 @@ export function plainPath(name: string, path: string): string {
 }
 
 /** Whether one folder is, or lies in, the other. */
-export function overlap(one: string, other: string): boolean {
+function overlap(one: string, other: string): boolean {
   return `${one}/`.startsWith(`${other}/`) || `${other}/`.startsWith(`${one}/`)
+}
+
+/** No pool lies in another, nor in a secondary storage, nor around one. */
+export async function demandOwnFolder(tx: Tx, path: string): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtext('ramet.storage-folders'))`.execute(tx)
+  const { rows } = await sql<{ name: string; path: string }>`
+    select name, path from storage_pool union all select name, path from image_store where removed is null`.execute(tx)
+  const other = rows.find(each => overlap(each.path, path))
+  if (other)
+    throw new Problem(
+      'refused',
+      'folder-overlaps',
+      `Parameter url: ${path} is, or overlaps, the folder of ${other.name} (${other.path})`,
+    )
 }

@@ -3,8 +3,10 @@
 import type { TemplateId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import { discardImage } from '../images/fetch.ts'
+import { requireStore } from '../images/store.ts'
 import type { Tx } from '../store/database.ts'
 import { forgetDownloadsOf } from '../store/downloads.ts'
+import { storeOfImage } from '../store/image-stores.ts'
 import { forgetUnneededSpoolRefs, imageFile, setSpoolRef, setTemplate, holdSpoolRefs } from '../store/templates.ts'
 import { defineJob, nothing } from './define-job.ts'
 import { removeIfUnneeded } from './remove-layer.ts'
@@ -42,7 +44,10 @@ export const deleteTemplate = defineJob<DeleteTemplate>({
     undo: noWayBack,
   })
   .act('discard-image', {
-    do: async ({ db, input }) => discardImage((await imageFile(db, input.template)).file),
+    do: async ({ db, input }) => {
+      await requireStore(await storeOfImage(db, input.template))
+      await discardImage((await imageFile(db, input.template)).file)
+    },
     undo: noWayBack,
   })
   .record('forget', {

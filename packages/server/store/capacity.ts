@@ -32,6 +32,9 @@ export async function roomiestHosts(db: Db, { cpu }: Factors, demand: Demand): P
     .where(sql<SqlBool>`host.cpus * ${cpu}::int - load.cpus >= ${demand.cpus}`)
     .where(sql<SqlBool>`host.memory_mib - load.memory_mib >= ${demand.memoryMib}`)
     .where('pod.zone_id', '=', demand.zone)
+    .$if(demand.cpus > 0, query =>
+      query.where(sql<SqlBool>`(most.max_guests is null or load.machines < most.max_guests)`),
+    )
     .$if(demand.cluster !== undefined, query => query.where('cluster.id', '=', demand.cluster as ClusterId))
     .$if(demand.pod !== undefined, query => query.where('pod.id', '=', demand.pod as Id<'pod'>))
     .$if(demand.host !== undefined, query => query.where('host.id', '=', demand.host as HostId))
@@ -53,6 +56,7 @@ function selectRooms(db: Db) {
     .innerJoin('host_load as load', 'load.host_id', 'host.id')
     .innerJoin('cluster', 'cluster.id', 'host.cluster_id')
     .innerJoin('pod', 'pod.id', 'cluster.pod_id')
+    .leftJoin('hypervisor_capabilities as most', 'most.hypervisor', 'cluster.hypervisor')
     .select([
       'host.id',
       'host.name',
@@ -65,7 +69,7 @@ function selectRooms(db: Db) {
       'pod.zone_id',
     ])
     .select(['cluster.allocation_state as cluster_state', 'pod.allocation_state as pod_state'])
-    .select(['load.cpus as cpus_used', 'load.memory_mib as memory_used'])
+    .select(['load.cpus as cpus_used', 'load.memory_mib as memory_used', 'load.machines', 'most.max_guests'])
     .select(sql<StoragePoolId[]>`array(select id from storage_pool where cluster_id = host.cluster_id)`.as('pools'))
 }
 
@@ -78,6 +82,7 @@ function roomOf(row: Room, { cpu }: Pick<Factors, 'cpu'>): HostRoom {
     zone: row.zone_id,
     cluster: row.cluster_id,
     pod: row.pod_id,
+    machinesFree: row.max_guests === null ? null : row.max_guests - row.machines,
     up: row.state === 'Up' && row.resource_state === 'Enabled',
     isOpen: row.cluster_state === 'Enabled' && row.pod_state === 'Enabled',
     cpuFree: row.cpus * cpu - row.cpus_used,
@@ -102,6 +107,9 @@ export async function holdHostRoom(
     where load.host_id = ${host} and host.cpus * ${cpu}::int - load.cpus >= ${cpus}
       and host.memory_mib - load.memory_mib >= ${memoryMib}
       and host.state = 'Up' and host.resource_state = 'Enabled'
+      and (${cpus}::int = 0 or coalesce(load.machines < (
+        select most.max_guests from hypervisor_capabilities most join cluster on cluster.hypervisor = most.hypervisor
+        where cluster.id = host.cluster_id), true))
     for update of load ${wait ? sql`` : sql`skip locked`}
     for share of host ${wait ? sql`` : sql`skip locked`}`.execute(tx)
   return rows.length > 0

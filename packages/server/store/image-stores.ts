@@ -1,18 +1,19 @@
 // Secondary storage on disk: where new images go.
 import type { ImageStoreId, TemplateId, ZoneId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
-import type { Db } from './database.ts'
+import type { Db, Tx } from './database.ts'
 import { selectImageStores } from './infrastructure.ts'
 import type { Row } from './tables.ts'
 
-/** The store of the zone with the most room, of those that are there and take anything new. */
-export async function roomiestStore(db: Db, zone: ZoneId): Promise<Row<'image_store'>> {
+/** The store of the zone with the most room, of those that are there and take anything new; it stays until `tx` ends. */
+export async function roomiestStore(db: Tx, zone: ZoneId): Promise<Row<'image_store'>> {
   const store = await selectImageStores(db)
     .where('image_store.zone_id', '=', zone)
     .where('read_only', '=', false)
     .where('image_store.problem', 'is', null)
     .orderBy('image_store.free_bytes', 'desc')
     .orderBy('image_store.created')
+    .forShare('image_store')
     .executeTakeFirst()
   if (store) return store
   throw new Problem(

@@ -1,6 +1,4 @@
 import { newId } from '@ramet/core/ids.ts'
-import { Problem } from '@ramet/core/problem.ts'
-import { sql } from 'kysely'
 import { clusterById, holdPlace, listedPool } from '../../store/infrastructure.ts'
 import { setPoolSpace } from '../../store/capacity.ts'
 import type { Tx } from '../../store/database.ts'
@@ -9,7 +7,7 @@ import { changing, withFreeName } from '../changing.ts'
 import { objectCommand } from '../command.ts'
 import { hypervisorNames } from '../hypervisors.ts'
 import { choice, id, invalid, label, long, text } from '../parameters.ts'
-import { overlap, storageFolder } from '../storage-url.ts'
+import { demandOwnFolder, storageFolder } from '../storage-url.ts'
 import { storageTags } from '../storage-tags.ts'
 import { type ListedStoragePool, storagePoolView } from '../views/storage-pool.ts'
 
@@ -75,18 +73,4 @@ async function demandPlace(tx: Tx, { zoneid, podid, clusterid }: Place): Promise
   if (!cluster) throw unknownId('clusterid', clusterid)
   if (cluster.zone_id !== zoneid) throw invalid('zoneid', `is not the zone of cluster ${cluster.name}`)
   if (podid && cluster.pod_id !== podid) throw invalid('podid', `is not the pod of cluster ${cluster.name}`)
-}
-
-/** No pool lies in another, nor in a secondary storage, nor around one. */
-async function demandOwnFolder(tx: Tx, path: string): Promise<void> {
-  await sql`select pg_advisory_xact_lock(hashtext('ramet.storage-folders'))`.execute(tx)
-  const { rows } = await sql<{ name: string; path: string }>`
-    select name, path from storage_pool union all select name, path from image_store where removed is null`.execute(tx)
-  const other = rows.find(each => overlap(each.path, path))
-  if (other)
-    throw new Problem(
-      'refused',
-      'folder-overlaps',
-      `Parameter url: ${path} is, or overlaps, the folder of ${other.name} (${other.path})`,
-    )
 }

@@ -2,6 +2,7 @@ import { cloneTypes } from '@ramet/core/clone-type.ts'
 import { newId } from '@ramet/core/ids.ts'
 import { deployVm } from '../../jobs/deploy-vm.ts'
 import { setAffinities } from '../../store/affinity.ts'
+import { mostDataVolumes } from '../../store/hypervisor-capabilities.ts'
 import { groupNamed } from '../../store/instance-groups.ts'
 import { holdRoom } from '../../store/limits.ts'
 import { insertVm } from '../../store/new-vm.ts'
@@ -78,6 +79,9 @@ export const deployVirtualMachine = jobCommand({
     if (template.zone_id !== zone.id) throw invalid('templateid', `names ${template.name}, which is in another zone`)
     const isIso = kindOfImage(template) === 'iso'
     const rootGib = params.rootdisksize ?? detailedRootSize(params.details)
+    const most = await mostDataVolumes(app.db, app.hypervisor)
+    if (!isIso && dataVolume.length > most)
+      throw invalid('diskofferingid', `asks for a data disk; machines may have ${most} (listHypervisorCapabilities)`)
     const volumes = isIso
       ? [demandRootFor(template, dataVolume, { rootGib, cloneType: params.clonetype })]
       : [rootFrom(template, rootGib), ...dataVolume]

@@ -3,6 +3,7 @@ import type { Command } from '../command.ts'
 import { listAlerts, listLdapConfigurations, listProjects, listSecurityGroups, listVPCs } from './absent-lists.ts'
 import { addCluster } from './add-cluster.ts'
 import { addHost } from './add-host.ts'
+import { addImageStore } from './add-image-store.ts'
 import { attachIso } from './attach-iso.ts'
 import { cancelHostMaintenance } from './cancel-host-maintenance.ts'
 import { cancelJob } from './cancel-job.ts'
@@ -27,6 +28,7 @@ import { deleteCluster } from './delete-cluster.ts'
 import { deleteDiskOffering } from './delete-disk-offering.ts'
 import { deleteDomain } from './delete-domain.ts'
 import { deleteHost } from './delete-host.ts'
+import { deleteImageStore } from './delete-image-store.ts'
 import { deleteInstanceGroup } from './delete-instance-group.ts'
 import { deleteIso } from './delete-iso.ts'
 import { deletePod } from './delete-pod.ts'
@@ -48,14 +50,15 @@ import { extractIso } from './extract-iso.ts'
 import { extractTemplate } from './extract-template.ts'
 import { findHostsForMigration } from './find-hosts-for-migration.ts'
 import { getConsoleLog } from './get-console-log.ts'
-import { getUserKeys } from './get-user-keys.ts'
 import { getUser } from './get-user.ts'
+import { getUserKeys } from './get-user-keys.ts'
 import { listAccounts } from './list-accounts.ts'
 import { listAffinityGroupTypes } from './list-affinity-group-types.ts'
 import { listAffinityGroups } from './list-affinity-groups.ts'
 import { listApis } from './list-apis.ts'
 import { listAsyncJobs } from './list-async-jobs.ts'
 import { listCapabilities } from './list-capabilities.ts'
+import { listCapacity } from './list-capacity.ts'
 import { listClusters } from './list-clusters.ts'
 import { listConfigurations } from './list-configurations.ts'
 import { listDiskOfferings } from './list-disk-offerings.ts'
@@ -64,6 +67,7 @@ import { listDomains } from './list-domains.ts'
 import { listEventTypes } from './list-event-types.ts'
 import { listEvents } from './list-events.ts'
 import { listHosts } from './list-hosts.ts'
+import { listHypervisorCapabilities } from './list-hypervisor-capabilities.ts'
 import { listHypervisors } from './list-hypervisors.ts'
 import { listImageStores } from './list-image-stores.ts'
 import { listInfrastructure } from './list-infrastructure.ts'
@@ -87,6 +91,15 @@ import { listVirtualMachines } from './list-virtual-machines.ts'
 import { listVolumes } from './list-volumes.ts'
 import { listZones } from './list-zones.ts'
 import { lockAccount } from './lock-account.ts'
+import {
+  listClustersMetrics,
+  listHostsMetrics,
+  listManagementServersMetrics,
+  listStoragePoolsMetrics,
+  listVirtualMachinesMetrics,
+  listVolumesMetrics,
+  listZonesMetrics,
+} from './metrics.ts'
 import { migrateVirtualMachine } from './migrate-virtual-machine.ts'
 import { prepareHostForMaintenance } from './prepare-host-for-maintenance.ts'
 import { prepareTemplate } from './prepare-template.ts'
@@ -112,6 +125,8 @@ import { updateCluster } from './update-cluster.ts'
 import { updateConfiguration } from './update-configuration.ts'
 import { updateDomain } from './update-domain.ts'
 import { updateHost } from './update-host.ts'
+import { updateHypervisorCapabilities } from './update-hypervisor-capabilities.ts'
+import { updateImageStore } from './update-image-store.ts'
 import { updateInstanceGroup } from './update-instance-group.ts'
 import { updateIso } from './update-iso.ts'
 import { updatePod } from './update-pod.ts'
@@ -129,6 +144,7 @@ import { disableUser, enableUser, lockUser } from './user-states.ts'
 export const commands: readonly Command[] = [
   addCluster,
   addHost,
+  addImageStore,
   attachIso,
   cancelHostMaintenance,
   cancelJob,
@@ -153,6 +169,7 @@ export const commands: readonly Command[] = [
   deleteDiskOffering,
   deleteDomain,
   deleteHost,
+  deleteImageStore,
   deleteInstanceGroup,
   deleteIso,
   deletePod,
@@ -185,7 +202,9 @@ export const commands: readonly Command[] = [
   listApis,
   listAsyncJobs,
   listCapabilities,
+  listCapacity,
   listClusters,
+  listClustersMetrics,
   listConfigurations,
   listDiskOfferings,
   listDomainChildren,
@@ -193,6 +212,8 @@ export const commands: readonly Command[] = [
   listEvents,
   listEventTypes,
   listHosts,
+  listHostsMetrics,
+  listHypervisorCapabilities,
   listHypervisors,
   listImageStores,
   listInfrastructure,
@@ -200,6 +221,7 @@ export const commands: readonly Command[] = [
   listIsos,
   listLdapConfigurations,
   listManagementServers,
+  listManagementServersMetrics,
   listNetworkOfferings,
   listNetworks,
   listOsCategories,
@@ -212,13 +234,17 @@ export const commands: readonly Command[] = [
   listServiceOfferings,
   listSSHKeyPairs,
   listStoragePools,
+  listStoragePoolsMetrics,
   listTags,
   listTemplates,
   listUsers,
   listVirtualMachines,
+  listVirtualMachinesMetrics,
   listVolumes,
+  listVolumesMetrics,
   listVPCs,
   listZones,
+  listZonesMetrics,
   lockAccount,
   lockUser,
   migrateVirtualMachine,
@@ -246,6 +272,8 @@ export const commands: readonly Command[] = [
   updateConfiguration,
   updateDomain,
   updateHost,
+  updateHypervisorCapabilities,
+  updateImageStore,
   updateInstanceGroup,
   updateIso,
   updatePod,
