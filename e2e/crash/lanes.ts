@@ -116,9 +116,9 @@ async function goes(world: World, lister: string, object: string, command: strin
 }
 
 /** The host that the machine runs on, or any. */
-async function hostOf(world: World, machine?: string): Promise<string> {
-  if (!machine) return (await list(world.client, 'listHosts', 'host'))[0]?.['id'] as string
-  return (await list(world.client, 'listVirtualMachines', 'virtualmachine', { id: machine }))[0]?.['hostid'] as string
+async function hostOf(world: World, vm?: string): Promise<string> {
+  if (!vm) return (await list(world.client, 'listHosts', 'host'))[0]?.['id'] as string
+  return (await list(world.client, 'listVirtualMachines', 'virtualmachine', { id: vm }))[0]?.['hostid'] as string
 }
 
 export const lanes: readonly Lane[] = [

@@ -44,7 +44,7 @@ export function simulatedDriver(world: World): Driver {
           acceleration: 'simulated',
           cpus: 64,
           cpuMhz: 2000,
-          memoryMib: 2 ** 20,
+          memoryMib: world.hostMemoryMib,
           arch: 'x86_64',
         }
       },

@@ -60,6 +60,8 @@ export interface World {
   /** Failures on order that have happened: a restart does not repeat them. */
   failed: FailedOnOrder
   behaviour: Behaviour
+  /** What each host has. */
+  hostMemoryMib: number
   note: (change: WorldChange) => void
 }
 
@@ -78,6 +80,7 @@ export function newWorld(): World {
     starts: [],
     failed: { order: '', calls: [] },
     behaviour: calm,
+    hostMemoryMib: 2 ** 20,
     note: () => {},
   }
 }
