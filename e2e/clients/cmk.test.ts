@@ -26,7 +26,7 @@ describe('cmk', { timeout: 180_000, skip: 'missing' in cmk ? cmk.missing : false
   async function user(name: string): Promise<Tell> {
     const HOME = join(cloud.folder, name)
     await mkdir(HOME)
-    return (...words) => say('program' in cmk ? cmk.program : '', words, { HOME })
+    return (...words) => say(cmk, words, { HOME })
   }
 
   async function configured(name: string, settings: Fields): Promise<Tell> {

@@ -27,7 +27,7 @@ describe('the Go SDK', { timeout: 120_000, skip: 'missing' in gosdk ? gosdk.miss
     const { apikey, secretkey } = await readAdmin(cloud.dataDir)
     const { zone, offering } = cloud.world
     const words = [`${cloud.server.url}/client/api`, apikey, secretkey, zone, offering, opened.template, ...lists]
-    told = JSON.parse(await say('program' in gosdk ? gosdk.program : '', words, {})) as Fields
+    told = JSON.parse(await say(gosdk, words, {})) as Fields
   })
   after(() => cloud?.close())
 
