@@ -1,14 +1,17 @@
 // An ordinary Debian cloud image, as users bring them: nothing in it is made for Ramet, and nothing in Ramet for it. It says
 // whether cloud-init, systemd and the guest agent find what they look for. Emulated, it takes a minute or more to boot.
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { GuestAgent } from '@ramet/server/drivers/qemu/guest-agent.ts'
 import { buildDebian, whyNoDebian } from '../images/debian/build.ts'
 import { imageCache } from './image-cache.ts'
-import { awaitSsh, ssh, sshByPassword } from './ssh.ts'
+import { awaitSsh, makeKeyPair, ssh, sshByPassword } from './ssh.ts'
 import { Cloud, type Fields, list, type Machine, type World } from './world.ts'
 
 const reason = await whyNoDebian()
 const bootSeconds = 600
+const agentLimitMs = 60_000
 const user = 'debian' // cloud-init's default user there; root may not log in
 
 const userData = `#cloud-config
@@ -97,12 +100,44 @@ describe('a Debian cloud image', { timeout: 2_400_000, skip: reason ?? false }, 
     }
   })
 
-  test('has heard of the stop from its guest agent, and ended every service', async () => {
+  test('had heard of the stop, by its guest agent or its power button, and ended every service', async () => {
     for (const machine of both()) {
-      const journal = await ask(machine, 'sudo journalctl --boot=-1 --no-pager')
-      assert.match(journal, /guest-shutdown called, mode: powerdown/)
+      const journal = await ask(machine, 'sudo journalctl --boot=-1 --no-pager | tail -n 500')
+      assert.match(journal, /guest-shutdown called, mode: powerdown|Power key pressed/)
       assert.match(journal, /Reached target poweroff\.target/)
       assert.match(journal, /systemd-journald.*Journal stopped/)
     }
+  })
+
+  test('has a guest agent that answers, also while no server runs', async () => {
+    await cloud.server.end('SIGTERM') // it holds the agent's only connection
+    for (const { id } of both()) {
+      const agent = await GuestAgent.connect(join(cloud.dataDir, 'vms', id, 'agent.sock'))
+      assert.ok(await agent.ping(agentLimitMs))
+      agent.close()
+    }
+    await cloud.restart('SIGTERM')
+    for (const machine of both()) assert.equal((await world().machine(machine.id)).state, 'Running')
+  })
+
+  test('takes another key and another password after a reset, and keeps its data', async t => {
+    const hostKey = await ask(linked, 'cat /etc/ssh/ssh_host_ed25519_key.pub')
+    await world().stop(linked)
+    const other = await makeKeyPair()
+    t.after(() => other.remove())
+    await world().client.call('registerSSHKeyPair', { name: 'other', publickey: other.publicKey })
+    await world().client.run('resetSSHKeyForVirtualMachine', { id: linked.id, keypairs: 'other' })
+    const { password } = (await world().client.run('resetPasswordForVirtualMachine', { id: linked.id }))[
+      'virtualmachine'
+    ] as { password: string }
+    const former = linked.password ?? ''
+    linked = await world().start(linked)
+    await awaitSsh(linked.sshAddress, other, bootSeconds, user)
+    const asked = (command: string) => ssh(linked.sshAddress, other, command, user)
+    assert.equal(await asked('cloud-init status --wait | tail -n 1'), 'status: done')
+    assert.equal(await sshByPassword(linked.sshAddress, password, 'hostname', user), linked.name)
+    await assert.rejects(sshByPassword(linked.sshAddress, former, 'hostname', user), /Permission denied/)
+    assert.equal(await asked('sudo cat /root/mine'), linked.name)
+    assert.notEqual(await asked('cat /etc/ssh/ssh_host_ed25519_key.pub'), hostKey, 'as for any new instance')
   })
 })
