@@ -7,7 +7,7 @@ import { type ListedTemplate, selectTemplates } from '../store/template-list.ts'
 import type { Caller } from './caller.ts'
 import { isOwnerAsked, narrowToOwner, ownershipParameters } from './ownership.ts'
 import { containing, type Page } from './paging.ts'
-import { flag, id, list, text, type Values } from './parameters.ts'
+import { flag, id, ids, text, type Values } from './parameters.ts'
 import { pageOf, reads } from './query.ts'
 import { tagFilter } from './tags.ts'
 import type { ImageKind } from './template-call.ts'
@@ -28,7 +28,7 @@ export type ImageFilter = (typeof imageFilters)[number]
 export const imageListParameters = {
   ...ownershipParameters,
   id: id<'template'>('the one with this id'),
-  ids: list('those with these ids', id<'template'>('an id')),
+  ids: ids<'template'>('those with these ids'),
   name: text('exact name'),
   zoneid: id<'zone'>('those of a zone'),
   hypervisor: text('those for a hypervisor'),

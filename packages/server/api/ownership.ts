@@ -49,7 +49,7 @@ export async function accountNamed(
     .where('name', '=', name)
     .where('removed', 'is', null)
     .executeTakeFirst()
-  if (!account) throw invalid('account', `names no account of domain ${domain.path}: there is no "${name}"`)
+  if (!account) throw invalid('account', `names no account of domain ${domain.path} (domainid): there is no "${name}"`)
   await demandOwned(app, caller, { account_id: account.id }, 'account', name)
   return account
 }

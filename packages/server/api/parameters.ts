@@ -163,6 +163,19 @@ export function list<T>(description: string, item: Parameter<T | undefined>): Op
   )
 }
 
+/** A list of ids that names at least one thing. */
+export function ids<K extends string>(description: string): Parameter<Id<K>[] | undefined> {
+  const all = list(description, id<K>(description))
+  return {
+    ...all,
+    read(name, raw) {
+      const found = all.read(name, raw)
+      if (found?.length === 0) throw invalid(name, 'names nothing; leave it out')
+      return found
+    },
+  }
+}
+
 /** `name[0].key=value`; both `details[0].cpuNumber=2` and `tags[0].key=k&tags[0].value=v` are understood. */
 export function map(description: string): Parameter<ReadonlyMap<string, string>> {
   return { type: 'map', description, required: false, length: 255, read: readMap }

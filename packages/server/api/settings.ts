@@ -24,8 +24,13 @@ type KnownSetting = Setting & { readonly name: SettingName }
 
 type Scope = Values<typeof scopeParameters>
 
-export function hasForeignScope({ zoneid, clusterid, accountid, domainid, imagestoreuuid }: Scope): boolean {
-  return [zoneid, clusterid, accountid, domainid, imagestoreuuid].some(Boolean)
+export function hasForeignScope(scope: Scope): boolean {
+  return foreignScope(scope) !== undefined
+}
+
+/** The parameter that names a scope which has no settings of its own here. */
+function foreignScope(scope: Scope): string | undefined {
+  return (['zoneid', 'clusterid', 'accountid', 'domainid', 'imagestoreuuid'] as const).find(name => scope[name])
 }
 
 /** The setting that a call is about and the pool it is meant for, if it can be. */
@@ -36,9 +41,10 @@ export async function demandSetting(
 ): Promise<{ setting: KnownSetting; pool: StoragePoolId | null }> {
   const setting = settings.find(each => each.name === name)
   if (!setting) throw invalid('name', `names no setting: there is no "${name}"`)
-  if (hasForeignScope(scope)) throw wrongScope(setting, 'zones, clusters, accounts, domains or image stores')
+  const foreign = foreignScope(scope)
+  if (foreign) throw wrongScope(setting, foreign, 'zones, clusters, accounts, domains or image stores')
   if (!scope.storageid) return { setting, pool: null }
-  if (setting.scope !== 'StoragePool') throw wrongScope(setting, 'storage pools')
+  if (setting.scope !== 'StoragePool') throw wrongScope(setting, 'storageid', 'storage pools')
   await demandPool(app, scope.storageid)
   return { setting, pool: scope.storageid }
 }
@@ -48,8 +54,9 @@ export async function demandPool(app: App, pool: StoragePoolId): Promise<void> {
   if (!row) throw unknownId('storageid', pool)
 }
 
-function wrongScope({ name }: Setting, scope: string): Problem {
-  return new Problem('invalid', 'wrong-setting-scope', `Setting ${name} cannot be set for single ${scope}`)
+function wrongScope({ name }: Setting, parameter: string, scope: string): Problem {
+  const message = `Parameter ${parameter === 'imagestoreuuid' ? 'imagestoreuuid (imagestoreid)' : parameter}: setting ${name} cannot be set for single ${scope}`
+  return new Problem('invalid', 'wrong-setting-scope', message)
 }
 
 export function shownSetting(app: App, setting: KnownSetting, pool: StoragePoolId | null): ShownSetting {

@@ -49,7 +49,7 @@ export async function renameDomain(tx: Tx, domain: Domain, name: string): Promis
   const path = await freePath(tx, domain.path.slice(0, domain.path.lastIndexOf('/')), name)
   await tx.updateTable('domain').set({ name }).where('id', '=', domain.id).execute()
   await sql`
-    update domain set path = ${path} || substr(path, ${domain.path.length + 1}::int)
+    update domain set path = ${path} || substr(path, length(${domain.path}::text) + 1)
     where removed is null and (id = ${domain.id} or starts_with(path, ${`${domain.path}/`}))`.execute(tx)
 }
 

@@ -29,7 +29,10 @@ export const createAccount = objectCommand({
     if (!role) throw invalid('accounttype', 'is missing; or give roleid')
     const domain = params.domainid ? await domainInReach(app, caller, params.domainid) : caller.domain
     if (role.type === 'Admin' && domain.level > 0)
-      throw invalid('domainid', 'is not that of ROOT, where root administrators belong; make a domain administrator')
+      throw invalid(
+        params.roleid ? 'roleid' : 'accounttype',
+        'is for root administrators, who belong to the domain ROOT; leave out domainid, or make a domain administrator',
+      )
     const account = params.accountid ?? newId<'account'>()
     const user = await readNewUser(params)
     await app.db.transaction().execute(async tx => {

@@ -1,6 +1,6 @@
 import { listCommand } from '../command.ts'
 import { containing } from '../paging.ts'
-import { id, list, text } from '../parameters.ts'
+import { id, ids, text } from '../parameters.ts'
 import { pageOf } from '../query.ts'
 import { osTypeView } from '../views/os-type.ts'
 
@@ -10,7 +10,7 @@ export const listOsTypes = listCommand({
   permission: 'user',
   params: {
     id: id<'os-type'>('the operating system'),
-    ids: list('the operating systems', id<'os-type'>('an operating system')),
+    ids: ids<'os-type'>('the operating systems'),
     oscategoryid: id<'os-category'>('those of a family'),
     description: text('exact name'),
   },

@@ -7,7 +7,7 @@ import { listCommand } from '../command.ts'
 import { narrowToOwner, ownershipParameters } from '../ownership.ts'
 import { tagFilter } from '../tags.ts'
 import { containing } from '../paging.ts'
-import { flag, id, invalid, list, text } from '../parameters.ts'
+import { flag, id, ids, invalid, list, text } from '../parameters.ts'
 import { countOf, pageOf, reads } from '../query.ts'
 import { virtualMachineView, type VmOnWire } from '../views/virtual-machine.ts'
 
@@ -21,7 +21,7 @@ export const listVirtualMachines = listCommand({
     ...ownershipParameters,
     ...tagFilter,
     id: id<'vm'>('the virtual machine'),
-    ids: list('the virtual machines', id<'vm'>('a virtual machine')),
+    ids: ids<'vm'>('the virtual machines'),
     name: text('part of the name'),
     state: text('a state; Present for all that are not destroyed; Expunged for those that are gone'),
     zoneid: id<'zone'>('those of a zone'),

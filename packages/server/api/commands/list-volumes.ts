@@ -3,7 +3,7 @@ import { selectVolumes } from '../../store/volume-list.ts'
 import { listCommand } from '../command.ts'
 import { narrowToOwner, ownershipParameters } from '../ownership.ts'
 import { containing } from '../paging.ts'
-import { choice, id, list, text } from '../parameters.ts'
+import { choice, id, ids, text } from '../parameters.ts'
 import { tagFilter } from '../tags.ts'
 import { pageOf } from '../query.ts'
 import { volumeView } from '../views/volume.ts'
@@ -16,7 +16,7 @@ export const listVolumes = listCommand({
     ...ownershipParameters,
     ...tagFilter,
     id: id<'volume'>('the volume'),
-    ids: list('the volumes', id<'volume'>('a volume')),
+    ids: ids<'volume'>('the volumes'),
     name: text('exact name'),
     type: choice('kind', ['ROOT', 'DATADISK']),
     state: text('a state'),

@@ -1,6 +1,6 @@
 import { selectZones } from '../../store/infrastructure.ts'
 import { listCommand } from '../command.ts'
-import { flag, id, list, text } from '../parameters.ts'
+import { flag, id, ids, text } from '../parameters.ts'
 import { containing } from '../paging.ts'
 import { pageOf } from '../query.ts'
 import { zoneView } from '../views/zone.ts'
@@ -11,7 +11,7 @@ export const listZones = listCommand({
   permission: 'user',
   params: {
     id: id<'zone'>('the zone'),
-    ids: list('the zones', id<'zone'>('a zone')),
+    ids: ids<'zone'>('the zones'),
     name: text('exact name'),
     networktype: text('Basic or Advanced'),
     available: flag('zones without machines of the caller too'),
