@@ -28,6 +28,11 @@ export const allowedFrom = {
   regroup: ['Stopped'],
   update: ['Running', 'Stopped'],
   changeiso: ['Running', 'Stopped'],
+  attach: ['Running', 'Stopped'],
+  detach: ['Running', 'Stopped'],
+  resize: ['Running', 'Stopped'],
+  'migration of its disks': ['Stopped'],
+  'download of its disks': ['Stopped'],
 } as const satisfies Record<string, readonly VmState[]>
 
 export type VmAction = keyof typeof allowedFrom

@@ -1,5 +1,6 @@
 // The one place where the server's parts are made and joined. Each is closed in the opposite order.
 import { join } from 'node:path'
+import type { VmId } from '@ramet/core/ids.ts'
 import type { App } from './app.ts'
 import { bootstrap } from './bootstrap.ts'
 import type { Config } from './config.ts'
@@ -87,8 +88,8 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
 
     if (!config.databaseUrl) await voidLeases(db)
     const onEnd: RunnerOptions['onEnd'] = job => {
-      if (job.instance_type === 'VirtualMachine')
-        power.settle(job.instance_id as never).catch(error => log.warn({ err: error }, 'cannot settle a machine'))
+      const [kind, vm] = job.lock_key.split(':') // whatever had a machine to itself: its power was nobody's news meanwhile
+      if (kind === 'vm') power.settle(vm as VmId).catch(error => log.warn({ err: error }, 'cannot settle a machine'))
     }
     const tools = { db, driver, settings, passwords, log }
     const jobs = createRunner({

@@ -45,6 +45,9 @@ describe('permissions', () => {
     stand = {
       $zone: (await db.selectFrom('zone').select('id').executeTakeFirstOrThrow()).id,
       $offering: (await db.selectFrom('service_offering').select('id').executeTakeFirstOrThrow()).id,
+      $diskoffering: (
+        await db.selectFrom('disk_offering').select('id').where('size_bytes', 'is not', null).executeTakeFirstOrThrow()
+      ).id,
       $template: await aTemplate(lab),
       $iso: await aTemplate(lab, { format: 'ISO' }),
     }

@@ -156,7 +156,15 @@ async function findInRecords(db: Database, busy: (id: string) => boolean): Promi
     .selectFrom('volume')
     .select(['id', 'vm_id', 'state'])
     .where('removed', 'is', null)
-    .where('state', 'in', ['Creating', 'Expunging'])
+    .where('state', 'in', [
+      'Creating',
+      'Copying',
+      'Attaching',
+      'Resizing',
+      'Migrating',
+      'UploadInProgress',
+      'Expunging',
+    ])
     .execute()
   const copies = await db
     .selectFrom('template_spool_ref')
@@ -185,23 +193,53 @@ async function findInSecondary(db: Database, busy: (id: string) => boolean): Pro
     .execute()
   const kept = templates
     .filter(({ removed, download_state }) => !removed && download_state === 'DOWNLOADED')
-    .map(each => ({ ...each, file: `${each.path}/${each.install_path}` }))
-  const folders = new Set(templates.map(each => dirname(`${each.path}/${each.install_path}`)))
+    .map(each => ({ name: `template ${each.name}`, file: `${each.path}/${each.install_path}` }))
+  const others = await filesOfVolumes(db)
+  const folders = new Set([
+    ...templates.map(each => dirname(`${each.path}/${each.install_path}`)),
+    ...others.flatMap(({ path }) => [`${path}/volumes`, `${path}/downloads`]),
+  ])
   const files = (await Promise.all([...folders].map(listFiles))).flat()
-  const missing = kept.filter(({ file }) => !files.includes(file))
-  const stray = files.filter(file => !kept.some(each => each.file === file) && !busy(basename(file).slice(0, 36)))
+  const missing = [...kept, ...others.flatMap(({ named }) => named)].filter(({ file }) => !files.includes(file))
+  const known = new Set([...kept, ...others.flatMap(({ named }) => named)].map(({ file }) => file))
+  const stray = files.filter(file => !known.has(file) && !busy(basename(file).slice(0, 36)))
   return [
     ...missing.map(({ name, file }) => ({
-      subject: `template ${name}`,
+      subject: name,
       what: `has lost its file ${file}`,
-      remedy: 'register it again',
+      remedy: 'bring it to Ramet again',
     })),
     ...stray.map(file => ({
       subject: `file ${file}`,
-      what: 'belongs to no template',
+      what: 'belongs to no template and no volume',
       remedy: 'remove it once you know that nobody misses it',
     })),
   ]
+}
+
+/** Uploaded volumes, and copies that wait to be downloaded, by secondary storage. */
+async function filesOfVolumes(db: Database) {
+  const [stores, uploads, downloads] = await Promise.all([
+    db.selectFrom('image_store').select(['id', 'path']).execute(),
+    db
+      .selectFrom('volume')
+      .select(['name', 'image_store_id', 'install_path'])
+      .where('removed', 'is', null)
+      .where('physical_bytes', 'is not', null)
+      .execute(),
+    db.selectFrom('download').select(['file', 'file_name']).where('is_temporary', '=', true).execute(),
+  ])
+  return stores.map(({ id, path }) => ({
+    path,
+    named: [
+      ...uploads
+        .filter(({ image_store_id }) => image_store_id === id)
+        .map(({ name, install_path }) => ({ name: `volume ${name}`, file: `${path}/${install_path}` })),
+      ...downloads
+        .filter(({ file }) => file.startsWith(`${path}/`))
+        .map(({ file, file_name }) => ({ name: `download ${file_name}`, file })),
+    ],
+  }))
 }
 
 async function listFiles(folder: string): Promise<string[]> {

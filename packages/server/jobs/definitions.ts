@@ -1,18 +1,25 @@
 // Every kind of job that this server can run, and so can take over from another.
-import { attachIso, detachIso } from './change-iso.ts'
+import { attachVolume } from './attach-volume.ts'
 import { changeAffinityGroup } from './change-affinity-group.ts'
+import { attachIso, detachIso } from './change-iso.ts'
 import { changeVm } from './change-vm.ts'
+import { createVolume } from './create-volume.ts'
 import { deleteAccount } from './delete-account.ts'
 import { deleteDomain } from './delete-domain.ts'
 import { deleteTemplate } from './delete-template.ts'
 import { deployVm } from './deploy-vm.ts'
 import { destroyVm } from './destroy-vm.ts'
+import { destroyVolume } from './destroy-volume.ts'
+import { detachVolume } from './detach-volume.ts'
 import { disableAccount } from './disable-account.ts'
+import { discardUpload } from './discard-upload.ts'
 import { emptyHost } from './empty-host.ts'
 import { expungeVm } from './expunge-vm.ts'
 import { extractTemplate } from './extract-template.ts'
+import { extractVolume } from './extract-volume.ts'
 import { maintainPool } from './maintain-pool.ts'
 import { migrateVm } from './migrate-vm.ts'
+import { migrateVolume } from './migrate-volume.ts'
 import { prepareTemplate } from './prepare-template.ts'
 import { rebootVm } from './reboot-vm.ts'
 import { reconnectHost } from './reconnect-host.ts'
@@ -20,30 +27,40 @@ import { registerTemplate } from './register-template.ts'
 import { removeLayer } from './remove-layer.ts'
 import { reopenHost } from './reopen-host.ts'
 import { reopenPool } from './reopen-pool.ts'
+import { resizeVolume } from './resize-volume.ts'
 import { restoreVm } from './restore-vm.ts'
 import { startVm } from './start-vm.ts'
 import { stopVm } from './stop-vm.ts'
 import { createTags, deleteTags } from './tags.ts'
+import { updateVolume } from './update-volume.ts'
+import { uploadVolume } from './upload-volume.ts'
 import type { JobDefinition } from './define-job.ts'
 
 export const definitions: readonly JobDefinition[] = [
   attachIso,
+  attachVolume,
   changeAffinityGroup,
   changeVm,
   createTags,
+  createVolume,
   deleteAccount,
   deleteDomain,
   deleteTags,
   deleteTemplate,
   deployVm,
-  detachIso,
   destroyVm,
+  destroyVolume,
+  detachIso,
+  detachVolume,
   disableAccount,
+  discardUpload,
   emptyHost,
   expungeVm,
   extractTemplate,
+  extractVolume,
   maintainPool,
   migrateVm,
+  migrateVolume,
   prepareTemplate,
   rebootVm,
   reconnectHost,
@@ -51,7 +68,10 @@ export const definitions: readonly JobDefinition[] = [
   removeLayer,
   reopenHost,
   reopenPool,
+  resizeVolume,
   restoreVm,
   startVm,
   stopVm,
+  updateVolume,
+  uploadVolume,
 ]

@@ -7,6 +7,7 @@ import { demandNotFirst, forgetUser, holdAccount, setAccountState, usersOf } fro
 import type { Tx } from '../store/database.ts'
 import { recordEvent } from '../store/events.ts'
 import { setVolume } from '../store/volumes.ts'
+import { letGoOfUpload } from './discard-upload.ts'
 import { defineJob, nothing, type RecordContext } from './define-job.ts'
 import { deleteTemplate } from './delete-template.ts'
 import { expungeVm } from './expunge-vm.ts'
@@ -141,7 +142,9 @@ async function letGoOfVolumes(context: RecordContext<DeleteAccount, object>): Pr
     .where('removed', 'is', null)
     .forUpdate()
     .execute()
-  for (const { id, name, layer_id } of volumes) {
+  for (const volume of volumes) {
+    const { id, name, layer_id } = volume
+    await letGoOfUpload(tx, volume, jobs, originOf(job))
     await setVolume(tx, id, { state: 'Expunged', removed: new Date(), layer_id: null })
     await tell(context, 'VOLUME.DELETE', `deleted volume ${name}`, 'Volume', id)
     if (layer_id) await removeIfUnneeded(tx, layer_id, jobs, originOf(job))

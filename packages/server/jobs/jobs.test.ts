@@ -20,7 +20,7 @@ import {
   simulatedLab,
   stateOf,
 } from '../testing/lab.ts'
-import type { JobBuilder, JobDefinition, Step } from './define-job.ts'
+import type { JobDefinition, Step } from './define-job.ts'
 import { definitions } from './definitions.ts'
 import { changeAffinityGroup } from './change-affinity-group.ts'
 import { changeVm, type VmChange } from './change-vm.ts'
@@ -44,29 +44,11 @@ import { removeLayer } from './remove-layer.ts'
 import { reopenHost } from './reopen-host.ts'
 import { reopenPool } from './reopen-pool.ts'
 import { type RestoreVm, restoreVm } from './restore-vm.ts'
+import { scenario, type Scenario } from './scenario.ts'
 import { startVm } from './start-vm.ts'
 import { stopVm } from './stop-vm.ts'
 import { createTags, deleteTags } from './tags.ts'
-
-interface Scenario<I = unknown> {
-  readonly definition: JobBuilder<I, never>
-  readonly arrange: (lab: Lab) => Promise<I>
-  /**
-   * restores: all is as before. again: what was begun cannot be taken back, and the same request finishes it.
-   * settles: the machine is where its power is. A function: brings what may be left to the state before.
-   */
-  /** Steps that this scenario is about; all by default. */
-  readonly steps?: readonly string[]
-  readonly failure: 'restores' | 'again' | 'settles' | ((lab: Lab, input: I) => Promise<void>)
-}
-
-function scenario<I>(
-  definition: unknown,
-  arrange: (lab: Lab) => Promise<I>,
-  failure: Scenario<I>['failure'],
-): Scenario {
-  return { definition: definition as JobBuilder<unknown, never>, arrange, failure: failure as Scenario['failure'] }
-}
+import { volumeScenarios } from './volume-scenarios.ts'
 
 async function aRunningVm(lab: Lab): Promise<{ vm: VmId }> {
   const input = await aDeployment(lab, await aTemplate(lab))
@@ -310,6 +292,7 @@ const scenarios: readonly Scenario[] = [
     },
     'again',
   ),
+  ...volumeScenarios,
 ]
 
 /** A pool of its own, so that no machine of another scenario is stopped with it. */

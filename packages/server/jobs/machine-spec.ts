@@ -1,13 +1,13 @@
 // A machine as the driver wants it described, gathered from the database.
-import type { TemplateId, VmId } from '@ramet/core/ids.ts'
+import type { TemplateId, VmId, VolumeId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
-import type { DiskSpec, IsoRef, MachineSpec, NicSpec } from '../drivers/driver.ts'
+import type { DiskSpec, IsoRef, MachineSpec, NicSpec, Owner } from '../drivers/driver.ts'
 import type { Db } from '../store/database.ts'
 import { hostOfVm } from '../store/hosts.ts'
 import { layerChain } from '../store/layers.ts'
 import { imageFile } from '../store/templates.ts'
 import { accountOfVm, nicsOf, type Vm, vmById } from '../store/vms.ts'
-import { volumesOf } from '../store/volumes.ts'
+import { type Volume, volumesOf } from '../store/volumes.ts'
 
 /** `outward`: whether the guest may open connections to the world (setting guest.network.outward). */
 export async function machineSpec(db: Db, id: VmId, outward: boolean): Promise<MachineSpec> {
@@ -50,14 +50,9 @@ function seedId({ id, seed_version: version }: Vm): string {
 }
 
 async function diskSpecs(db: Db, vm: VmId): Promise<[DiskSpec, ...DiskSpec[]]> {
-  const volumes = await volumesOf(db, vm)
-  const [root, ...data] = await Promise.all(
-    volumes.map(async ({ layer_id, device_id, name }) => {
-      if (!layer_id) throw new Problem('refused', 'volume-without-disk', `Volume ${name} has no disk yet`)
-      return { deviceId: device_id ?? 0, chain: await layerChain(db, layer_id) }
-    }),
-  )
-  if (!root) throw new Problem('refused', 'vm-without-disk', `Virtual machine ${vm} has no disk`)
+  const [root, ...data] = await Promise.all((await volumesOf(db, vm)).map(volume => diskSpec(db, volume)))
+  if (root?.deviceId !== 0)
+    throw new Problem('refused', 'vm-without-disk', `Virtual machine ${vm} has no root disk; attach one as deviceid 0`)
   return [root, ...data]
 }
 
@@ -69,6 +64,27 @@ async function isoOf(db: Db, vm: VmId): Promise<IsoRef | null> {
 
 export async function isoRef(db: Db, id: TemplateId): Promise<IsoRef> {
   return { id, file: (await imageFile(db, id)).file }
+}
+
+/** The volume as its machine's disk. */
+export async function diskOf(db: Db, id: VolumeId): Promise<DiskSpec> {
+  return diskSpec(db, await db.selectFrom('volume').selectAll().where('id', '=', id).executeTakeFirstOrThrow())
+}
+
+async function diskSpec(db: Db, { id, layer_id, device_id, name }: Volume): Promise<DiskSpec> {
+  if (!layer_id) throw new Problem('refused', 'volume-without-disk', `Volume ${name} has no disk yet`)
+  return { deviceId: device_id ?? 0, chain: await layerChain(db, layer_id), serial: id.replaceAll('-', '') }
+}
+
+/** Whose files the volume's layers are. */
+export async function ownerOf(db: Db, volume: VolumeId): Promise<Owner> {
+  const { number } = await db
+    .selectFrom('account')
+    .innerJoin('volume', 'volume.account_id', 'account.id')
+    .select('account.number')
+    .where('volume.id', '=', volume)
+    .executeTakeFirstOrThrow()
+  return { accountNumber: number }
 }
 
 async function nicSpecs(db: Db, vm: VmId, outward: boolean): Promise<NicSpec[]> {

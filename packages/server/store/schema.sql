@@ -494,14 +494,22 @@ create table volume (
   device_id integer,
   name text not null,
   type text not null check (type in ('ROOT', 'DATADISK')),
-  state text not null check (state in ('Allocated', 'Creating', 'Ready', 'Destroy', 'Expunging', 'Expunged')),
+  state text not null check (state in ('Allocated', 'Creating', 'Ready', 'Attaching', 'Resizing', 'Migrating', 'Destroy', 'Expunging', 'Expunged', 'NotUploaded', 'UploadInProgress', 'Uploaded', 'UploadError', 'Copying')),
   size_bytes bigint not null,
+  display boolean not null default true,
+  delete_protection boolean not null default false,
+  image_store_id uuid references image_store, -- where the uploaded file is, until the first attachment makes a disk of it
+  install_path text,
+  format text,
+  physical_bytes bigint, -- of that file
+  error text, -- why its upload failed, for people
   created timestamptz not null default now(),
   attached timestamptz,
   destroyed timestamptz, -- since when it waits to be expunged
   removed timestamptz
 );
 create index volume_by_vm on volume (vm_id) where removed is null;
+
 create index volume_by_account on volume (account_id) where removed is null;
 
 create table nic (

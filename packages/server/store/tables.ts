@@ -9,6 +9,7 @@ import type { LimitedResource } from '@ramet/core/limits.ts'
 import type { PoolState } from '@ramet/core/pool.ts'
 import type { StoredProblem } from '@ramet/core/problem.ts'
 import type { VmState } from '@ramet/core/vm.ts'
+import type { VolumeState, VolumeType } from '@ramet/core/volume.ts'
 import type { ColumnType, Generated, GeneratedAlways, Selectable } from 'kysely'
 
 type Created = ColumnType<Date, Date | undefined, Date>
@@ -359,9 +360,16 @@ export interface Tables {
     layer_id: Nullable<id.LayerId>
     device_id: Nullable<number>
     name: string
-    type: 'ROOT' | 'DATADISK'
+    type: VolumeType
     state: VolumeState
     size_bytes: number
+    display: Generated<boolean>
+    delete_protection: Generated<boolean>
+    image_store_id: Nullable<id.Id<'image-store'>>
+    install_path: Nullable<string>
+    format: Nullable<TemplateFormat>
+    physical_bytes: Nullable<number>
+    error: Nullable<string>
     created: Created
     attached: Nullable<Date>
     destroyed: Nullable<Date>
@@ -430,7 +438,6 @@ export type AccountType = 'User' | 'Admin' | 'DomainAdmin'
 export type AccountState = 'enabled' | 'disabled' | 'locked'
 export type TemplateFormat = 'QCOW2' | 'RAW' | 'VMDK' | 'VHDX' | 'ISO'
 export type DownloadState = 'NOT_DOWNLOADED' | 'DOWNLOAD_IN_PROGRESS' | 'DOWNLOADED' | 'DOWNLOAD_ERROR'
-export type VolumeState = 'Allocated' | 'Creating' | 'Ready' | 'Destroy' | 'Expunging' | 'Expunged'
 
 /** A row of table `T` as it is read. */
 export type Row<T extends keyof Tables> = Selectable<Tables[T]>

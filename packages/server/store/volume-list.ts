@@ -10,6 +10,8 @@ export function selectVolumes(db: Db) {
     .innerJoin('zone', 'zone.id', 'volume.zone_id')
     .leftJoin('vm', 'vm.id', 'volume.vm_id')
     .leftJoin('storage_pool', 'storage_pool.id', 'volume.pool_id')
+    .leftJoin('cluster', 'cluster.id', 'storage_pool.cluster_id')
+    .leftJoin('pod', 'pod.id', 'cluster.pod_id')
     .leftJoin('layer', 'layer.id', 'volume.layer_id')
     .leftJoin('template', 'template.id', 'volume.template_id')
     .leftJoin('disk_offering', 'disk_offering.id', 'volume.disk_offering_id')
@@ -24,6 +26,11 @@ export function selectVolumes(db: Db) {
       'vm.display_name as vm_display_name',
       'vm.state as vm_state',
       'storage_pool.name as pool_name',
+      'cluster.id as cluster_id',
+      'cluster.name as cluster_name',
+      'pod.id as pod_id',
+      'pod.name as pod_name',
+      'domain.path as domain_path',
       'layer.allocated_bytes',
       'template.name as template_name',
       'disk_offering.name as disk_offering_name',

@@ -20,6 +20,7 @@ const all = { open: 'all' } as const
 const domainAdmins = { open: 'domain-admins' } as const
 const admins = { open: 'admins' } as const
 const onVm = (more: Given = {}) => ({ on: ({ vm }: Things) => ({ id: vm, ...more }) })
+const onVolume = (more: Given = {}) => ({ on: ({ volume }: Things) => ({ id: volume, ...more }) })
 const onAccount = { on: ({ account }: Things) => ({ id: account }), only: 'domain-admins' } as const
 const onUser = { on: ({ other }: Things) => ({ id: other }), only: 'domain-admins' } as const
 export const newUser = () => ({ username: newId(), password: 'x', email: 'x', firstname: 'x', lastname: 'x' })
@@ -34,6 +35,7 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
     { on: ({ vm }) => ({ id: '$iso', virtualmachineid: vm }) },
   ],
   cancelHostMaintenance: admins,
+  attachVolume: { on: ({ volume, vm }) => ({ id: volume, virtualmachineid: vm }) },
   cancelJob: { on: ({ job }) => ({ jobid: job }) },
   cancelStorageMaintenance: admins,
   changeServiceForVirtualMachine: onVm({ serviceofferingid: '$offering' }),
@@ -54,6 +56,7 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
     on: ({ vm }) => ({ resourcetype: 'UserVm', resourceids: vm, 'tags[0].key': 'k', 'tags[0].value': 'v' }),
   },
   createUser: { for: newUser, only: 'domain-admins' },
+  createVolume: { for: () => ({ zoneid: '$zone', diskofferingid: '$diskoffering' }) },
   createZone: admins,
   deleteAccount: onAccount,
   deleteAffinityGroup: { on: ({ affinity }) => ({ id: affinity }) },
@@ -71,10 +74,13 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
   deleteTags: { on: ({ vm }) => ({ resourcetype: 'UserVm', resourceids: vm }) },
   deleteTemplate: { on: ({ template }) => ({ id: template }) },
   deleteUser: onUser,
+  deleteVolume: onVolume(),
   deleteZone: admins,
   deployVirtualMachine: { for: () => ({ zoneid: '$zone', serviceofferingid: '$offering', templateid: '$template' }) },
   destroyVirtualMachine: onVm(),
+  destroyVolume: onVolume(),
   detachIso: { on: ({ vm }) => ({ virtualmachineid: vm }) },
+  detachVolume: onVolume(),
   disableAccount: onAccount,
   disableUser: onUser,
   enableAccount: onAccount,
@@ -84,6 +90,7 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
   extractIso: { on: ({ iso }) => ({ id: iso, mode: 'HTTP_DOWNLOAD' }) },
   extractTemplate: { on: ({ template }) => ({ id: template, mode: 'HTTP_DOWNLOAD' }) },
   findHostsForMigration: admins,
+  extractVolume: onVolume({ mode: 'HTTP_DOWNLOAD', zoneid: '$zone' }),
   getConsoleLog: onVm(),
   getUser: admins,
   getUserKeys: { on: ({ user }) => ({ id: user }) },
@@ -144,12 +151,14 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
   lockUser: onUser,
   migrateVirtualMachine: admins,
   prepareHostForMaintenance: admins,
+  migrateVolume: admins,
   prepareTemplate: admins,
   queryAsyncJobResult: { on: ({ job }) => ({ jobid: job }) },
   quotaIsEnabled: all,
   rebootVirtualMachine: onVm(),
   reconnectHost: admins,
   recoverVirtualMachine: onVm(),
+  recoverVolume: onVolume(),
   registerIso: { for: () => ({ name: 'x', url: 'http://127.0.0.1:9/x', zoneid: '$zone' }) },
   registerSSHKeyPair: { for: () => ({ name: newId(), publickey: publicKey }) },
   registerTemplate: {
@@ -160,6 +169,7 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
   resetPasswordForVirtualMachine: onVm(),
   resetSSHKeyForVirtualMachine: onVm({ keypair: newId() }),
   restoreVirtualMachine: { on: ({ vm }) => ({ virtualmachineid: vm }) },
+  resizeVolume: onVolume({ size: 2 }),
   retryJob: { on: ({ job }) => ({ jobid: job }) },
   scaleVirtualMachine: onVm({ serviceofferingid: '$offering' }),
   startVirtualMachine: onVm(),
@@ -182,5 +192,7 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
   updateUser: { on: ({ user }) => ({ id: user, timezone: 'UTC' }) },
   updateVirtualMachine: onVm({ displayname: 'x' }),
   updateVMAffinityGroup: onVm(),
+  updateVolume: onVolume({ name: 'x' }),
   updateZone: admins,
+  uploadVolume: { for: () => ({ name: 'x', format: 'RAW', url: 'http://127.0.0.1:9/x', zoneid: '$zone' }) },
 }

@@ -5,6 +5,7 @@ import { addCluster } from './add-cluster.ts'
 import { addHost } from './add-host.ts'
 import { addImageStore } from './add-image-store.ts'
 import { attachIso } from './attach-iso.ts'
+import { attachVolume } from './attach-volume.ts'
 import { cancelHostMaintenance } from './cancel-host-maintenance.ts'
 import { cancelJob } from './cancel-job.ts'
 import { cancelStorageMaintenance } from './cancel-storage-maintenance.ts'
@@ -21,6 +22,7 @@ import { createSSHKeyPair } from './create-ssh-key-pair.ts'
 import { createStoragePool } from './create-storage-pool.ts'
 import { createTags } from './create-tags.ts'
 import { createUser } from './create-user.ts'
+import { createVolume } from './create-volume.ts'
 import { createZone } from './create-zone.ts'
 import { deleteAccount } from './delete-account.ts'
 import { deleteAffinityGroup } from './delete-affinity-group.ts'
@@ -38,16 +40,20 @@ import { deleteStoragePool } from './delete-storage-pool.ts'
 import { deleteTags } from './delete-tags.ts'
 import { deleteTemplate } from './delete-template.ts'
 import { deleteUser } from './delete-user.ts'
+import { deleteVolume } from './delete-volume.ts'
 import { deleteZone } from './delete-zone.ts'
 import { deployVirtualMachine } from './deploy-virtual-machine.ts'
 import { destroyVirtualMachine } from './destroy-virtual-machine.ts'
+import { destroyVolume } from './destroy-volume.ts'
 import { detachIso } from './detach-iso.ts'
+import { detachVolume } from './detach-volume.ts'
 import { disableAccount } from './disable-account.ts'
 import { enableAccount } from './enable-account.ts'
 import { enableStorageMaintenance } from './enable-storage-maintenance.ts'
 import { expungeVirtualMachine } from './expunge-virtual-machine.ts'
 import { extractIso } from './extract-iso.ts'
 import { extractTemplate } from './extract-template.ts'
+import { extractVolume } from './extract-volume.ts'
 import { findHostsForMigration } from './find-hosts-for-migration.ts'
 import { getConsoleLog } from './get-console-log.ts'
 import { getUser } from './get-user.ts'
@@ -101,6 +107,7 @@ import {
   listZonesMetrics,
 } from './metrics.ts'
 import { migrateVirtualMachine } from './migrate-virtual-machine.ts'
+import { migrateVolume } from './migrate-volume.ts'
 import { prepareHostForMaintenance } from './prepare-host-for-maintenance.ts'
 import { prepareTemplate } from './prepare-template.ts'
 import { queryAsyncJobResult } from './query-async-job-result.ts'
@@ -108,6 +115,7 @@ import { quotaIsEnabled } from './quota-is-enabled.ts'
 import { rebootVirtualMachine } from './reboot-virtual-machine.ts'
 import { reconnectHost } from './reconnect-host.ts'
 import { recoverVirtualMachine } from './recover-virtual-machine.ts'
+import { recoverVolume } from './recover-volume.ts'
 import { registerIso } from './register-iso.ts'
 import { registerSSHKeyPair } from './register-ssh-key-pair.ts'
 import { registerTemplate } from './register-template.ts'
@@ -115,6 +123,7 @@ import { registerUserKeys } from './register-user-keys.ts'
 import { resetConfiguration } from './reset-configuration.ts'
 import { resetPasswordForVirtualMachine } from './reset-password-for-virtual-machine.ts'
 import { resetSSHKeyForVirtualMachine } from './reset-ssh-key-for-virtual-machine.ts'
+import { resizeVolume } from './resize-volume.ts'
 import { restoreVirtualMachine } from './restore-virtual-machine.ts'
 import { retryJob } from './retry-job.ts'
 import { scaleVirtualMachine } from './scale-virtual-machine.ts'
@@ -138,7 +147,9 @@ import { updateTemplate } from './update-template.ts'
 import { updateUser } from './update-user.ts'
 import { updateVirtualMachine } from './update-virtual-machine.ts'
 import { updateVMAffinityGroup } from './update-vm-affinity-group.ts'
+import { updateVolume } from './update-volume.ts'
 import { updateZone } from './update-zone.ts'
+import { uploadVolume } from './upload-volume.ts'
 import { disableUser, enableUser, lockUser } from './user-states.ts'
 
 export const commands: readonly Command[] = [
@@ -146,6 +157,7 @@ export const commands: readonly Command[] = [
   addHost,
   addImageStore,
   attachIso,
+  attachVolume,
   cancelHostMaintenance,
   cancelJob,
   cancelStorageMaintenance,
@@ -162,6 +174,7 @@ export const commands: readonly Command[] = [
   createStoragePool,
   createTags,
   createUser,
+  createVolume,
   createZone,
   deleteAccount,
   deleteAffinityGroup,
@@ -179,10 +192,13 @@ export const commands: readonly Command[] = [
   deleteTags,
   deleteTemplate,
   deleteUser,
+  deleteVolume,
   deleteZone,
   deployVirtualMachine,
   destroyVirtualMachine,
+  destroyVolume,
   detachIso,
+  detachVolume,
   disableAccount,
   disableUser,
   enableAccount,
@@ -191,6 +207,7 @@ export const commands: readonly Command[] = [
   expungeVirtualMachine,
   extractIso,
   extractTemplate,
+  extractVolume,
   findHostsForMigration,
   getConsoleLog,
   getUser,
@@ -248,6 +265,7 @@ export const commands: readonly Command[] = [
   lockAccount,
   lockUser,
   migrateVirtualMachine,
+  migrateVolume,
   prepareHostForMaintenance,
   prepareTemplate,
   queryAsyncJobResult,
@@ -255,6 +273,7 @@ export const commands: readonly Command[] = [
   rebootVirtualMachine,
   reconnectHost,
   recoverVirtualMachine,
+  recoverVolume,
   registerIso,
   registerSSHKeyPair,
   registerTemplate,
@@ -262,6 +281,7 @@ export const commands: readonly Command[] = [
   resetConfiguration,
   resetPasswordForVirtualMachine,
   resetSSHKeyForVirtualMachine,
+  resizeVolume,
   restoreVirtualMachine,
   retryJob,
   scaleVirtualMachine,
@@ -285,5 +305,7 @@ export const commands: readonly Command[] = [
   updateUser,
   updateVirtualMachine,
   updateVMAffinityGroup,
+  updateVolume,
   updateZone,
+  uploadVolume,
 ]

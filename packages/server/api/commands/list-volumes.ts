@@ -1,11 +1,13 @@
 import { hasTags } from '../../store/tags.ts'
+import { sql } from 'kysely'
 import { selectVolumes } from '../../store/volume-list.ts'
+import { isAdmin } from '../caller.ts'
 import { listCommand } from '../command.ts'
 import { narrowToOwner, ownershipParameters } from '../ownership.ts'
 import { containing } from '../paging.ts'
-import { choice, id, ids, text } from '../parameters.ts'
 import { tagFilter } from '../tags.ts'
-import { pageOf } from '../query.ts'
+import { choice, flag, id, ids, invalid, text } from '../parameters.ts'
+import { pageOf, reads } from '../query.ts'
 import { volumeView } from '../views/volume.ts'
 
 export const listVolumes = listCommand({
@@ -23,7 +25,15 @@ export const listVolumes = listCommand({
     virtualmachineid: id<'vm'>('those attached to a machine'),
     zoneid: id<'zone'>('those of a zone'),
     storageid: id<'storage-pool'>('those on a primary storage'),
+    podid: id<'pod'>('those on primary storages of a pod'),
+    clusterid: id<'cluster'>('those on primary storages of a cluster'),
+    hostid: id<'host'>('those attached to machines on a host; administrators only'),
     diskofferingid: id<'disk-offering'>('those of a disk offering'),
+    serviceofferingid: id<'service-offering'>('root disks of machines of a service offering'),
+    displayvolume: flag('whether users see them'),
+    isencrypted: flag('whether they are encrypted; none is'),
+    listsystemvms: flag('accepted: there are no system machines'),
+    retrieveonlyresourcecount: flag('only how many there are'),
   },
   view: volumeView,
   async run({ app, caller, params, page }) {
@@ -33,12 +43,22 @@ export const listVolumes = listCommand({
     if (params.ids) volumes = volumes.where('volume.id', 'in', params.ids)
     if (params.name) volumes = volumes.where('volume.name', '=', params.name)
     if (params.type) volumes = volumes.where('volume.type', '=', params.type)
-    if (params.state) volumes = volumes.where('volume.state', '=', params.state as 'Ready')
+    if (params.state) volumes = volumes.where(reads('volume.state', params.state))
     if (params.virtualmachineid) volumes = volumes.where('volume.vm_id', '=', params.virtualmachineid)
     if (params.zoneid) volumes = volumes.where('volume.zone_id', '=', params.zoneid)
     if (params.storageid) volumes = volumes.where('volume.pool_id', '=', params.storageid)
+    if (params.podid) volumes = volumes.where('cluster.pod_id', '=', params.podid)
+    if (params.clusterid) volumes = volumes.where('cluster.id', '=', params.clusterid)
+    if (params.hostid) {
+      if (!isAdmin(caller)) throw invalid('hostid', 'is for administrators; leave it out')
+      volumes = volumes.where('vm.host_id', '=', params.hostid)
+    }
+    if (params.serviceofferingid) volumes = volumes.where('volume.service_offering_id', '=', params.serviceofferingid)
+    if (params.displayvolume !== undefined) volumes = volumes.where('volume.display', '=', params.displayvolume)
+    if (params.isencrypted) volumes = volumes.where(sql<boolean>`false`)
     if (params.diskofferingid) volumes = volumes.where('volume.disk_offering_id', '=', params.diskofferingid)
     if (page.keyword) volumes = volumes.where('volume.name', 'ilike', containing(page.keyword))
-    return pageOf(volumes, page)
+    const found = await pageOf(volumes, page)
+    return params.retrieveonlyresourcecount ? { ...found, items: [] } : found
   },
 })

@@ -1,5 +1,5 @@
 // A disk as a file that can be used elsewhere.
-import { rename, rm } from 'node:fs/promises'
+import { mkdir, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { LayerChain, Progress } from '../driver.ts'
 import { chainAsFilename, tipOf } from './blockdev.ts'
@@ -18,6 +18,7 @@ export async function exportChain(
 ): Promise<void> {
   const { virtualBytes } = await factsOf(tipOf(chain))
   const path = `${file}.part`
+  await mkdir(dirname(file), { recursive: true, mode: 0o711 }) // the account writes there, and sees nothing else
   await rm(path, { force: true })
   const part = await makeAndOpen(path, empty(virtualBytes, null), owner)
   try {

@@ -1,5 +1,6 @@
 // Simulated disk layers: records without bytes.
-import { writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { LayerId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
@@ -54,6 +55,7 @@ export function simulatedLayers(world: World, call: Calling): Driver['layers'] {
       await call('layers.export')
       demandLayers(world, chain)
       await copying(progress, signal)
+      await mkdir(dirname(file), { recursive: true })
       await writeFile(file, `the disk ${layerIn(world, chain).id}`)
     },
     facts: async ({ id }) => {
