@@ -78,6 +78,7 @@ import { listHypervisors } from './list-hypervisors.ts'
 import { listImageStores } from './list-image-stores.ts'
 import { listInfrastructure } from './list-infrastructure.ts'
 import { listInstanceGroups } from './list-instance-groups.ts'
+import { listIsoPermissions } from './list-iso-permissions.ts'
 import { listIsos } from './list-isos.ts'
 import { listManagementServers } from './list-management-servers.ts'
 import { listNetworkOfferings } from './list-network-offerings.ts'
@@ -91,6 +92,7 @@ import { listServiceOfferings } from './list-service-offerings.ts'
 import { listSSHKeyPairs } from './list-ssh-key-pairs.ts'
 import { listStoragePools } from './list-storage-pools.ts'
 import { listTags } from './list-tags.ts'
+import { listTemplatePermissions } from './list-template-permissions.ts'
 import { listTemplates } from './list-templates.ts'
 import { listUsers } from './list-users.ts'
 import { listVirtualMachines } from './list-virtual-machines.ts'
@@ -138,12 +140,14 @@ import { updateHypervisorCapabilities } from './update-hypervisor-capabilities.t
 import { updateImageStore } from './update-image-store.ts'
 import { updateInstanceGroup } from './update-instance-group.ts'
 import { updateIso } from './update-iso.ts'
+import { updateIsoPermissions } from './update-iso-permissions.ts'
 import { updatePod } from './update-pod.ts'
 import { updateResourceCount } from './update-resource-count.ts'
 import { updateResourceLimit } from './update-resource-limit.ts'
 import { updateServiceOffering } from './update-service-offering.ts'
 import { updateStoragePool } from './update-storage-pool.ts'
 import { updateTemplate } from './update-template.ts'
+import { updateTemplatePermissions } from './update-template-permissions.ts'
 import { updateUser } from './update-user.ts'
 import { updateVirtualMachine } from './update-virtual-machine.ts'
 import { updateVMAffinityGroup } from './update-vm-affinity-group.ts'
@@ -235,6 +239,7 @@ export const commands: readonly Command[] = [
   listImageStores,
   listInfrastructure,
   listInstanceGroups,
+  listIsoPermissions,
   listIsos,
   listLdapConfigurations,
   listManagementServers,
@@ -253,6 +258,7 @@ export const commands: readonly Command[] = [
   listStoragePools,
   listStoragePoolsMetrics,
   listTags,
+  listTemplatePermissions,
   listTemplates,
   listUsers,
   listVirtualMachines,
@@ -296,12 +302,14 @@ export const commands: readonly Command[] = [
   updateImageStore,
   updateInstanceGroup,
   updateIso,
+  updateIsoPermissions,
   updatePod,
   updateResourceCount,
   updateResourceLimit,
   updateServiceOffering,
   updateStoragePool,
   updateTemplate,
+  updateTemplatePermissions,
   updateUser,
   updateVirtualMachine,
   updateVMAffinityGroup,

@@ -1,0 +1,12 @@
+import { plainCommand } from '../command.ts'
+import { permissionParameters, updatePermissions } from '../image-permissions.ts'
+import { successView } from '../views/success.ts'
+
+export const updateIsoPermissions = plainCommand({
+  name: 'updateIsoPermissions',
+  description: 'Says who may use the iso besides its owner: everybody, or accounts of its domain',
+  permission: 'user',
+  params: permissionParameters,
+  answer: successView,
+  run: ({ app, caller, params }) => updatePermissions(app, caller, 'iso', params),
+})
