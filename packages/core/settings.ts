@@ -57,9 +57,15 @@ export const settings = [
     'Integer',
     '86400',
     'Advanced',
-    'Seconds after which a destroyed machine is expunged, and until which it can be recovered',
+    'Seconds after which a destroyed machine or volume is expunged, and until which it can be recovered',
   ),
-  setting('expunge.interval', 'Integer', '86400', 'Advanced', 'Seconds between two looks for machines to expunge'),
+  setting(
+    'expunge.interval',
+    'Integer',
+    '86400',
+    'Advanced',
+    'Seconds between two looks for machines and volumes to expunge',
+  ),
   setting(
     'allow.user.expunge.recover.vm',
     'Boolean',

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { JobId, VmId, VolumeId } from '@ramet/core/ids.ts'
+import type { Row } from '../store/tables.ts'
 import { stopTestDatabase } from '../testing/database.ts'
 import { eventually } from '../testing/eventually.ts'
 import { aTemplate, ended, type Lab, quiet, simulatedLab, stateOf } from '../testing/lab.ts'
@@ -209,6 +210,11 @@ describe('a machine', () => {
     assert.notEqual(specOf(id)?.generationId, seed?.generationId)
     const old = await volume(root?.id)
     assert.deepEqual([old?.state, old?.vm_id, lab.world.layers.has(root?.layer_id as never)], ['Destroy', null, true])
+    await call('recoverVolume', { id: root?.id })
+    assert.deepEqual(pick(await volume(root?.id)), { state: 'Ready', isDue: false })
+    const { jobid } = await call('destroyVolume', { id: root?.id })
+    assert.equal((await ended(lab, jobid as JobId)).state, 'done')
+    assert.deepEqual(pick(await volume(root?.id)), { state: 'Destroy', isDue: true })
     await set('expunge.delay', 0)
     await set('expunge.interval', 1)
     await eventually('the old disk is gone', async () => !lab.world.layers.has(root?.layer_id as never))
@@ -352,6 +358,8 @@ describe('a machine', () => {
     assert.ok((byPool['count'] as number) > 0)
     await assert.rejects(call('listVirtualMachines', { id: zone, ids: zone }), /ids excludes id/)
   })
+
+  const pick = (row: Row<'volume'> | undefined) => ({ state: row?.state, isDue: row?.destroyed !== null })
 
   function disksOf(id: unknown) {
     return lab.app.db

@@ -26,7 +26,7 @@ export const destroyVolume = defineJob<DestroyVolume>({
     const volume = await holdVolume(tx, input.volume)
     await demandLoose(tx, volume, job.id)
     demandUnprotected(volume)
-    await moveVolume(tx, volume.id, 'DestroyRequested')
+    await moveVolume(tx, volume.id, 'DestroyRequested', { destroyed: volume.destroyed ?? new Date() })
     if (input.expunge) await expungeVolume(tx, volume, jobs, originOf(job))
   },
   undo: nothing('nothing follows it'),

@@ -8,7 +8,7 @@ import { demandAction, cloneTypeOf, holdVm, moveVm, vmLock } from '../store/vms.
 import { holdRoom } from '../store/limits.ts'
 import { defineJob, nothing, type RecordContext } from './define-job.ts'
 import { copiesOf } from './disk-demand.ts'
-import { expungeVolume } from './expunge-volume.ts'
+import { expungeVolume } from './destroy-volume.ts'
 import {
   type Before,
   exchangeRoots,

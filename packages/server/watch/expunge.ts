@@ -1,15 +1,17 @@
-// Expunges what was destroyed long enough ago (expunge.delay): machines by ordinary jobs, and root volumes that a restored
-// machine has left behind. Also finishes an expunge that failed half way: there is no way back from it.
+// Expunges what was destroyed long enough ago (expunge.delay): machines by ordinary jobs, and volumes that belong to none,
+// such as the root disk that a restored machine has left behind. Also finishes an expunge that failed half way: there is no
+// way back from it.
 import type { VmId } from '@ramet/core/ids.ts'
 import { sql } from 'kysely'
+import { expungeVolume } from '../jobs/destroy-volume.ts'
 import { expungeVm } from '../jobs/expunge-vm.ts'
-import { expungeVolume } from '../jobs/expunge-volume.ts'
 import type { Runner } from '../jobs/runner.ts'
 import type { Log } from '../log.ts'
 import type { Settings } from '../settings.ts'
 import { type Database, inTransaction, type Tx } from '../store/database.ts'
 import { jobOn } from '../store/jobs.ts'
 import { vmLock } from '../store/vms.ts'
+import { volumeLock } from '../store/volumes.ts'
 
 export interface ExpungeWatch {
   sweep(): Promise<void>
@@ -30,7 +32,7 @@ export function watchExpunge(
       await inTransaction(db, tx => expunge(tx, jobs, id, delay)).catch(error =>
         log.warn({ err: error, vm: id }, 'cannot expunge a machine whose time has come'),
       )
-    await inTransaction(db, tx => expungeLeftVolumes(tx, jobs, delay))
+    await inTransaction(db, tx => expungeLooseVolumes(tx, jobs, delay))
   }
 
   // The settings are asked at each tick: who shortens the interval does not wait for the end of the long one.
@@ -72,11 +74,10 @@ async function expunge(tx: Tx, jobs: Runner, id: VmId, delay: number): Promise<v
   await jobs.start(tx, expungeVm, { vm: id, evenRunning: false, onlyDestroyed: true }, origin)
 }
 
-async function expungeLeftVolumes(tx: Tx, jobs: Runner, delay: number): Promise<void> {
+async function expungeLooseVolumes(tx: Tx, jobs: Runner, delay: number): Promise<void> {
   const volumes = await tx
     .selectFrom('volume')
     .selectAll()
-    .where('type', '=', 'ROOT')
     .where('vm_id', 'is', null)
     .where('state', '=', 'Destroy')
     .where('removed', 'is', null)
@@ -85,6 +86,7 @@ async function expungeLeftVolumes(tx: Tx, jobs: Runner, delay: number): Promise<
     .skipLocked()
     .execute()
   for (const volume of volumes) {
+    if (await jobOn(tx, volumeLock({ volume: volume.id, vm: null }))) continue
     const origin = { command: 'expungeVolume', account: volume.account_id, user: null }
     await expungeVolume(tx, volume, jobs, origin)
   }

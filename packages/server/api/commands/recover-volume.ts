@@ -21,7 +21,7 @@ export const recoverVolume = objectCommand({
       await demandLoose(tx, volume)
       if (volume.state !== 'Destroy') throw wrongVolumeState(volume, 'recovering it')
       await holdRoom(tx, volume.account_id, { volume: 1, primaryBytes: volume.size_bytes })
-      await setVolume(tx, volume.id, { state: stateAfterRecovery(volume) })
+      await setVolume(tx, volume.id, { state: stateAfterRecovery(volume), destroyed: null })
       await recordEvent(tx, {
         type: 'VOLUME.RECOVER',
         description: `recovered volume ${volume.name}`,
