@@ -5,25 +5,29 @@ import { UsageError } from '@ramet/cli/explain.ts'
 import { BenchServer } from './bench-server.ts'
 import type { Benchmark, Result } from './benchmark.ts'
 import { deployBurst } from './deploy-burst.ts'
+import { deployRate } from './deploy-rate.ts'
 import { fullClone } from './full-clone.ts'
+import { idleMemory } from './idle-memory.ts'
 import { linkedCloneBytes } from './linked-clone-bytes.ts'
 import { linkedClone } from './linked-clone.ts'
+import { listMachines } from './list-machines.ts'
 import { table } from './table.ts'
 
-const benchmarks: readonly Benchmark[] = [linkedClone, fullClone, linkedCloneBytes, deployBurst]
+const benchmarks: readonly Benchmark[] = [linkedClone, fullClone, linkedCloneBytes, deployBurst, idleMemory, deployRate, listMachines]
 
 /** 0 when every promise that was measured is kept. */
 export async function bench(args: readonly string[]): Promise<number> {
   const { names, json, rounds } = read(args)
   const chosen = names.length === 0 ? benchmarks : benchmarks.filter(({ name }) => names.includes(name))
-  const server = await BenchServer.start()
+  // One that brings its own cloud is not given another.
+  const server = chosen.every(({ simulated }) => simulated) ? null : await BenchServer.start()
   try {
     const results: Result[] = []
     const say = (line: string) => void (json || process.stdout.write(`${line}\n`))
-    say(`Guests run under ${(await server.world.acceleration()).toUpperCase()} on ${cpus().length} processors.`)
+    if (server) say(`Guests run under ${(await server.world.acceleration()).toUpperCase()} on ${cpus().length} processors.`)
     for (const benchmark of chosen) {
       say(`\n${benchmark.name}: ${benchmark.about}`)
-      const result = await benchmark.run(server, rounds ?? benchmark.rounds)
+      const result = await benchmark.run(server as BenchServer, rounds ?? benchmark.rounds)
       results.push(result)
       for (const note of result.notes) say(note)
       say(`\n${table(result.figures)}`)
@@ -32,7 +36,7 @@ export async function bench(args: readonly string[]): Promise<number> {
     if (json) process.stdout.write(`${JSON.stringify(figures)}\n`)
     return figures.some(({ pass }) => pass === false) ? 1 : 0
   } finally {
-    await server.close()
+    await server?.close()
   }
 }
 
