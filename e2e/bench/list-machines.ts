@@ -19,7 +19,7 @@ export const listMachines: Benchmark = {
       await cloud.restart(() => fill(cloud.directory, machines - 1))
       const ask = (parameters: Record<string, string | number>) =>
         timed(async () => {
-          const { count } = await cloud.client.call('listVirtualMachines', { listall: true, ...parameters } as never)
+          const { count } = await cloud.client.call('listVirtualMachines', { listall: true, ...parameters })
           if (count !== machines) throw new Error(`there are ${String(count)} machines, not ${machines}`)
         })
       const pages = async (parameters: Record<string, string>) => {

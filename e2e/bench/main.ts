@@ -13,7 +13,15 @@ import { linkedClone } from './linked-clone.ts'
 import { listMachines } from './list-machines.ts'
 import { table } from './table.ts'
 
-const benchmarks: readonly Benchmark[] = [linkedClone, fullClone, linkedCloneBytes, deployBurst, idleMemory, deployRate, listMachines]
+const benchmarks: readonly Benchmark[] = [
+  linkedClone,
+  fullClone,
+  linkedCloneBytes,
+  deployBurst,
+  idleMemory,
+  deployRate,
+  listMachines,
+]
 
 /** 0 when every promise that was measured is kept. */
 export async function bench(args: readonly string[]): Promise<number> {
@@ -24,7 +32,8 @@ export async function bench(args: readonly string[]): Promise<number> {
   try {
     const results: Result[] = []
     const say = (line: string) => void (json || process.stdout.write(`${line}\n`))
-    if (server) say(`Guests run under ${(await server.world.acceleration()).toUpperCase()} on ${cpus().length} processors.`)
+    if (server)
+      say(`Guests run under ${(await server.world.acceleration()).toUpperCase()} on ${cpus().length} processors.`)
     for (const benchmark of chosen) {
       say(`\n${benchmark.name}: ${benchmark.about}`)
       const result = await benchmark.run(server as BenchServer, rounds ?? benchmark.rounds)

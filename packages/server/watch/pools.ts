@@ -1,6 +1,7 @@
 // Keeps what is told of storage near the truth: the free space of pools, and how much the layers of running machines have
 // grown. Looked at every few seconds; copies and placements that need more than that find out by themselves.
 import { asProblem } from '@ramet/core/problem.ts'
+import type { LayerId } from '@ramet/core/ids.ts'
 import { occupyingStates } from '@ramet/core/vm.ts'
 import type { Driver, Space } from '../drivers/driver.ts'
 import type { Log } from '../log.ts'
@@ -14,9 +15,10 @@ export interface PoolWatch {
 }
 
 export function watchPools(db: Database, driver: Driver, log: Log, everyMs = 10_000): PoolWatch {
+  let measured: LayerId | null = null
   async function refresh(): Promise<void> {
     await refreshSpace(db, driver, log)
-    await refreshLayers(db, driver, log)
+    measured = await refreshLayers(db, driver, log, measured)
   }
   const timer = setInterval(() => {
     refresh().catch(error => log.warn({ err: error }, 'cannot measure the storage pools'))
@@ -45,7 +47,10 @@ async function look(measuring: Promise<Space>): Promise<(Space & { problem: null
   )
 }
 
-async function refreshLayers(db: Database, driver: Driver, log: Log): Promise<void> {
+const layersAtOnce = 500
+
+/** Of very many layers some each time, going on after the last one; null when all had their turn. */
+async function refreshLayers(db: Database, driver: Driver, log: Log, after: LayerId | null): Promise<LayerId | null> {
   const layers = await db
     .selectFrom('layer')
     .innerJoin('volume', 'volume.layer_id', 'layer.id')
@@ -55,6 +60,9 @@ async function refreshLayers(db: Database, driver: Driver, log: Log): Promise<vo
     .where('layer.state', '=', 'ready')
     .where('storage_pool.problem', 'is', null)
     .where('vm.state', 'in', [...occupyingStates])
+    .$if(after !== null, query => query.where('layer.id', '>', after as LayerId))
+    .orderBy('layer.id')
+    .limit(layersAtOnce)
     .execute()
   for (const { id, allocated_bytes: known, pool, path } of layers) {
     // One layer that cannot be measured, for its guest has spoilt it, must not hide the others.
@@ -65,4 +73,5 @@ async function refreshLayers(db: Database, driver: Driver, log: Log): Promise<vo
     if (facts && facts.allocatedBytes !== known)
       await db.updateTable('layer').set({ allocated_bytes: facts.allocatedBytes }).where('id', '=', id).execute()
   }
+  return layers.length < layersAtOnce ? null : (layers.at(-1)?.id ?? null)
 }

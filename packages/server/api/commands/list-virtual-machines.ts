@@ -1,7 +1,7 @@
 import { sql, type SqlBool } from 'kysely'
 import type { App } from '../../app.ts'
 import { hasTags, withTags } from '../../store/tags.ts'
-import { lineagesOf, selectVms } from '../../store/vm-list.ts'
+import { lineagesOf, listedVms, selectVmIds } from '../../store/vm-list.ts'
 import { type Caller, isAdmin } from '../caller.ts'
 import { listCommand } from '../command.ts'
 import { narrowToOwner, ownershipParameters } from '../ownership.ts'
@@ -39,14 +39,14 @@ export const listVirtualMachines = listCommand({
     keypair: text('those with an SSH key of this name'),
     userid: id<'user'>('those a user made'),
     hypervisor: text('those on a hypervisor'),
-    details: list('all, or min for less', text('a part')),
+    details: list('all, or min: without NICs, template, offering, disks and tags', text('a part')),
     userdata: flag('tell the user data too'),
     retrieveonlyresourcecount: flag('tell only how many there are'),
   },
   view: virtualMachineView,
   async run({ app, caller, params, page }) {
     if (params.id && params.ids) throw invalid('ids', 'excludes id; give one of them')
-    let vms = narrowToState(selectVms(app.db).orderBy('vm.number', 'desc'), app, caller, params.state)
+    let vms = narrowToState(selectVmIds(app.db), app, caller, params.state)
     vms = narrowToOwner(vms, 'vm.account_id', caller, params).where(hasTags('vm.id', params.tags))
     if (params.id) vms = vms.where('vm.id', '=', params.id)
     if (params.ids) vms = vms.where('vm.id', 'in', params.ids)
@@ -102,8 +102,14 @@ export const listVirtualMachines = listCommand({
     if (params.retrieveonlyresourcecount) return { count: await countOf(vms), items: [] }
     const found = await pageOf(vms, page)
     const { count } = found
-    const items: VmOnWire[] = found.items.map(vm => ({ ...vm, tellsUserData: params.userdata ?? false }))
-    if (params.details?.includes('min')) return { count, items }
+    const inBrief = params.details?.includes('min') ?? false
+    const machines = await listedVms(
+      app.db,
+      found.items.map(({ id: vm }) => vm),
+      inBrief,
+    )
+    const items: VmOnWire[] = machines.map(vm => ({ ...vm, tellsUserData: params.userdata ?? false }))
+    if (inBrief) return { count, items }
     const tagged = await withTags(app.db, items)
     const lineages = await lineagesOf(
       app.db,
@@ -117,7 +123,7 @@ export const listVirtualMachines = listCommand({
 })
 
 /** Users do not see what they destroyed, unless a setting says so; what is expunged is seen only by who asks for it. */
-function narrowToState(vms: ReturnType<typeof selectVms>, app: App, caller: Caller, state: string | undefined) {
+function narrowToState(vms: ReturnType<typeof selectVmIds>, app: App, caller: Caller, state: string | undefined) {
   const asked = state?.toLowerCase()
   if (asked === 'expunged') return vms.where('vm.removed', 'is not', null)
   const kept = vms.where('vm.removed', 'is', null)
