@@ -73,6 +73,31 @@ describe('a machine', () => {
     await assert.rejects(call('recoverVirtualMachine', { id }), /lost is Running; recover is possible only when/)
   })
 
+  test('takes those of its data disks along that the call names', async () => {
+    const disk = { diskofferingid: await diskOffering('Small') }
+    const [kept, aside, gone] = [await deployStopped(disk), await deployStopped(disk), await deployStopped(disk)]
+    const dataOf = async ({ id }: Fields) => (await disksOf(id)).find(({ type }) => type === 'DATADISK')
+    const [keptDisk, asideDisk, goneDisk] = [await dataOf(kept), await dataOf(aside), await dataOf(gone)]
+    await assert.rejects(
+      call('destroyVirtualMachine', { id: kept['id'], volumeids: goneDisk?.id }),
+      /volumeids names .*, which is no data disk of the machine/,
+    )
+    await run('destroyVirtualMachine', { id: kept['id'], expunge: true })
+    await run('destroyVirtualMachine', { id: aside['id'], volumeids: asideDisk?.id })
+    await run('destroyVirtualMachine', { id: gone['id'], volumeids: goneDisk?.id, expunge: true })
+    await quiet(lab)
+    const states = [await volume(keptDisk?.id), await volume(asideDisk?.id), await volume(goneDisk?.id)]
+    assert.deepEqual(
+      states.map(row => [row?.state, row?.vm_id]),
+      [
+        ['Ready', null],
+        ['Destroy', null],
+        ['Expunged', null],
+      ],
+    )
+    assert.ok(!lab.world.layers.has(goneDisk?.layer_id as never), 'its file is gone')
+  })
+
   test('whose name was taken meanwhile is recovered only when the name is free again', async () => {
     const { id } = await deployStopped({ name: 'twin' })
     await run('destroyVirtualMachine', { id })

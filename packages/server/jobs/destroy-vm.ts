@@ -1,9 +1,9 @@
 // Destroys a machine: it is stopped and set aside, its root volume with it. Until it is expunged nothing is lost.
-import type { VmId } from '@ramet/core/ids.ts'
+import type { VmId, VolumeId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { Tx } from '../store/database.ts'
 import { demandAction, holdVm, moveVm, vmLock } from '../store/vms.ts'
-import { setVolume, volumesOf } from '../store/volumes.ts'
+import { moveVolume, setVolume, volumesOf } from '../store/volumes.ts'
 import { defineJob, nothing } from './define-job.ts'
 import { expungeVm } from './expunge-vm.ts'
 import { originOf } from './tools.ts'
@@ -12,6 +12,8 @@ import { beginStop, noteStopped, stopMachine } from './vm-steps.ts'
 export interface DestroyVm {
   readonly vm: VmId
   readonly forced: boolean
+  /** Data disks that are set aside with the machine; the others stay with the account. */
+  readonly volumes?: readonly VolumeId[]
 }
 
 export const destroyVm = defineJob<DestroyVm>({
@@ -51,15 +53,16 @@ export const destroyVm = defineJob<DestroyVm>({
       const vm = await moveVm(tx, input.vm, 'DestroyRequested', { destroyed: destroyed ?? new Date() })
       // A machine in Error holds nothing worth keeping: it goes at once, as upstream's state machine says.
       if (vm.state === 'Expunging') await jobs.start(tx, expungeVm, { vm: vm.id, evenRunning: true }, originOf(job))
-      else await setVolumesAside(tx, input.vm)
+      else await setVolumesAside(tx, input)
     },
     undo: nothing('nothing follows it'),
   })
 
-async function setVolumesAside(tx: Tx, vm: VmId): Promise<void> {
+async function setVolumesAside(tx: Tx, { vm, volumes = [] }: DestroyVm): Promise<void> {
   for (const volume of await volumesOf(tx, vm)) {
     if (volume.type === 'ROOT')
       await setVolume(tx, volume.id, { state: 'Destroy', destroyed: volume.destroyed ?? new Date() })
     else await setVolume(tx, volume.id, { vm_id: null, device_id: null, attached: null })
+    if (volumes.includes(volume.id)) await moveVolume(tx, volume.id, 'DestroyRequested', { destroyed: new Date() })
   }
 }

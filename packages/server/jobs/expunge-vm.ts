@@ -1,11 +1,12 @@
 // Removes a machine for good: its process, its files, its root volume's layer, its record. Data volumes stay with the
 // account. There is no way back from the first step on; what is interrupted is done again by asking again.
-import type { LayerId, VmId } from '@ramet/core/ids.ts'
+import type { LayerId, VmId, VolumeId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import { recordEvent } from '../store/events.ts'
 import { layerRefIfAny, markRemoving } from '../store/layers.ts'
 import { demandAction, holdVm, moveVm, setVm, vmLock } from '../store/vms.ts'
-import { retireVolume, setVolume, volumesOf } from '../store/volumes.ts'
+import { moveVolume, retireVolume, setVolume, volumesOf } from '../store/volumes.ts'
+import { expungeVolume } from './destroy-volume.ts'
 import { defineJob, nothing } from './define-job.ts'
 import { forgetLayerAndAncestors } from './remove-layer.ts'
 import { originOf } from './tools.ts'
@@ -16,6 +17,8 @@ export interface ExpungeVm {
   readonly evenRunning: boolean
   /** Asked for because its time had come: a machine that was recovered meanwhile stays. */
   readonly onlyDestroyed?: boolean
+  /** Data disks that are removed with the machine; the others stay with the account. */
+  readonly volumes?: readonly VolumeId[]
 }
 
 const noWayBack = nothing('the machine is to go; asking again finishes it')
@@ -64,12 +67,17 @@ export const expungeVm = defineJob<ExpungeVm>({
     undo: noWayBack,
   })
   .record('let-go-of-disks', {
-    do: async ({ tx, input }): Promise<LayerId[]> => {
+    do: async ({ tx, input, jobs, job }): Promise<LayerId[]> => {
       const layers: LayerId[] = []
       for (const volume of await volumesOf(tx, input.vm)) {
-        if (volume.type === 'DATADISK' && volume.layer_id)
+        if (volume.type === 'ROOT') {
+          if (volume.layer_id) layers.push(volume.layer_id)
+        } else if (volume.layer_id) {
           await setVolume(tx, volume.id, { vm_id: null, device_id: null, attached: null })
-        else if (volume.layer_id) layers.push(volume.layer_id)
+          if (!input.volumes?.includes(volume.id)) continue
+          await moveVolume(tx, volume.id, 'DestroyRequested')
+          await expungeVolume(tx, volume, jobs, originOf(job))
+        }
       }
       for (const layer of layers) await markRemoving(tx, layer)
       return layers
