@@ -274,4 +274,18 @@ describe('capacity', () => {
     await assert.rejects(call(lab, 'updateHypervisorCapabilities', {}), /id is missing/)
     await assert.rejects(call(lab, 'updateHypervisorCapabilities', { id: newId() }), { code: 'unknown-id' })
   })
+
+  test('a machine has as many data volumes as its hypervisor is let have', async () => {
+    const [capabilities] = await listed(lab, 'listHypervisorCapabilities')
+    const id = String(capabilities?.['id'])
+    const [disk] = await listed(lab, 'listDiskOfferings', { name: 'Small' })
+    const [vm] = await listed(lab, 'listVirtualMachines', { state: 'Running' })
+    const given = { zoneid: String(vm?.['zoneid']), diskofferingid: String(disk?.['id']), name: 'data' }
+    const volume = (await callJob(lab, 'createVolume', given))['volume'] as Answer
+    const attach = { id: String(volume['id']), virtualmachineid: String(vm?.['id']) }
+    await call(lab, 'updateHypervisorCapabilities', { id, maxdatavolumeslimit: 0 })
+    assert.match(String((await callJob(lab, 'attachVolume', attach))['errortext']), /has 0 data volumes/)
+    await call(lab, 'updateHypervisorCapabilities', { id, maxdatavolumeslimit: 1 })
+    assert.equal(((await callJob(lab, 'attachVolume', attach))['volume'] as Answer)['deviceid'], 1)
+  })
 })

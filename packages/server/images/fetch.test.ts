@@ -196,6 +196,22 @@ test('a server that falls silent is given up on, before its answer and in the mi
   await assert.rejects(response.toArray(), /sent nothing|aborted/)
 })
 
+test('a download that drips without end is given up on', async t => {
+  const url = await aServer(t, (_, response) => {
+    const drip = setInterval(() => response.write('x'), 20)
+    response.on('close', () => clearInterval(drip))
+  })
+  const { file, left } = await aTarget(t)
+  await assert.rejects(
+    fetchImage(url, file, null, { ...open, totalMs: 200 }, () => {}, never),
+    {
+      code: 'download-failed',
+      message: /did not arrive whole within 0.2 s/,
+    },
+  )
+  assert.deepEqual(await left(), [])
+})
+
 test('a download that is called off stops with the reason that was given', async t => {
   const url = await aServer(t, (_, response) => void response.write('begin'))
   const { file, left } = await aTarget(t)

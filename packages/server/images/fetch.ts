@@ -19,17 +19,31 @@ export async function fetchImage(
   signal: AbortSignal,
 ): Promise<void> {
   const check = openCheck(checksum)
+  const { totalMs = dayMs } = limits
+  const late = AbortSignal.timeout(totalMs)
+  const either = AbortSignal.any([signal, late])
   await makeWhole(file, async part => {
-    const response = await openDownload(url, limits, signal)
+    const response = await openDownload(url, limits, either)
     try {
       const total = Number(response.headers['content-length'] ?? 0)
       if (total > limits.maxBytes) throw tooLarge(limits.maxBytes)
-      await pour(bodyOf(response, url, signal), part, limits.maxBytes, check, percentOf(total, progress))
+      await pour(bodyOf(response, url, either), part, limits.maxBytes, check, percentOf(total, progress))
     } finally {
       response.destroy()
     }
     check.conclude()
+  }).catch((error: unknown) => {
+    if (late.aborted && !signal.aborted) throw tooSlow(url, totalMs)
+    throw error
   })
+}
+
+const dayMs = 24 * 3600 * 1000
+
+function tooSlow(url: string, totalMs: number): Problem {
+  const { origin, pathname } = new URL(url) // what follows may be a secret
+  const text = `${origin}${pathname} did not arrive whole within ${totalMs / 1000} s; offer the image nearer by`
+  return new Problem('invalid', 'download-failed', text)
 }
 
 /** Only what goes wrong on the line is a failed download; a full disk of ours speaks for itself. */

@@ -10,6 +10,8 @@ import type { Check } from './checksum.ts'
 export interface Limits {
   readonly maxBytes: number
   readonly allowPrivate: boolean
+  /** How long a whole download may take: one that drips would never be silent. A day when absent. */
+  readonly totalMs?: number
 }
 
 /**

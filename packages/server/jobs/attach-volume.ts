@@ -4,6 +4,7 @@ import type { LayerId, StoragePoolId, VmId, VolumeId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import { attachEvent, choosePlace, type VolumeState } from '@ramet/core/volume.ts'
 import type { ImageFacts, LayerFacts } from '../drivers/driver.ts'
+import { mostDataVolumes } from '../store/hypervisor-capabilities.ts'
 import { forgetLayer, layerChain, layerRef, layerRefIfAny, publishLayer, reserveLayer } from '../store/layers.ts'
 import type { Row } from '../store/tables.ts'
 import { accountOfVm, demandAction, holdVm, setCloneType, type Vm, vmLock } from '../store/vms.ts'
@@ -128,6 +129,13 @@ async function placeIn(
       `Virtual machine ${vm.name} is ${vm.state}; its root disk (deviceid 0) changes only while it is Stopped`,
     )
   const taken = (await volumesOf(tx, vm.id)).map(({ device_id }) => device_id)
+  const [most, data] = [await mostDataVolumes(tx, vm.hypervisor), taken.filter(each => each !== 0).length]
+  if (wanted !== 0 && data >= most)
+    throw new Problem(
+      'refused',
+      'data-volumes-full',
+      `Virtual machine ${vm.name} has ${data} data volumes, and its hypervisor is let have ${most} (listHypervisorCapabilities)`,
+    )
   const place = choosePlace(taken, highest, wanted)
   if ('refusal' in place) throw new Problem('refused', 'no-device-id', `Virtual machine ${vm.name} ${place.refusal}`)
   return place.deviceId
