@@ -28,6 +28,7 @@ export function selectVolumes(db: Db) {
       'storage_pool.name as pool_name',
       'cluster.id as cluster_id',
       'cluster.name as cluster_name',
+      'cluster.hypervisor',
       'pod.id as pod_id',
       'pod.name as pod_name',
       'domain.path as domain_path',
