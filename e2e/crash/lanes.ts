@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { bootableCd } from '@ramet/server/testing/boot-cd.ts'
 import { type Fields, type World, list } from '../world.ts'
+import { volumeLanes } from './volume-lanes.ts'
 
 export interface Lane {
   readonly kind: string
@@ -13,6 +14,8 @@ export interface Lane {
   readonly simulated?: true
   /** Points of the job that this lane is about; all by default. */
   readonly points?: RegExp
+  /** Where the server is killed in the ordinary run, of the points above; everywhere by default, and in the slow run. */
+  readonly atMost?: RegExp
   /** Makes what the job needs, and returns the calls that start it and that clear up after it. */
   arrange(world: World, image: string): Promise<Attempt>
   /** Where the job is made to fail so that its undo is tried too; absent where nothing is undone. */
@@ -378,4 +381,5 @@ export const lanes: readonly Lane[] = [
     failAt: 'note/done/before',
     arrange: (world, image) => cdDrive(world, image, 'detachIso'),
   },
+  ...volumeLanes,
 ]

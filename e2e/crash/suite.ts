@@ -35,7 +35,7 @@ export function crashSuite(where: 'every point' | 'every state that a crash can 
         const on = lane.simulated ? simulated : lab
         const points = await enumerate(on, lane)
         tried.push(...points.flat())
-        const chosen = where === 'every point' ? points : distinct(points)
+        const chosen = where === 'every point' ? points : distinct(points).filter(orders => isOrdinary(lane, orders))
         for (const orders of chosen) await crash(on, lane, orders)
         assert.deepEqual(await on.findings(), [], 'after clearing up')
         counts.points += points.length
@@ -74,6 +74,10 @@ async function rehearse(lab: CrashLab, lane: Lane, orders: Orders): Promise<stri
 function distinct(points: readonly Orders[]): Orders[] {
   const isAt = (orders: Orders | undefined, when: string) => orders?.at(-1)?.endsWith(when)
   return points.filter((orders, index) => index === 0 || (isAt(points[index - 1], '/before') && isAt(orders, '/after')))
+}
+
+function isOrdinary({ atMost }: Lane, orders: Orders): boolean {
+  return atMost?.test(orders.at(-1) ?? '') ?? true
 }
 
 async function crash(lab: CrashLab, lane: Lane, orders: Orders): Promise<void> {

@@ -5,7 +5,7 @@ const columns: Readonly<Record<string, readonly string[]>> = {
   vmsnapshot: ['displayname', 'state', 'type', 'current', 'parentName', 'created', 'id'],
   template: ['name', 'isready', 'status', 'format', 'size', 'ostypename', 'id'],
   iso: ['name', 'isready', 'status', 'bootable', 'size', 'ostypename', 'id'],
-  volume: ['name', 'type', 'state', 'size', 'vmname', 'storage', 'id'],
+  volume: ['name', 'type', 'state', 'size', 'vmname', 'deviceid', 'storage', 'status', 'url', 'id'],
   snapshot: ['name', 'state', 'snapshottype', 'volumename', 'created', 'id'],
   serviceoffering: ['name', 'cpunumber', 'cpuspeed', 'memory', 'iscustomized', 'id'],
   instancegroup: ['name', 'account', 'domain', 'id'],

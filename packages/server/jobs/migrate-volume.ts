@@ -120,7 +120,14 @@ async function begin({ tx, input, settings, job }: Recording): Promise<Begun> {
   return { arrives, bytes }
 }
 
-async function demandPool(tx: Tx, settings: Settings, volume: Volume, vm: Vm | null, id: StoragePoolId): Promise<void> {
+/** Throws where the volume cannot be moved to this storage. */
+export async function demandPool(
+  tx: Tx,
+  settings: Settings,
+  volume: Volume,
+  vm: Vm | null,
+  id: StoragePoolId,
+): Promise<void> {
   const pool = await tx
     .selectFrom('storage_pool')
     .innerJoin('cluster', 'cluster.id', 'storage_pool.cluster_id')

@@ -89,6 +89,7 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
   expungeVirtualMachine: onVm(),
   extractIso: { on: ({ iso }) => ({ id: iso, mode: 'HTTP_DOWNLOAD' }) },
   extractTemplate: { on: ({ template }) => ({ id: template, mode: 'HTTP_DOWNLOAD' }) },
+  findStoragePoolsForMigration: admins,
   findHostsForMigration: admins,
   extractVolume: onVolume({ mode: 'HTTP_DOWNLOAD', zoneid: '$zone' }),
   getConsoleLog: onVm(),

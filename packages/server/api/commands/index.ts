@@ -55,6 +55,7 @@ import { extractIso } from './extract-iso.ts'
 import { extractTemplate } from './extract-template.ts'
 import { extractVolume } from './extract-volume.ts'
 import { findHostsForMigration } from './find-hosts-for-migration.ts'
+import { findStoragePoolsForMigration } from './find-storage-pools-for-migration.ts'
 import { getConsoleLog } from './get-console-log.ts'
 import { getUser } from './get-user.ts'
 import { getUserKeys } from './get-user-keys.ts'
@@ -213,6 +214,7 @@ export const commands: readonly Command[] = [
   extractTemplate,
   extractVolume,
   findHostsForMigration,
+  findStoragePoolsForMigration,
   getConsoleLog,
   getUser,
   getUserKeys,
