@@ -3,6 +3,7 @@
 import { Problem } from '@ramet/core/problem.ts'
 import { type RawBuilder, type SelectQueryBuilder, sql, type SqlBool, type StringReference } from 'kysely'
 import type { App } from '../app.ts'
+import { demandStaying } from '../store/accounts.ts'
 import type { Row } from '../store/tables.ts'
 import { accountsInReach, type Caller, demandOwned, isAdmin, liesIn, unknownId } from './caller.ts'
 import { flag, id, invalid, text, type Values } from './parameters.ts'
@@ -31,7 +32,9 @@ export async function ownerOf(app: App, caller: Caller, params: Owner): Promise<
   refuseProject(params)
   if (caller.account.type === 'User') refuseOthers(caller, params)
   if ((params.account ?? params.domainid) === undefined) return caller.account
-  return accountNamed(app, caller, params.account ?? caller.account.name, params.domainid)
+  const owner = await accountNamed(app, caller, params.account ?? caller.account.name, params.domainid)
+  demandStaying(owner)
+  return owner
 }
 
 /** The account of that name in a domain, the caller's own when none is named, if the caller speaks for it. */

@@ -6,14 +6,12 @@ import { Problem } from '@ramet/core/problem.ts'
 import { demandNotFirst, forgetUser, holdAccount, setAccountState, usersOf } from '../store/accounts.ts'
 import type { Tx } from '../store/database.ts'
 import { recordEvent } from '../store/events.ts'
-import { setVolume } from '../store/volumes.ts'
-import { letGoOfUpload } from './discard-upload.ts'
-import { defineJob, nothing, type RecordContext } from './define-job.ts'
+import { defineJob, nothing } from './define-job.ts'
 import { deleteTemplate } from './delete-template.ts'
+import { destroyVolume } from './destroy-volume.ts'
 import { expungeVm } from './expunge-vm.ts'
 import { openJobOf, startOnce, untilNoneIsLeft } from './others.ts'
-import { removeIfUnneeded, removeLayer } from './remove-layer.ts'
-import { originOf } from './tools.ts'
+import { removeLayer } from './remove-layer.ts'
 
 export interface DeleteAccount {
   readonly account: AccountId
@@ -51,7 +49,18 @@ export const deleteAccount = defineJob<DeleteAccount>({
       }),
     undo: noWayBack,
   })
-  .record('let-go-of-volumes', { do: letGoOfVolumes, undo: noWayBack })
+  .act('expunge-volumes', {
+    do: context =>
+      untilNoneIsLeft(context, destroyVolume.traits.kind, async (tx, origin) => {
+        const volumes = await volumesOf(tx, context.input.account)
+        return Promise.all(
+          volumes.map(({ id }) =>
+            startOnce(tx, context.jobs, destroyVolume, { volume: id, expunge: true }, { ...origin, command: destroy }),
+          ),
+        )
+      }),
+    undo: noWayBack,
+  })
   .act('remove-layers', {
     do: context =>
       untilNoneIsLeft(context, removeLayer.traits.kind, async tx => {
@@ -79,11 +88,18 @@ export const deleteAccount = defineJob<DeleteAccount>({
     undo: noWayBack,
   })
   .record('forget', {
-    do: async context => {
-      const { tx, input } = context
+    do: async ({ tx, input, job }) => {
       for (const user of await usersOf(tx, input.account)) {
         await forgetUser(tx, user.id)
-        await tell(context, 'USER.DELETE', `deleted user ${user.username}`, 'User', user.id)
+        await recordEvent(tx, {
+          type: 'USER.DELETE',
+          description: `deleted user ${user.username}`,
+          account: input.account,
+          user: job.user_id,
+          resourceType: 'User',
+          resource: user.id,
+          startEvent: job.start_event_id,
+        })
       }
       for (const table of goneWithIt) await tx.deleteFrom(table).where('account_id', '=', input.account).execute()
       // Their files go as those of any download that has expired.
@@ -95,6 +111,7 @@ export const deleteAccount = defineJob<DeleteAccount>({
   })
 
 const expunge = 'expungeVirtualMachine'
+const destroy = 'destroyVolume'
 
 /** Nothing but rows, which the account alone could use. */
 const goneWithIt = [
@@ -116,55 +133,27 @@ const machinesOf = (tx: Tx, account: AccountId) =>
 const templatesOf = (tx: Tx, account: AccountId) =>
   tx.selectFrom('template').select('id').where('account_id', '=', account).where('removed', 'is', null).execute()
 
+const volumesOf = (tx: Tx, account: AccountId) =>
+  tx.selectFrom('volume').select('id').where('account_id', '=', account).where('removed', 'is', null).execute()
+
 async function refuseProtected(tx: Tx, account: AccountId): Promise<void> {
-  const vm = await tx
-    .selectFrom('vm')
-    .select('name')
-    .where('account_id', '=', account)
-    .where('removed', 'is', null)
-    .where('delete_protection', '=', true)
-    .executeTakeFirst()
-  if (vm)
-    throw new Problem(
-      'refused',
-      'delete-protected',
-      `Virtual machine ${vm.name} of the account is protected from deletion; lift that with updateVirtualMachine deleteprotection=false`,
-    )
-}
-
-/** Its machines are gone, and with them their root disks; data disks are left. */
-async function letGoOfVolumes(context: RecordContext<DeleteAccount, object>): Promise<void> {
-  const { tx, input, jobs, job } = context
-  const volumes = await tx
-    .selectFrom('volume')
-    .selectAll()
-    .where('account_id', '=', input.account)
-    .where('removed', 'is', null)
-    .forUpdate()
-    .execute()
-  for (const volume of volumes) {
-    const { id, name, layer_id } = volume
-    await letGoOfUpload(tx, volume, jobs, originOf(job))
-    await setVolume(tx, id, { state: 'Expunged', removed: new Date(), layer_id: null })
-    await tell(context, 'VOLUME.DELETE', `deleted volume ${name}`, 'Volume', id)
-    if (layer_id) await removeIfUnneeded(tx, layer_id, jobs, originOf(job))
+  const things = [
+    ['vm', 'Virtual machine', 'updateVirtualMachine'],
+    ['volume', 'Volume', 'updateVolume'],
+  ] as const
+  for (const [table, kind, command] of things) {
+    const found = await tx
+      .selectFrom(table)
+      .select('name')
+      .where('account_id', '=', account)
+      .where('removed', 'is', null)
+      .where('delete_protection', '=', true)
+      .executeTakeFirst()
+    if (found)
+      throw new Problem(
+        'refused',
+        'delete-protected',
+        `${kind} ${found.name} of the account is protected from deletion; lift that with ${command} deleteprotection=false`,
+      )
   }
-}
-
-async function tell(
-  { tx, input, job }: RecordContext<DeleteAccount, object>,
-  type: string,
-  description: string,
-  resourceType: string,
-  resource: string,
-): Promise<void> {
-  await recordEvent(tx, {
-    type,
-    description,
-    account: input.account,
-    user: job.user_id,
-    resourceType,
-    resource,
-    startEvent: job.start_event_id,
-  })
 }

@@ -332,9 +332,20 @@ async function aTaggedThing(lab: Lab) {
 async function anAccountWithThings(lab: Lab): Promise<AccountId> {
   const { account } = await anAccount(lab, await aDomain(lab, newId()))
   await aTemplate(lab, { account_id: account })
+  await aVolume(lab, account)
   const job = await run(lab, deployVm, await aDeployment(lab, await aTemplate(lab), account))
   assert.equal(job.state, 'done', job.problem?.message)
   return account
+}
+
+/** A data disk that was never attached. */
+async function aVolume(lab: Lab, account: AccountId): Promise<void> {
+  const zone = await lab.app.db.selectFrom('zone').select('id').executeTakeFirstOrThrow()
+  const facts = { name: 'spare', type: 'DATADISK', state: 'Allocated', size_bytes: 2 ** 30 } as const
+  await lab.app.db
+    .insertInto('volume')
+    .values({ id: newId(), account_id: account, zone_id: zone.id, ...facts })
+    .execute()
 }
 
 async function aCopyToMake(lab: Lab, template: Awaited<ReturnType<typeof aTemplate>>) {

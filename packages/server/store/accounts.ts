@@ -17,6 +17,16 @@ export async function holdAccount(tx: Tx, id: AccountId): Promise<Account> {
   return account
 }
 
+/** Its removal has begun: what were made now would be left behind, or stand in its way. */
+export function demandStaying({
+  name,
+  cleanup_needed,
+  removed,
+}: Pick<Account, 'name' | 'cleanup_needed' | 'removed'>): void {
+  if (cleanup_needed || removed)
+    throw new Problem('refused', 'account-ending', `Account ${name} is being deleted; nothing is made for it any more`)
+}
+
 /** The account came with the installation, and is the last way in. */
 export function demandNotFirst({ name, number }: Account): void {
   if (number === 1)

@@ -13,6 +13,7 @@ import {
 import { Problem } from '@ramet/core/problem.ts'
 import { settingNamed } from '@ramet/core/settings.ts'
 import { sql } from 'kysely'
+import { demandStaying } from './accounts.ts'
 import type { Db, Tx } from './database.ts'
 import { useOfAccounts, useOfDomains } from './resource-use.ts'
 import type { AccountType } from './tables.ts'
@@ -68,12 +69,7 @@ async function holdOwner(tx: Tx, account: AccountId): Promise<Owner> {
     .where('account.id', '=', account)
     .forShare('account')
     .executeTakeFirstOrThrow()
-  if (owner.cleanup_needed || owner.removed)
-    throw new Problem(
-      'refused',
-      'account-ending',
-      `Account ${owner.name} is being deleted; nothing is made for it any more`,
-    )
+  demandStaying(owner)
   return owner
 }
 

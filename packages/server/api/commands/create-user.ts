@@ -1,5 +1,4 @@
-import { holdAccount } from '../../store/accounts.ts'
-import { Problem } from '@ramet/core/problem.ts'
+import { demandStaying, holdAccount } from '../../store/accounts.ts'
 import { objectCommand } from '../command.ts'
 import { insertUser, readNewUser, userParameters } from '../new-user.ts'
 import { accountNamed } from '../ownership.ts'
@@ -22,8 +21,7 @@ export const createUser = objectCommand({
     const user = await readNewUser(params)
     return app.db.transaction().execute(async tx => {
       const account = await holdAccount(tx, owner.id)
-      if (account.cleanup_needed)
-        throw new Problem('refused', 'account-ending', `Account ${account.name} is being deleted; it gets no new users`)
+      demandStaying(account)
       const made = await insertUser(tx, caller, account, user)
       return selectUsers(tx).where('user.id', '=', made).executeTakeFirstOrThrow()
     })
