@@ -34,8 +34,13 @@ export async function examine(db: Database, host: Host): Promise<Finding[]> {
 
 /** Ids of everything that an unfinished job works on; what looks wrong there may only be under way. */
 async function jobsAtWork(db: Database): Promise<(id: string) => boolean> {
-  const rows = await db.selectFrom('job').select(['lock_key', 'input']).where('completed', 'is', null).execute()
-  const text = rows.map(({ lock_key, input }) => `${lock_key} ${JSON.stringify(input)}`).join(' ')
+  const rows = await db
+    .selectFrom('job')
+    .leftJoin('job_step', 'job_step.job_id', 'job.id')
+    .select(['lock_key', 'input', 'made'])
+    .where('completed', 'is', null)
+    .execute()
+  const text = rows.map(({ lock_key, input, made }) => `${lock_key} ${JSON.stringify([input, made])}`).join(' ')
   return id => text.includes(id)
 }
 

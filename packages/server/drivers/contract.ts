@@ -230,9 +230,10 @@ export function driverContract(name: string, makeDriver: () => Promise<DriverUnd
       for (const bytes of [2 * gib, 2 * gib]) assert.equal(await driver.machines.growDisk(spec.vm, disk, bytes), true)
       assert.equal((await driver.layers.facts(layer))?.virtualBytes, 2 * gib)
       await assert.rejects(driver.machines.growDisk(spec.vm, disk, gib), { kind: 'refused' })
-      await assert.rejects(driver.machines.attachDisk(spec.vm, { ...disk, chain: [await anEmptyBase()] }), {
-        kind: 'in-use',
-      })
+      const other = { ...disk, chain: [await anEmptyBase()] } as const
+      await assert.rejects(driver.machines.attachDisk(spec.vm, other), { kind: 'in-use' })
+      await driver.machines.detachDisk(spec.vm, other, notAborted) // it is not there, and what is there stays
+      await assert.rejects(driver.machines.attachDisk(spec.vm, other), { kind: 'in-use' })
       await removed(spec.vm)
       await driver.layers.discard(layer)
     })

@@ -236,7 +236,7 @@ export interface Driver {
     attachDisk(vm: VmId, disk: DiskSpec): Promise<void>
     /**
      * Asks the guest to let go of the disk and pulls it out; a Problem ('unavailable') when the guest does not in time. A machine that
-     * is off is left alone.
+     * is off, or has another disk at that place, is left alone.
      */
     detachDisk(vm: VmId, disk: DiskSpec, signal: AbortSignal): Promise<void>
     /** Makes a disk of a machine larger while it runs, so that the guest sees it. False when the machine is off. */

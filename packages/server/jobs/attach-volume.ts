@@ -6,6 +6,7 @@ import { attachEvent, choosePlace, type VolumeState } from '@ramet/core/volume.t
 import type { ImageFacts, LayerFacts } from '../drivers/driver.ts'
 import { mostDataVolumes } from '../store/hypervisor-capabilities.ts'
 import { forgetLayer, layerChain, layerRef, layerRefIfAny, publishLayer, reserveLayer } from '../store/layers.ts'
+import { demandPoolServesDisks } from '../store/pools.ts'
 import type { Row } from '../store/tables.ts'
 import { accountOfVm, demandAction, holdVm, setCloneType, type Vm, vmLock } from '../store/vms.ts'
 import { choosePool, outOfReach, poolsInReach } from '../store/volume-pools.ts'
@@ -82,6 +83,7 @@ async function begin({ tx, input, settings, driver }: RecordContext<AttachVolume
   if (volume.layer_id) {
     const reached = await poolsInReach(tx, factors, vm, volume.id)
     if (!reached.has(volume.pool_id as StoragePoolId)) throw outOfReach(volume.name, vm.name)
+    await demandPoolServesDisks(tx, volume.pool_id as StoragePoolId)
     await moveVolume(tx, volume.id, event, place)
     return begun
   }

@@ -47,7 +47,10 @@ export const maintainPool = defineJob<MaintainPool>({
 async function quieten(context: StepContext<MaintainPool, object>): Promise<void> {
   const { db, input, jobs, job } = context
   await refuseIfAwaitedJobFailed(context, 'stop-vm')
-  const busy = (await copyAtWork(db, input.pool)) ?? (await machineAtWork(db, input.pool))
+  const busy =
+    (await copyAtWork(db, input.pool)) ??
+    (await machineAtWork(db, input.pool)) ??
+    (await looseDiskAtWork(db, input.pool))
   if (busy) throw new WaitForJob(busy)
   const running = await db
     .selectFrom('vm')
@@ -73,11 +76,26 @@ async function machineAtWork(db: Db, pool: StoragePoolId): Promise<Row<'job'>['i
   return vms && (await jobOn(db, vmLock(vms.id)))?.id
 }
 
+/** A job on a volume of the pool that belongs to no machine. */
+async function looseDiskAtWork(db: Db, pool: StoragePoolId): Promise<Row<'job'>['id'] | undefined> {
+  const job = await db
+    .selectFrom('volume')
+    .innerJoin('job', join =>
+      join.on(sql<boolean>`job.lock_key = 'volume:' || volume.id`).on('job.completed', 'is', null),
+    )
+    .select('job.id')
+    .where('volume.pool_id', '=', pool)
+    .where('volume.removed', 'is', null)
+    .executeTakeFirst()
+  return job?.id
+}
+
+/** A template's copy that is being made there, or a volume's that is moved there. */
 async function copyAtWork(db: Db, pool: StoragePoolId): Promise<Row<'job'>['id'] | undefined> {
   const copy = await db
     .selectFrom('job')
     .select('id')
-    .where('kind', '=', 'prepare-template')
+    .where('kind', 'in', ['prepare-template', 'migrate-volume'])
     .where('completed', 'is', null)
     .where(sql<boolean>`input ->> 'pool' = ${pool}`)
     .executeTakeFirst()

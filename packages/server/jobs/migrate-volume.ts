@@ -10,6 +10,7 @@ import type { Settings } from '../settings.ts'
 import { holdCapacity, poolRooms, setPoolSpace } from '../store/capacity.ts'
 import type { Tx } from '../store/database.ts'
 import { forgetLayer, layerChain, layerRef, layerRefIfAny, publishLayer, reserveLayer } from '../store/layers.ts'
+import { demandPoolTakesDisks } from '../store/pools.ts'
 import { demandAction, holdVm, setCloneType, type Vm } from '../store/vms.ts'
 import { demandSizeFits, noRoom, poolsInReach, tagsAsked } from '../store/volume-pools.ts'
 import {
@@ -62,6 +63,7 @@ export const migrateVolume = defineJob<MigrateVolume>({
     do: async ({ tx, input, settings, made }): Promise<LayerId | null> => {
       const base = baseOf(made.begin, made['cache-template'])
       const volume = await holdVolumeAsAsked(tx, input)
+      await demandPoolTakesDisks(tx, input.pool)
       await holdSpace(tx, settings, input.pool, made.begin.bytes)
       await reserveLayer(tx, {
         id: input.layer,

@@ -101,12 +101,12 @@ export async function exchangeRoots(
   const { sealed, hash } = input.withPassword ? await passwords.take() : { sealed: undefined, hash: null }
   const { seed_version } = await holdVm(tx, input.vm)
   const { device_id } = await volumeById(tx, old)
-  await setVolume(tx, old, { ...detached, state: 'Destroy', destroyed: new Date() })
+  // Until the machine runs it may be asked for again: nobody can recover, attach or remove it in this state.
+  await setVolume(tx, old, { ...detached, state: 'Expunging' })
   await publishLayer(tx, input.layer, facts)
   await setVolume(tx, input.volume, { vm_id: input.vm, device_id, attached: new Date(), state: 'Ready' })
   await tellOf(context, input.volume, 'VOLUME.CREATE', `created volume ${input.volume}`)
   if (!input.template) await setCloneType(tx, input.vm, 'full') // nothing is under an empty disk
-  await tellOf(context, old, 'VOLUME.DESTROY', `set volume ${old} aside, for the machine was restored`)
   await moveVm(tx, input.vm, 'RestoringSuccess', {
     template_id: input.image,
     ...(await isoOf(tx, input)),
@@ -115,6 +115,13 @@ export async function exchangeRoots(
     generation_id: newId(), // a guest that reads it makes its random numbers anew
   })
   return sealed ? { sealedpassword: sealed } : {}
+}
+
+/** There is no way back any more: the old disk waits for its removal, or for its owner to recover it. */
+export async function setAside(context: Recording, old: VolumeId): Promise<Volume> {
+  await setVolume(context.tx, old, { state: 'Destroy', destroyed: new Date() })
+  await tellOf(context, old, 'VOLUME.DESTROY', `set volume ${old} aside, for the machine was restored`)
+  return volumeById(context.tx, old)
 }
 
 export async function putBack(

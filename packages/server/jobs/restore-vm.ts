@@ -1,7 +1,7 @@
 // Makes a machine's root disk anew: from its template, from another, or empty where it was installed from an ISO. The new disk
 // is whole before the machine is stopped, takes the old one's place in one transaction, and the old one is set aside only
-// then: whatever happens, the machine has one of them. Data disks are not touched. The guest finds a new instance id in its
-// seed and customises itself as at its first boot.
+// when nothing can fail any more: whatever happens, the machine has one of them. Data disks are not touched. The guest finds a
+// new instance id in its seed and customises itself as at its first boot.
 import type { CloneType } from '@ramet/core/clone-type.ts'
 import type { DiskOfferingId, LayerId, StoragePoolId, TemplateId, VmId, VolumeId } from '@ramet/core/ids.ts'
 import { demandAction, cloneTypeOf, holdVm, moveVm, vmLock } from '../store/vms.ts'
@@ -16,6 +16,7 @@ import {
   putBack,
   reserveRoot,
   rootOf,
+  setAside,
   unmakeRoot,
   unreserveRoot,
 } from './restore-disk.ts'
@@ -96,9 +97,8 @@ export const restoreVm = defineJob<RestoreVm>({
     do: async context => {
       const { tx, input, made, jobs, job } = context
       if (made.run) await noteRunning(context, made.run)
-      if (!input.expunge) return
-      const old = await tx.selectFrom('volume').selectAll().where('id', '=', made.begin.old).executeTakeFirstOrThrow()
-      await expungeVolume(tx, old, jobs, originOf(job))
+      const old = await setAside(context, made.begin.old)
+      if (input.expunge) await expungeVolume(tx, old, jobs, originOf(job))
     },
     undo: nothing('nothing follows it'),
   })

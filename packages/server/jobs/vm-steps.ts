@@ -15,6 +15,7 @@ import {
   roomiestHosts,
 } from '../store/capacity.ts'
 import type { Tx } from '../store/database.ts'
+import { demandPoolServesDisks } from '../store/pools.ts'
 import { demandAction, holdVm, moveVm, setVm } from '../store/vms.ts'
 import { volumesOf } from '../store/volumes.ts'
 import type { Settings } from '../settings.ts'
@@ -89,7 +90,7 @@ export const takeHost = {
   do: async ({ tx, input, settings }: RecordContext<OnVm & Where, object>): Promise<{ host: HostId }> => {
     const vm = await holdVm(tx, input.vm)
     demandAction(vm, 'start')
-    const [root] = await volumesOf(tx, vm.id)
+    const [root, ...data] = await volumesOf(tx, vm.id)
     const pool = root?.pool_id as StoragePoolId | undefined
     const { host } = await choosePlace(tx, settings, vm.id, {
       cpus: vm.cpus,
@@ -101,6 +102,8 @@ export const takeHost = {
       pod: input.pod,
       pool,
     })
+    const others = new Set(data.flatMap(({ pool_id }) => (pool_id && pool_id !== pool ? [pool_id] : [])))
+    for (const each of others) await demandPoolServesDisks(tx, each)
     await moveVm(tx, vm.id, 'StartRequested', { host_id: host.id, last_host_id: host.id, error: null })
     return { host: host.id }
   },

@@ -1,6 +1,6 @@
 // Primary storage on disk: its state changes by a move of core/pool.ts on the row as this transaction sees it.
 import type { StoragePoolId } from '@ramet/core/ids.ts'
-import { type PoolEvent, poolAfter, takesNewDisks } from '@ramet/core/pool.ts'
+import { type PoolEvent, poolAfter, servesDisks, takesNewDisks } from '@ramet/core/pool.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { Updateable } from 'kysely'
 import type { Db, Tx } from './database.ts'
@@ -44,9 +44,23 @@ export async function movePool(tx: Tx, id: StoragePoolId, event: PoolEvent): Pro
 
 /** Throws unless new disks may be put on the pool; it stays so until the transaction ends. */
 export async function demandPoolTakesDisks(tx: Tx, id: StoragePoolId): Promise<Pool> {
+  const pool = await sharedPool(tx, id)
+  if (takesNewDisks(pool)) return pool
+  throw notUp(pool, 'takes no new disks')
+}
+
+/** Throws unless machines may use the disks that are on the pool; it stays so until the transaction ends. */
+export async function demandPoolServesDisks(tx: Tx, id: StoragePoolId): Promise<void> {
+  const pool = await sharedPool(tx, id)
+  if (!servesDisks(pool)) throw notUp(pool, 'lets no machine use its disks')
+}
+
+async function sharedPool(tx: Tx, id: StoragePoolId): Promise<Pool> {
   const pool = await tx.selectFrom('storage_pool').selectAll().where('id', '=', id).forShare().executeTakeFirst()
   if (!pool) throw new Problem('invalid', 'unknown-pool', `There is no storage pool ${id}`)
-  if (takesNewDisks(pool)) return pool
-  const why = pool.problem ?? `it is ${pool.state}`
-  throw new Problem('refused', 'pool-not-up', `Storage pool ${pool.name} takes no new disks: ${why}`)
+  return pool
+}
+
+function notUp({ name, problem, state }: Pool, what: string): Problem {
+  return new Problem('refused', 'pool-not-up', `Storage pool ${name} ${what}: ${problem ?? `it is ${state}`}`)
 }

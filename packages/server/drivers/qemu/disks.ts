@@ -33,8 +33,20 @@ export async function attachDisk(machine: Machine, disk: DiskSpec): Promise<void
 
 export async function detachDisk(machine: Machine, disk: DiskSpec, signal: AbortSignal): Promise<void> {
   const qmp = await machine.monitor()
-  if ((await devicesOf(qmp)).has(diskId(disk.deviceId))) await release(qmp, disk.deviceId, signal)
+  const [devices, nodes] = await Promise.all([devicesOf(qmp), nodesOf(qmp)])
+  if (devices.has(diskId(disk.deviceId))) {
+    if (isOther(nodes, disk)) return
+    await release(qmp, disk.deviceId, signal)
+  }
   await removeNodes(qmp, disk)
+}
+
+/** An attachment that found another disk at its place, and is undone, must not pull that out. */
+function isOther(nodes: ReadonlyMap<string, number>, { deviceId, chain }: DiskSpec): boolean {
+  if (nodes.has(tipName(deviceId, chain))) return false
+  // Two linked clones share what they stand on: then nobody can tell whose disk it is.
+  if (chain.some(layer => nodes.has(nodeName(deviceId, layer)))) throw problems.otherDisk(deviceId)
+  return true
 }
 
 /** Looks instead of listening: the event may have come while nobody was connected. */

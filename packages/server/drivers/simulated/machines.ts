@@ -1,5 +1,5 @@
 // Simulated machines: whether each is on, and where, with which disks.
-import type { VmId } from '@ramet/core/ids.ts'
+import type { LayerId, VmId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { DiskSpec, Driver, HostRef, MachineSpec } from '../driver.ts'
 import type { Calling } from './driver.ts'
@@ -43,7 +43,7 @@ export function simulatedMachines(world: World, call: Calling): Driver['machines
     detachDisk: async (vm, disk) => {
       await call('machines.detachDisk')
       const machine = runningIn(world, vm)
-      if (!machine) return
+      if (machine?.disks[disk.deviceId] !== tipOf(disk)) return
       const { [disk.deviceId]: _, ...disks } = machine.disks
       change(world, { machine: { ...machine, disks } })
     },
@@ -107,8 +107,12 @@ function started({ vm, host, nics, disks, cdrom }: MachineSpec): SimulatedMachin
   }
 }
 
+function tipOf({ chain }: Pick<DiskSpec, 'chain'>): LayerId {
+  return (chain.at(-1) ?? chain[0]).id
+}
+
 function withDisk(disks: SimulatedMachine['disks'], { deviceId, chain }: DiskSpec): SimulatedMachine['disks'] {
-  const layer = (chain.at(-1) ?? chain[0]).id
+  const layer = tipOf({ chain })
   const there = disks[deviceId]
   if (there && there !== layer)
     throw new Problem('in-use', 'device-in-use', `The running machine has another disk at place ${deviceId}`)
