@@ -7,7 +7,7 @@ import type { LayerChain, LayerFacts, Owner, PoolRef } from '../drivers/driver.t
 import { holdCapacity, poolRooms, setPoolSpace } from '../store/capacity.ts'
 import { recordEvents } from '../store/events.ts'
 import { forgetLayer, layerChain, layerRefIfAny, publishLayer, reserveLayer } from '../store/layers.ts'
-import { type Pool, poolById } from '../store/pools.ts'
+import { poolById } from '../store/pools.ts'
 import { accountOfVm } from '../store/vms.ts'
 import { setVolume, type Volume, volumesOf } from '../store/volumes.ts'
 import type { RecordContext, StepContext } from './define-job.ts'
@@ -55,9 +55,10 @@ export async function reserveDisks(
     await setVolume(tx, volume, { layer_id: layer })
     sizes.push(virtualBytes)
   }
-  const { path } = (await poolById(tx, pool)) as Pool
   const chain = base && (await layerChain(tx, base))
-  return { owner: { accountNumber: account.number }, base: chain, pool: { id: pool, path }, sizes }
+  const place = chain?.[0].pool ?? (await poolById(tx, pool))
+  if (!place) throw new Error(`there is no storage pool ${pool}`)
+  return { owner: { accountNumber: account.number }, base: chain, pool: { id: place.id, path: place.path }, sizes }
 }
 
 function sizeOf(volumes: readonly Volume[], id: VolumeId): number {

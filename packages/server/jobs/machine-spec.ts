@@ -3,37 +3,33 @@ import type { TemplateId, VmId, VolumeId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { DiskSpec, IsoRef, MachineSpec, NicSpec, Owner } from '../drivers/driver.ts'
 import type { Db } from '../store/database.ts'
-import { hostOfVm } from '../store/hosts.ts'
 import { layerChain } from '../store/layers.ts'
 import { imageFile } from '../store/templates.ts'
-import { accountOfVm, nicsOf, type Vm, vmById } from '../store/vms.ts'
+import { nicsOf, type Vm } from '../store/vms.ts'
 import { type Volume, volumesOf } from '../store/volumes.ts'
 
 /** `outward`: whether the guest may open connections to the world (setting guest.network.outward). */
 export async function machineSpec(db: Db, id: VmId, outward: boolean): Promise<MachineSpec> {
-  const [vm, host, account, disks, nics, cdrom, keys] = await Promise.all([
-    vmById(db, id),
-    hostOfVm(db, id),
-    accountOfVm(db, id),
+  const [vm, disks, nics, keys] = await Promise.all([
+    placedVm(db, id),
     diskSpecs(db, id),
     nicSpecs(db, id, outward),
-    isoOf(db, id),
     db.selectFrom('vm_ssh_key_pair').select('public_key').where('vm_id', '=', id).orderBy('name').execute(),
   ])
   if (!vm) throw new Problem('invalid', 'unknown-vm', `There is no virtual machine ${id}`)
-  if (!host)
+  if (!vm.host_id)
     throw new Problem('internal', 'vm-without-host', `Virtual machine ${vm.name} was given no host to start on`)
   return {
     vm: id,
-    host,
+    host: { id: vm.host_id, name: vm.host_name as string },
     name: vm.instance_name,
-    owner: { accountNumber: account.number },
+    owner: { accountNumber: vm.account_number },
     cpus: vm.cpus,
     memoryMib: vm.memory_mib,
     generationId: vm.generation_id,
     disks,
     nics,
-    cdrom,
+    cdrom: vm.iso_id && (await isoRef(db, vm.iso_id)),
     firstBoot: {
       instanceId: seedId(vm),
       hostname: vm.name,
@@ -42,6 +38,18 @@ export async function machineSpec(db: Db, id: VmId, outward: boolean): Promise<M
       userData: vm.user_data ? Buffer.from(vm.user_data, 'base64') : null,
     },
   }
+}
+
+/** The machine with its host, where it has one, and the number of its account. */
+function placedVm(db: Db, id: VmId) {
+  return db
+    .selectFrom('vm')
+    .innerJoin('account', 'account.id', 'vm.account_id')
+    .leftJoin('host', 'host.id', 'vm.host_id')
+    .selectAll('vm')
+    .select(['account.number as account_number', 'host.name as host_name'])
+    .where('vm.id', '=', id)
+    .executeTakeFirst()
 }
 
 /** A guest whose seed names another instance than the one it knows customises itself anew. */
@@ -54,12 +62,6 @@ async function diskSpecs(db: Db, vm: VmId): Promise<[DiskSpec, ...DiskSpec[]]> {
   if (root?.deviceId !== 0)
     throw new Problem('refused', 'vm-without-disk', `Virtual machine ${vm} has no root disk; attach one as deviceid 0`)
   return [root, ...data]
-}
-
-/** The ISO that the machine's record names. */
-async function isoOf(db: Db, vm: VmId): Promise<IsoRef | null> {
-  const row = await db.selectFrom('vm').select('iso_id').where('id', '=', vm).executeTakeFirst()
-  return row?.iso_id ? isoRef(db, row.iso_id) : null
 }
 
 export async function isoRef(db: Db, id: TemplateId): Promise<IsoRef> {

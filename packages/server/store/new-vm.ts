@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { type AccountId, newId, type NetworkId, type VmId, type VolumeId } from '@ramet/core/ids.ts'
 import { type Insertable, sql } from 'kysely'
 import type { Db, Tx } from './database.ts'
-import { recordEvents } from './events.ts'
+import { eventRow } from './events.ts'
 import type { Row, Tables } from './tables.ts'
 
 export interface NewVolume {
@@ -33,6 +33,7 @@ export async function insertVm(tx: Tx, { vm, account, name, displayName, ...rest
   const number = rows[0]?.number as number
   const hostName = name ?? (await freeName(tx, account.id, number))
   const row = await tx
+    .with('disks', db => db.insertInto('volume').values(volumeRows(vm, account.id, number, rest.volumes)))
     .insertInto('vm')
     .values({
       ...vm,
@@ -47,7 +48,6 @@ export async function insertVm(tx: Tx, { vm, account, name, displayName, ...rest
     .returningAll()
     .executeTakeFirstOrThrow()
   await insertNics(tx, row, rest.networks)
-  await insertVolumes(tx, row, rest.volumes)
   if (rest.keys.length > 0)
     await tx
       .insertInto('vm_ssh_key_pair')
@@ -76,18 +76,21 @@ async function insertNics(tx: Tx, vm: Row<'vm'>, networks: readonly NetworkId[])
     ip_address: '10.0.2.15',
     is_default: index === 0,
   }))
-  await tx.insertInto('nic').values(nics).execute()
-  await recordEvents(
-    tx,
-    nics.map(nic => ({
+  const events = nics.map(nic =>
+    eventRow({
       type: 'NIC.CREATE',
       description: `created NIC ${nic.device_id} of ${vm.name}`,
       account: vm.account_id,
       user: vm.user_id,
       resourceType: 'Nic',
       resource: nic.id,
-    })),
+    }),
   )
+  await tx
+    .with('told', db => db.insertInto('event').values(events))
+    .insertInto('nic')
+    .values(nics)
+    .execute()
 }
 
 /** A random address of the locally administered unicast range, with the prefix that KVM guests customarily have. */
@@ -95,22 +98,21 @@ function newMac(): string {
   return ['52', '54', '00', ...(randomBytes(3).toString('hex').match(/../g) ?? [])].join(':')
 }
 
-async function insertVolumes(tx: Tx, vm: Row<'vm'>, volumes: readonly NewVolume[]): Promise<void> {
-  const rows = volumes.map((volume, index) => ({
+function volumeRows(vm: NewVm['vm'], account: AccountId, number: number, volumes: readonly NewVolume[]) {
+  return volumes.map((volume, index) => ({
     id: volume.id,
-    account_id: vm.account_id,
+    account_id: account,
     zone_id: vm.zone_id,
     vm_id: vm.id,
     template_id: volume.type === 'ROOT' ? vm.template_id : null,
     service_offering_id: volume.type === 'ROOT' ? vm.service_offering_id : null,
     disk_offering_id: volume.diskOffering,
     device_id: deviceIdAt(index),
-    name: `${volume.type === 'ROOT' ? 'ROOT' : 'DATA'}-${vm.number}`,
+    name: `${volume.type === 'ROOT' ? 'ROOT' : 'DATA'}-${number}`,
     type: volume.type,
     state: 'Allocated' as const,
     size_bytes: volume.sizeBytes,
   }))
-  await tx.insertInto('volume').values(rows).execute()
 }
 
 /** Root is 0, data disks follow; 3 is the CD-ROM's (cloudstack-api 2.4). */
