@@ -14,8 +14,8 @@ export interface Lane {
   readonly simulated?: true
   /** Points of the job that this lane is about; all by default. */
   readonly points?: RegExp
-  /** Where the server is killed in the ordinary run, of the points above; everywhere by default, and in the slow run. */
-  readonly atMost?: RegExp
+  /** Tried at every point in the ordinary run too: the job that all others are like. */
+  readonly isModel?: true
   /** Makes what the job needs, and returns the calls that start it and that clear up after it. */
   arrange(world: World, image: string): Promise<Attempt>
   /** Where the job is made to fail so that its undo is tried too; absent where nothing is undone. */
@@ -127,6 +127,7 @@ async function hostOf(world: World, vm?: string): Promise<string> {
 export const lanes: readonly Lane[] = [
   {
     kind: 'deploy-vm',
+    isModel: true,
     failAt: 'publish/done/before',
     async arrange(world, image) {
       const from = await template(world, image)

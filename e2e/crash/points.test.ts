@@ -1,4 +1,4 @@
 // The short form, for every run. points.slow.test.ts is the long one.
 import { crashSuite } from './suite.ts'
 
-crashSuite('every state that a crash can leave')
+crashSuite('the worst moments')

@@ -65,7 +65,6 @@ function withMachine(kind: string, isAttached: boolean, command: string, failAt:
   return {
     kind,
     failAt,
-    atMost: worst,
     async arrange(world, image) {
       const name = label()
       const volume = await aVolume(world, name)
@@ -82,9 +81,6 @@ function withMachine(kind: string, isAttached: boolean, command: string, failAt:
     },
   }
 }
-
-/** Right after a disk was changed, and before that was written down. */
-const worst = /\/[a-z]+\.[a-zA-Z]+\/after$/
 
 export const volumeLanes: readonly Lane[] = [
   {
@@ -107,7 +103,6 @@ export const volumeLanes: readonly Lane[] = [
   withMachine('extract-volume', true, 'extractVolume', 'offer/done/before'),
   {
     kind: 'migrate-volume',
-    atMost: worst,
     failAt: 'publish/done/before',
     async arrange(world, image) {
       const name = label()
@@ -127,7 +122,6 @@ export const volumeLanes: readonly Lane[] = [
   },
   {
     kind: 'upload-volume',
-    atMost: worst,
     failAt: 'publish/done/before',
     async arrange(world, image) {
       const name = label()
