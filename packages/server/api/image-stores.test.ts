@@ -7,6 +7,7 @@ import { bootableCd } from '../testing/boot-cd.ts'
 import { call, callJob, listed } from '../testing/call.ts'
 import { stopTestDatabase } from '../testing/database.ts'
 import { type Lab, quiet, simulatedLab } from '../testing/lab.ts'
+import { aUsed, aVolume } from '../testing/volumes.ts'
 import type { Answer } from './command.ts'
 
 describe('image stores', () => {
@@ -70,7 +71,19 @@ describe('image stores', () => {
     assert.equal((await add('third'))['name'], 'third') // its folder may be used again
   })
 
+  test('a store that holds an uploaded volume stays', async () => {
+    const store = await add('uploads')
+    const file = { image_store_id: store['id'] as never, install_path: 'volumes/x.qcow2', physical_bytes: 6 }
+    const volume = await aVolume(lab, { state: 'Uploaded', format: 'QCOW2', ...file })
+    const remove = () => call(lab, 'deleteImageStore', { id: String(store['id']) })
+    await assert.rejects(remove(), { kind: 'in-use', message: /1 uploaded volumes/ })
+    await call(lab, 'deleteVolume', { id: volume })
+    await quiet(lab)
+    await remove()
+  })
+
   test('a store that is not there gets nothing, and nothing is made in its place', async () => {
+    const used = await aUsed(lab)
     const fourth = await add('fourth')
     await onlyUsing(String(fourth['id']))
     const [at, away] = [join(lab.directory, 'fourth'), join(lab.directory, 'away')]
@@ -79,6 +92,12 @@ describe('image stores', () => {
     const iso = await register() // before anybody has looked
     const [failed] = await listed(lab, 'listIsos', { id: iso, isofilter: 'all' })
     assert.match(String(failed?.['status']), /^Failed: The secondary storage at .* is not there/)
+    const [zone] = await listed(lab, 'listZones')
+    const zoneid = String(zone?.['id'])
+    const image = { zoneid, name: 'disk', format: 'QCOW2', url: 'http://192.0.2.1/disk.qcow2' }
+    const uploaded = await callJob(lab, 'uploadVolume', image)
+    const extracted = await callJob(lab, 'extractVolume', { zoneid, id: used, mode: 'HTTP_DOWNLOAD' })
+    for (const { errortext } of [uploaded, extracted]) assert.match(String(errortext), /is not there/)
     assert.deepEqual(await readdir(at), [])
     await lab.restart()
     assert.match(String((await listed(lab, 'listImageStores', { name: 'fourth' }))[0]?.['error']), /is not there/)

@@ -247,6 +247,26 @@ describe('a machine', () => {
     await set('expunge.interval', 86_400)
   })
 
+  test('keeps a root disk that is protected from deletion', async () => {
+    const { id } = await deployStopped()
+    const [root] = await disksOf(id)
+    const protect = async (deleteprotection: boolean) => {
+      const { jobid } = await call('updateVolume', { id: root?.id, deleteprotection })
+      await ended(lab, jobid as JobId)
+    }
+    const refusal = async (name: string, params: Fields) => {
+      const { jobid } = await call(name, params)
+      return (await ended(lab, jobid as JobId)).problem?.code
+    }
+    await protect(true)
+    assert.equal(await refusal('restoreVirtualMachine', { virtualmachineid: id }), 'delete-protected')
+    assert.equal(await refusal('destroyVirtualMachine', { id }), 'delete-protected')
+    assert.equal(await refusal('destroyVirtualMachine', { id, expunge: true }), 'delete-protected')
+    assert.equal(await stateOf(lab, id as VmId), 'Stopped')
+    await protect(false)
+    await run('restoreVirtualMachine', { virtualmachineid: id })
+  })
+
   test('gets a new root disk from another template, and of another size', async () => {
     const { id } = await deployStopped({ clonetype: 'linked' })
     const [root] = await disksOf(id)

@@ -3,7 +3,7 @@ import type { VmId, VolumeId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { Tx } from '../store/database.ts'
 import { demandAction, holdVm, moveVm, vmLock } from '../store/vms.ts'
-import { moveVolume, setVolume, volumesOf } from '../store/volumes.ts'
+import { demandRootUnprotected, moveVolume, setVolume, volumesOf } from '../store/volumes.ts'
 import { defineJob, nothing } from './define-job.ts'
 import { expungeVm } from './expunge-vm.ts'
 import { originOf } from './tools.ts'
@@ -35,6 +35,7 @@ export const destroyVm = defineJob<DestroyVm>({
           'delete-protected',
           `Virtual machine ${vm.name} is protected from deletion; lift that with updateVirtualMachine deleteprotection=false`,
         )
+      await demandRootUnprotected(context.tx, vm.id)
       if (vm.state === 'Running') await beginStop.do(context)
     },
     undo: beginStop.undo,

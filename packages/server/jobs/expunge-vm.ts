@@ -5,7 +5,7 @@ import { Problem } from '@ramet/core/problem.ts'
 import { recordEvent } from '../store/events.ts'
 import { layerRefIfAny, markRemoving } from '../store/layers.ts'
 import { demandAction, holdVm, moveVm, setVm, vmLock } from '../store/vms.ts'
-import { moveVolume, retireVolume, setVolume, volumesOf } from '../store/volumes.ts'
+import { demandRootUnprotected, moveVolume, retireVolume, setVolume, volumesOf } from '../store/volumes.ts'
 import { expungeVolume } from './destroy-volume.ts'
 import { defineJob, nothing } from './define-job.ts'
 import { forgetLayerAndAncestors } from './remove-layer.ts'
@@ -41,6 +41,7 @@ export const expungeVm = defineJob<ExpungeVm>({
           'delete-protected',
           `Virtual machine ${vm.name} is protected from deletion; lift that with updateVirtualMachine deleteprotection=false`,
         )
+      if (vm.state !== 'Expunging') await demandRootUnprotected(tx, vm.id)
       if (input.onlyDestroyed && vm.state === 'Stopped')
         throw new Problem('refused', 'vm-recovered', `Virtual machine ${vm.name} was recovered in time; it stays`)
       if (!input.evenRunning) demandAction(vm, 'expunge')

@@ -6,6 +6,7 @@ import { demandAction, holdVm } from '../store/vms.ts'
 import { demandLoose, holdVolumeAsAsked, type OnVolume, volumeLock, wrongVolumeState } from '../store/volumes.ts'
 import { defineJob, nothing } from './define-job.ts'
 import { diskOf, ownerOf } from './machine-spec.ts'
+import { requireStoreOf } from './store-of-file.ts'
 
 export interface ExtractVolume extends OnVolume {
   readonly ticket: Pick<NewDownload, 'id' | 'tokenHash' | 'seconds'> & { readonly sealedToken: string }
@@ -36,6 +37,7 @@ export const extractVolume = defineJob<ExtractVolume>({
   .act('export', {
     do: async ({ db, driver, input, progress, signal }) => {
       const { chain } = await diskOf(db, input.volume)
+      await requireStoreOf(db, input.file)
       await driver.layers.export(chain, input.file, await ownerOf(db, input.volume), progress, signal)
     },
     undo: async ({ input }) => {

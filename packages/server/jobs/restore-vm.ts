@@ -6,6 +6,7 @@ import type { CloneType } from '@ramet/core/clone-type.ts'
 import type { DiskOfferingId, LayerId, StoragePoolId, TemplateId, VmId, VolumeId } from '@ramet/core/ids.ts'
 import { demandAction, cloneTypeOf, holdVm, moveVm, vmLock } from '../store/vms.ts'
 import { holdRoom } from '../store/limits.ts'
+import { demandUnprotected } from '../store/volumes.ts'
 import { defineJob, nothing, type RecordContext } from './define-job.ts'
 import { copiesOf } from './disk-demand.ts'
 import { expungeVolume } from './destroy-volume.ts'
@@ -121,6 +122,7 @@ async function begin({ tx, input }: RecordContext<RestoreVm, object>): Promise<B
   const vm = await holdVm(tx, input.vm)
   demandAction(vm, 'restore')
   const old = await rootOf(tx, vm)
+  demandUnprotected(old)
   const pool = old.pool_id as StoragePoolId
   await holdRoom(tx, vm.account_id, { primaryBytes: Math.max(0, input.rootBytes - old.size_bytes) })
   const copies = input.template ? await copiesOf(tx, input.template) : []

@@ -10,6 +10,7 @@ import { holdRoom } from '../store/limits.ts'
 import { demandSizeFits } from '../store/volume-pools.ts'
 import { holdVolume, moveVolume, setVolume, uploadedFile, volumeLock } from '../store/volumes.ts'
 import { defineJob, nothing } from './define-job.ts'
+import { requireStoreOf } from './store-of-file.ts'
 
 export interface UploadVolume {
   readonly volume: VolumeId
@@ -33,8 +34,11 @@ export const uploadVolume = defineJob<UploadVolume>({
     undo: nothing('the end of the job says why it failed'),
   })
   .act('fetch', {
-    do: async ({ db, settings, input, progress, signal }) =>
-      fetchImage(input.url, await fileOf(db, input.volume), input.checksum, limitsOf(settings), progress, signal),
+    do: async ({ db, settings, input, progress, signal }) => {
+      const file = await fileOf(db, input.volume)
+      await requireStoreOf(db, file)
+      await fetchImage(input.url, file, input.checksum, limitsOf(settings), progress, signal)
+    },
     undo: async ({ db, input }) => discardImage(await fileOf(db, input.volume)),
   })
   .act('inspect', {

@@ -1,6 +1,7 @@
 // Secondary storage on disk: where new images go.
-import type { ImageStoreId, TemplateId, ZoneId } from '@ramet/core/ids.ts'
+import type { TemplateId, ZoneId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
+import { sql } from 'kysely'
 import type { Db, Tx } from './database.ts'
 import { selectImageStores } from './infrastructure.ts'
 import type { Row } from './tables.ts'
@@ -33,12 +34,12 @@ export async function storeOfImage(db: Db, template: TemplateId): Promise<Row<'i
     .executeTakeFirstOrThrow()
 }
 
-export async function holdsImages(db: Db, id: ImageStoreId): Promise<boolean> {
-  const image = await db
-    .selectFrom('template')
-    .select('id')
-    .where('image_store_id', '=', id)
+/** The store that a file is in, or is to be; undefined where it is in none. */
+export async function storeOfFile(db: Db, file: string): Promise<Row<'image_store'> | undefined> {
+  return db
+    .selectFrom('image_store')
+    .selectAll()
     .where('removed', 'is', null)
+    .where(sql<boolean>`starts_with(${file}, path || '/')`)
     .executeTakeFirst()
-  return image !== undefined
 }

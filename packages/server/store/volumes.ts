@@ -103,6 +103,11 @@ export function demandUnprotected(volume: Volume): void {
     )
 }
 
+/** The same of the machine's root disk, which goes with it. */
+export async function demandRootUnprotected(tx: Tx, vm: VmId): Promise<void> {
+  for (const volume of await volumesOf(tx, vm)) if (volume.type === 'ROOT') demandUnprotected(volume)
+}
+
 export async function setVolume(db: Db, id: VolumeId, set: Updateable<Tables['volume']>): Promise<void> {
   await db.updateTable('volume').set(set).where('id', '=', id).execute()
 }

@@ -1,7 +1,8 @@
 import { newId } from '@ramet/core/ids.ts'
 import { type UploadVolume, uploadVolume as uploadVolumeJob } from '../../jobs/upload-volume.ts'
+import { holdPlace } from '../../store/infrastructure.ts'
 import { holdRoom } from '../../store/limits.ts'
-import { originOfCall } from '../caller.ts'
+import { originOfCall, unknownId } from '../caller.ts'
 import { jobCommand } from '../command.ts'
 import { chosenZone } from '../deployment.ts'
 import { demandLabel, diskOfferingNamed, insertVolume, storeForVolumes } from '../new-volume.ts'
@@ -41,6 +42,7 @@ export const uploadVolume = jobCommand({
     const volume = newId<'volume'>()
     return app.db.transaction().execute(async tx => {
       await holdRoom(tx, owner.id, { volume: 1 })
+      if (!(await holdPlace(tx, 'image_store', store.id, 'share'))) throw unknownId('imagestoreuuid', store.id)
       await insertVolume(tx, owner, {
         id: volume,
         zone_id: zone.id,
