@@ -66,9 +66,10 @@ export function volumeAfter(state: VolumeState, event: VolumeEvent): VolumeState
 }
 
 /** What a volume that comes back is: it may have been destroyed before its first use. */
-export function stateAfterRecovery(volume: { layer_id: unknown; install_path: unknown }): VolumeState {
+export function stateAfterRecovery(volume: { layer_id: unknown; install_path: unknown; error: unknown }): VolumeState {
   if (volume.layer_id) return 'Ready'
-  return volume.install_path ? 'Uploaded' : 'Allocated'
+  if (volume.install_path) return 'Uploaded'
+  return volume.error ? 'UploadError' : 'Allocated'
 }
 
 /** What makes a volume's disk, or plugs it in, at its attachment. */

@@ -98,6 +98,11 @@ describe('image stores', () => {
     const uploaded = await callJob(lab, 'uploadVolume', image)
     const extracted = await callJob(lab, 'extractVolume', { zoneid, id: used, mode: 'HTTP_DOWNLOAD' })
     for (const { errortext } of [uploaded, extracted]) assert.match(String(errortext), /is not there/)
+    const [failure] = await listed(lab, 'listVolumes', { name: 'disk' })
+    const volume = { id: String(failure?.['id']) }
+    await callJob(lab, 'destroyVolume', volume)
+    const back = (await call(lab, 'recoverVolume', volume))['volume'] as Answer
+    assert.equal(back['state'], 'UploadError', 'it has no file, so it never becomes a disk')
     assert.deepEqual(await readdir(at), [])
     await lab.restart()
     assert.match(String((await listed(lab, 'listImageStores', { name: 'fourth' }))[0]?.['error']), /is not there/)
