@@ -1,5 +1,5 @@
 // `ramet demo`: the main job, on real machines. A template, a linked clone, a full clone, SSH into both, proof that they
-// are apart, a restart, and everything gone again; then what linked and full cost. With --json one document instead.
+// are apart, a restart, a tree of VM snapshots with a revert to each, and everything gone again; then what linked and full cost. With --json one document instead.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -74,10 +74,53 @@ async function play(story: Story, world: World, image: string, keepMachines: boo
     return machine
   })
   await story.step('the file is still there', () => world.ssh(restarted, 'grep -q linked /root/mine'))
+  await growTree(story, world, restarted)
   story.compare(linked, full)
   if (keepMachines) return
   await story.step('destroy both machines', () => Promise.all([linked, full].map(machine => world.expunge(machine))))
   await story.step('delete the template', () => world.deleteTemplate(template.id))
+}
+
+/** A tree A-(B, C): what each holds is on the disk and, but for C, in the memory of the guest (/run). */
+async function growTree(story: Story, world: World, machine: Machine): Promise<void> {
+  const ids = new Map<string, string>()
+  const write = (mark: string) => world.ssh(machine, `echo ${mark} > /root/mark; echo ${mark} > /run/mark; sync`)
+  const find = async (wanted: string) => {
+    const found = await world.ssh(machine, 'cat /root/mark')
+    if (found !== wanted) throw new Error(`the guest finds ${found} where ${wanted} should be`)
+  }
+  const take = async (mark: string, withMemory: boolean) => {
+    await write(mark)
+    const what = withMemory ? 'disks and memory' : 'the disks'
+    await story.step(
+      `take VM snapshot ${mark} of ${what} while it runs`,
+      async () => {
+        const snapshot = await world.takeSnapshot(machine, mark, withMemory)
+        ids.set(mark, snapshot['id'] as string)
+        story.say(`   the guest stood still for ${Number(snapshot['stunms']).toFixed(1)} ms`)
+        return snapshot
+      },
+      snapshot => snapshot['memorybytes'] as number | undefined,
+    )
+  }
+  const revert = async (mark: string) => {
+    await write('lost')
+    await story.step(`revert to ${mark}`, async () => {
+      const { state } = await world.revert(ids.get(mark) ?? '')
+      if (state === 'Stopped') await world.start(machine)
+      await world.awaitSsh(machine)
+      await find(mark)
+    })
+  }
+  await take('A', true)
+  await take('B', true)
+  await revert('A')
+  await take('C', false)
+  for (const mark of ['B', 'A', 'C']) await revert(mark)
+  await write('now')
+  await story.step('delete A while the guest runs', () => world.deleteSnapshot(ids.get('A') ?? ''))
+  await story.step('the guest has noticed nothing', () => find('now'))
+  await revert('B')
 }
 
 async function proveApart(world: World, one: Machine, other: Machine): Promise<void> {

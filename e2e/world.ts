@@ -187,6 +187,22 @@ export class World {
     return this.#moved(await this.client.run('rebootVirtualMachine', { id }))
   }
 
+  async takeSnapshot({ id }: Pick<Machine, 'id'>, snapshotName: string, snapshotmemory: boolean): Promise<Fields> {
+    const asked = { virtualmachineid: id, name: snapshotName, snapshotmemory }
+    return (await this.client.run('createVMSnapshot', asked))['vmsnapshot'] as Fields
+  }
+
+  /** With memory it runs afterwards, without it is Stopped. */
+  async revert(vmsnapshotid: string): Promise<Machine> {
+    return this.#moved(await this.client.run('revertToVMSnapshot', { vmsnapshotid }))
+  }
+
+  /** Waits until what that frees is merged and gone. */
+  async deleteSnapshot(vmsnapshotid: string): Promise<void> {
+    await this.client.run('deleteVMSnapshot', { vmsnapshotid })
+    await this.quiet()
+  }
+
   async expunge({ id }: Pick<Machine, 'id'>): Promise<void> {
     await this.client.run('destroyVirtualMachine', { id, expunge: true })
   }

@@ -12,6 +12,7 @@ import { linkedCloneBytes } from './linked-clone-bytes.ts'
 import { linkedClone } from './linked-clone.ts'
 import { listMachines } from './list-machines.ts'
 import { table } from './table.ts'
+import { vmSnapshot } from './vm-snapshot.ts'
 
 const benchmarks: readonly Benchmark[] = [
   linkedClone,
@@ -21,6 +22,7 @@ const benchmarks: readonly Benchmark[] = [
   idleMemory,
   deployRate,
   listMachines,
+  vmSnapshot,
 ]
 
 /** 0 when every promise that was measured is kept. */

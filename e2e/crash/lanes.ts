@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { bootableCd } from '@ramet/server/testing/boot-cd.ts'
 import { type Fields, type World, list } from '../world.ts'
+import { snapshotLanes } from './snapshot-lanes.ts'
 import { volumeLanes } from './volume-lanes.ts'
 
 export interface Lane {
@@ -383,4 +384,5 @@ export const lanes: readonly Lane[] = [
     arrange: (world, image) => cdDrive(world, image, 'detachIso'),
   },
   ...volumeLanes,
+  ...snapshotLanes,
 ]

@@ -4,11 +4,22 @@ import fc from 'fast-check'
 import { cloneTypes, decideCloneType } from './clone-type.ts'
 import { type LayerId, newId, parseId } from './ids.ts'
 import { isFinished, jobStatusNumber, mayMove, statesBefore } from './job-state.ts'
-import { childrenOf, forestOf, type Layer, planRemoval } from './layer.ts'
+import {
+  afterRemoval,
+  childrenOf,
+  costOf,
+  type Forest,
+  forestOf,
+  type Layer,
+  planRemoval,
+  type RemovalStep,
+  unnamed,
+} from './layer.ts'
 import { hostNameRefusal, labelRefusal } from './names.ts'
 import { type HostRoom, place, type PoolRoom } from './placement.ts'
 import { settingNamed, settingRefusal, settings } from './settings.ts'
 import { allowedFrom, refusal, vmAfter } from './vm.ts'
+import { internalName, refusal as snapshotRefusal, vmSnapshotAfter, warning, withoutNode } from './vm-snapshot.ts'
 
 describe('ids', () => {
   test('text becomes an id only when it is a UUID, in any case of letters', () => {
@@ -67,53 +78,162 @@ describe('job state', () => {
 })
 
 describe('layers', () => {
-  /** A random forest: each layer stands on an earlier one or on nothing. */
+  const a = (set: Partial<Layer> = {}): Layer => ({
+    id: newId<'layer'>(),
+    parent: null,
+    named: false,
+    owned: true,
+    bytes: 1,
+    ...set,
+  })
+  const steps = (plan: readonly RemovalStep[]) => plan.map(({ op, layer }) => `${op} ${layer}`)
+
+  /** A random forest: each layer stands on an earlier one or on nothing. A layer without child has a name. */
   const forests = fc
-    .array(fc.record({ parent: fc.nat(), isRoot: fc.boolean(), named: fc.boolean() }), { minLength: 1, maxLength: 30 })
+    .array(
+      fc.record({
+        parent: fc.nat(),
+        isRoot: fc.boolean(),
+        named: fc.boolean(),
+        owned: fc.boolean(),
+        blocks: fc.nat(255),
+      }),
+      { minLength: 1, maxLength: 30 },
+    )
     .map(shapes => {
       const layers: Layer[] = []
-      for (const { parent, isRoot, named } of shapes)
-        layers.push({
-          id: newId<'layer'>(),
-          parent: isRoot || layers.length === 0 ? null : (layers[parent % layers.length]?.id ?? null),
-          named,
-        })
-      return forestOf(layers)
+      const blocks = new Map<LayerId, number>()
+      for (const { parent, isRoot, named, owned, blocks: written } of shapes) {
+        const layer = a({ parent: isRoot ? null : (layers[parent % (layers.length || 1)]?.id ?? null), named, owned })
+        layers.push(layer)
+        blocks.set(layer.id, written)
+      }
+      return { forest: forestOf(layers), blocks }
     })
 
-  test('removing a name never discards a layer that something stands on or that a person knows', () => {
+  /** Who wrote each of eight blocks last, as a machine on this layer sees it; a bit of `blocks` is a block that a layer holds. */
+  function shown(forest: Forest, holds: ReadonlyMap<LayerId, ReadonlyMap<number, LayerId>>, id: LayerId): unknown[] {
+    return [0, 1, 2, 3, 4, 5, 6, 7].map(block => {
+      for (let at: LayerId | null = id; at; at = forest.get(at)?.parent ?? null) {
+        const writer = holds.get(at)?.get(block)
+        if (writer) return writer
+      }
+      return null
+    })
+  }
+
+  test('no layer that a person knows shows anything else when another has lost its name', () => {
     fc.assert(
-      fc.property(forests, fc.nat(), (forest, pick) => {
+      fc.property(forests, fc.nat(), ({ forest, blocks }, pick) => {
         const ids = [...forest.keys()]
         const chosen = ids[pick % ids.length] as LayerId
-        const gone = new Set<LayerId>()
-        for (const { op, layer } of planRemoval(forest, chosen)) {
-          if (op === 'keep-hidden') continue
-          assert.ok(
-            childrenOf(forest, layer).every(child => gone.has(child.id)),
-            'something stands on it',
-          )
-          assert.ok(layer === chosen || !forest.get(layer)?.named, 'a person knows it')
-          gone.add(layer)
+        const before = unnamed(forest, [chosen])
+        const holds = new Map(
+          ids.map(id => [
+            id,
+            new Map([0, 1, 2, 3, 4, 5, 6, 7].filter(bit => ((blocks.get(id) ?? 0) >> bit) & 1).map(bit => [bit, id])),
+          ]),
+        )
+        const known = ids.filter(id => before.get(id)?.named)
+        const then = known.map(id => shown(before, holds, id))
+        let now: Forest = before
+        for (const step of planRemoval(before, chosen)) {
+          if (step.op === 'discard') {
+            assert.deepEqual(childrenOf(now, step.layer), [], 'something stands on it')
+            assert.ok(!now.get(step.layer)?.named, 'a person knows it')
+          }
+          if (step.op === 'merge') {
+            assert.ok(now.get(step.layer)?.owned, "it is nobody's")
+            assert.equal(childrenOf(now, step.layer).length, 1, 'a sibling would be left without it')
+            holds.set(step.into, new Map([...(holds.get(step.layer) ?? []), ...(holds.get(step.into) ?? [])]))
+          }
+          now = afterRemoval(now, [step])
         }
-        for (const layer of forest.values())
-          if (!gone.has(layer.id) && layer.parent) assert.ok(!gone.has(layer.parent), 'a layer lost its parent')
+        assert.deepEqual(
+          known.map(id => shown(now, holds, id)),
+          then,
+        )
+        for (const { parent } of now.values()) assert.ok(!parent || now.has(parent), 'a layer lost its parent')
       }),
     )
   })
 
   test('the last child takes along the hidden parents that were kept only for it', () => {
-    const [base, middle, tip] = [newId<'layer'>(), newId<'layer'>(), newId<'layer'>()]
-    const forest = forestOf([
-      { id: base, parent: null, named: false },
-      { id: middle, parent: base, named: false },
-      { id: tip, parent: middle, named: true },
-    ])
+    const base = a({ owned: false })
+    const middle = a({ parent: base.id })
+    const tip = a({ parent: middle.id, named: true })
+    const forest = forestOf([base, middle, tip])
     assert.deepEqual(
-      planRemoval(forest, tip).map(({ layer }) => layer),
-      [tip, middle, base],
+      planRemoval(forest, tip.id).map(({ layer }) => layer),
+      [tip.id, middle.id, base.id],
     )
-    assert.deepEqual(planRemoval(forest, base), [{ op: 'keep-hidden', layer: base }])
+    assert.deepEqual(planRemoval(forest, base.id), [{ op: 'keep-hidden', layer: base.id }])
+  })
+
+  test('a layer with one child is merged down into it, one with two stays, and the last to go frees it', () => {
+    const top = a({ named: true })
+    const one = a({ parent: top.id })
+    const [left, right] = [a({ parent: one.id, named: true }), a({ parent: one.id, named: true })]
+    const forest = forestOf([top, one, left, right])
+    assert.deepEqual(steps(planRemoval(forest, one.id)), [`keep-hidden ${one.id}`])
+    assert.deepEqual(steps(planRemoval(forest, right.id)), [
+      `discard ${right.id}`,
+      `merge ${one.id}`,
+      `discard ${one.id}`,
+    ])
+    const after = afterRemoval(forest, planRemoval(forest, right.id))
+    assert.equal(after.get(left.id)?.parent, top.id)
+  })
+
+  test("a template's copy is never merged into the last clone", () => {
+    const copy = a({ owned: false })
+    const clone = a({ parent: copy.id, named: true })
+    assert.deepEqual(steps(planRemoval(forestOf([copy, clone]), copy.id)), [`keep-hidden ${copy.id}`])
+  })
+
+  test('a plan tells what it moves and what it frees', () => {
+    const base = a({ bytes: 100 })
+    const tip = a({ parent: base.id, named: true, bytes: 7 })
+    const forest = forestOf([base, tip])
+    assert.deepEqual(costOf(forest, planRemoval(forest, base.id)), { movedBytes: 100, freedBytes: 0 })
+    assert.deepEqual(costOf(forest, planRemoval(unnamed(forest, [base.id]), tip.id)), {
+      movedBytes: 0,
+      freedBytes: 107,
+    })
+  })
+})
+
+describe('VM snapshot', () => {
+  test('a refusal says what the snapshot is, and when the action is possible', () => {
+    assert.equal(snapshotRefusal({ display_name: 'before', state: 'Ready' }, 'revert'), null)
+    assert.equal(
+      snapshotRefusal({ display_name: 'before', state: 'Error' }, 'revert'),
+      'VM snapshot before is Error; revert is possible only when it is Ready. One in Error can only be deleted',
+    )
+  })
+
+  test('one that failed can always be deleted, and a revert that failed leaves it Ready', () => {
+    assert.equal(vmSnapshotAfter('Error', 'ExpungeRequested'), 'Expunging')
+    assert.equal(vmSnapshotAfter('Reverting', 'OperationFailed'), 'Ready')
+    assert.equal(vmSnapshotAfter('Creating', 'ExpungeRequested'), null)
+    assert.equal(vmSnapshotAfter('Removed', 'ExpungeRequested'), null)
+  })
+
+  test('the children of one that goes hang on its parent, which becomes current if it was', () => {
+    const node = (id: string, parent: string | null, isCurrent = false) => ({ id, parent, isCurrent })
+    const tree = [node('a', null), node('b', 'a', true), node('c', 'a'), node('d', 'b')]
+    assert.deepEqual(withoutNode(tree, 'b'), [node('a', null, true), node('c', 'a'), node('d', 'a')])
+    assert.deepEqual(withoutNode(tree, 'a'), [node('b', null, true), node('c', null), node('d', 'b')])
+    assert.deepEqual(withoutNode([node('a', null, true)], 'a'), [])
+  })
+
+  test('people are warned from half of what a machine may have', () => {
+    assert.equal(warning(4, 10), null)
+    assert.match(warning(5, 10) ?? '', /5 of at most 10/)
+  })
+
+  test('its internal name tells the machine and the moment', () => {
+    assert.equal(internalName('i-2-5-VM', new Date('2025-01-31T12:00:00Z')), 'i-2-5-VM_VS_20250131120000')
   })
 })
 

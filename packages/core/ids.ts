@@ -16,14 +16,17 @@ export type ImageStoreId = Id<'image-store'>
 export type InstanceGroupId = Id<'instance-group'>
 export type JobId = Id<'job'>
 export type LayerId = Id<'layer'>
+export type MemoryImageId = Id<'memory-image'>
 export type NetworkId = Id<'network'>
 export type NicId = Id<'nic'>
 export type PodId = Id<'pod'>
 export type ServiceOfferingId = Id<'service-offering'>
+export type SnapshotId = Id<'snapshot'>
 export type StoragePoolId = Id<'storage-pool'>
 export type TemplateId = Id<'template'>
 export type UserId = Id<'user'>
 export type VmId = Id<'vm'>
+export type VmSnapshotId = Id<'vm-snapshot'>
 export type VolumeId = Id<'volume'>
 export type ZoneId = Id<'zone'>
 

@@ -5,6 +5,8 @@ export type ProblemKind =
   | 'invalid' // a parameter is missing, malformed or names nothing: mend the call
   | 'malformed' // the call cannot even be read
   | 'refused' // understood, but the object's state or a rule forbids it now
+  | 'unsupported' // never possible as the object is
+  | 'busy' // something else is at work on it: try again later
   | 'unauthenticated' // who are you?
   | 'login-failed'
   | 'forbidden' // known, and not allowed

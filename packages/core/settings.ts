@@ -32,9 +32,12 @@ const simulatedCalls = [
   'layers.copy',
   'layers.blank',
   'layers.discard',
+  'layers.merge',
   'machines.start',
   'machines.stop',
   'machines.migrate',
+  'machines.cut',
+  'machines.merge',
   'machines.discard',
 ]
 
@@ -145,6 +148,28 @@ export const settings = [
   ),
   simulated('hosts.down', 'String', '', 'Names of hosts that are down, separated by commas'),
   setting('session.timeout', 'Integer', '1800', 'Secure', 'Seconds without a call after which a login session ends'),
+  setting('vmsnapshot.max', 'Integer', '10', 'Advanced', 'The most VM snapshots that a machine may have'),
+  setting(
+    'vmsnapshot.revert.change.state',
+    'Boolean',
+    'true',
+    'Advanced',
+    'Let a revert start a stopped machine (to a VM snapshot with memory) or stop a running one (to one without); false refuses that',
+  ),
+  setting(
+    'vmsnapshot.keep.until.expunge',
+    'Boolean',
+    'false',
+    'Advanced',
+    'Keep the VM snapshots of a destroyed machine until it is expunged, so that recovering it brings them back',
+  ),
+  setting(
+    'vmsnapshot.offering.change',
+    'String',
+    'discard',
+    'Advanced',
+    'What another service offering means for the VM snapshots of a machine. discard: those with memory go; refuse: the change is refused; restore: a revert puts the old offering back',
+  ),
   ...limit('user.vms', '20', '40', 'virtual machines'),
   ...limit('volumes', '20', '40', 'volumes'),
   ...limit('templates', '20', '40', 'templates'),
@@ -189,6 +214,7 @@ const ranges: Partial<Record<string, readonly [least: number, most: number]>> = 
   'extract.url.expiration.interval': [60, 999_999_999],
   'max.template.iso.size': [1, 1_000_000],
   'session.timeout': [60, 999_999_999],
+  'vmsnapshot.max': [1, 64],
   'simulated.failure.percent': [0, 100],
 }
 
@@ -202,8 +228,14 @@ export function settingRefusal({ name, type }: Setting, value: string): string |
   if (type === 'Integer' && (!/^-?\d{1,9}$/.test(value) || Number(value) < least || Number(value) > most))
     return `${name} is a whole number from ${least} to ${most}, not "${value}"`
   if (name === 'simulated.fail.next') return unknownCallRefusal(name, value)
+  if (name === 'vmsnapshot.offering.change' && !offeringChanges.includes(value as OfferingChange))
+    return `${name} is one of ${offeringChanges.join(', ')}, not "${value}"`
   return null
 }
+
+/** What becomes of VM snapshots when the machine gets another service offering. */
+export const offeringChanges = ['discard', 'refuse', 'restore'] as const
+export type OfferingChange = (typeof offeringChanges)[number]
 
 function unknownCallRefusal(name: string, value: string): string | null {
   const unknown = namesIn(value).find(call => !simulatedCalls.includes(call))

@@ -29,6 +29,7 @@ import { watchHosts } from './watch/hosts.ts'
 import { watchLayers } from './watch/layers.ts'
 import { watchPools } from './watch/pools.ts'
 import { watchPower } from './watch/power.ts'
+import { watchVmSnapshots } from './watch/vm-snapshots.ts'
 
 export interface Server {
   readonly app: App
@@ -105,6 +106,9 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
     const layers = watchLayers(db, jobs, log)
     closing.push(() => layers.close())
     await layers.sweep()
+    const snapshots = watchVmSnapshots(db, jobs, log)
+    closing.push(() => snapshots.close())
+    await snapshots.settle()
     const expunges = watchExpunge({ db, settings, log }, jobs)
     closing.push(() => expunges.close())
     const stores = watchImageStores(db, log)

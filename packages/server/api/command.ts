@@ -101,9 +101,12 @@ export interface JobResult<S> {
   read(app: App, job: Row<'job'>): Promise<S | undefined>
 }
 
-/** A command that starts a job and answers its id, and for a created object also the object's. */
+/** The id of a job, and for a created object also the object's; or, where only that was asked for, what would be done. */
+export type Started = { readonly jobid: JobId; readonly id?: string } | { readonly plan: Answer }
+
+/** A command that starts a job. */
 export function jobCommand<P extends Parameters, S>(
-  spec: Common<P> & { result?: JobResult<S>; run(call: Call<P>): Promise<{ jobid: JobId; id?: string }> },
+  spec: Common<P> & { result?: JobResult<S>; run(call: Call<P>): Promise<Started> },
 ): Command {
   const { result } = spec
   return {

@@ -10,6 +10,8 @@ export const wireCodes = {
   malformed: { http: 430, cserror: 9999 },
   invalid: { http: 431, cserror: 4350 },
   refused: { http: 431, cserror: 4350 },
+  unsupported: { http: 432, cserror: 4350 },
+  busy: { http: 530, cserror: 4300 },
   unauthenticated: { http: 401, cserror: 4290 },
   'login-failed': { http: 531, cserror: 4290 },
   'wrong-method': { http: 405, cserror: 9999 },

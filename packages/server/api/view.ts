@@ -1,7 +1,7 @@
 // What an object looks like on the wire. A view names its fields once: their type, their meaning, and where they come
 // from; listApis, the API page and every answer follow from it. Fields without a value are left out, never sent as null.
 
-export type FieldType = 'string' | 'boolean' | 'integer' | 'long' | 'date' | 'list' | 'map' | 'object'
+export type FieldType = 'string' | 'boolean' | 'integer' | 'long' | 'float' | 'date' | 'list' | 'map' | 'object'
 
 export interface Field<Source> {
   readonly type: FieldType
@@ -34,6 +34,7 @@ export const string = field('string')
 export const boolean = field('boolean')
 export const integer = field('integer')
 export const long = field('long')
+export const float = field('float')
 export const date = field('date')
 export const map = field('map')
 export const list = field('list')

@@ -6,6 +6,7 @@ import { type Forest, planRemoval } from '@ramet/core/layer.ts'
 import type { Driver, MachineFacts } from '../drivers/driver.ts'
 import type { Database } from '../store/database.ts'
 import { forestOfPool, layersOfPool } from '../store/layers.ts'
+import { filesOfSnapshots, findInMemoryImages, findTransientSnapshots } from './snapshots.ts'
 
 export interface Finding {
   readonly subject: string
@@ -17,6 +18,7 @@ export interface Finding {
 export interface Host {
   readonly pools: Pick<Driver['pools'], 'space'>
   readonly layers: Pick<Driver['layers'], 'list'>
+  readonly memory: Pick<Driver['memory'], 'list'>
   readonly machines: Pick<Driver['machines'], 'list'>
 }
 
@@ -28,6 +30,8 @@ export async function examine(db: Database, host: Host): Promise<Finding[]> {
     findInMachines(db, host, busy),
     findInRecords(db, busy),
     findInSecondary(db, busy),
+    findInMemoryImages(db, host, busy),
+    findTransientSnapshots(db, busy),
   ])
   return parts.flat()
 }
@@ -202,11 +206,12 @@ async function findInSecondary(db: Database, busy: (id: string) => boolean): Pro
   const others = await filesOfVolumes(db)
   const folders = new Set([
     ...templates.map(each => dirname(`${each.path}/${each.install_path}`)),
-    ...others.flatMap(({ path }) => [`${path}/volumes`, `${path}/downloads`]),
+    ...others.flatMap(({ path }) => [`${path}/volumes`, `${path}/downloads`, `${path}/snapshots`]),
   ])
   const files = (await Promise.all([...folders].map(listFiles))).flat()
-  const missing = [...kept, ...others.flatMap(({ named }) => named)].filter(({ file }) => !files.includes(file))
-  const known = new Set([...kept, ...others.flatMap(({ named }) => named)].map(({ file }) => file))
+  const expected = [...kept, ...others.flatMap(({ named }) => named), ...(await filesOfSnapshots(db))]
+  const missing = expected.filter(({ file }) => !files.includes(file))
+  const known = new Set(expected.map(({ file }) => file))
   const stray = files.filter(file => !known.has(file) && !busy(basename(file).slice(0, 36)))
   return [
     ...missing.map(({ name, file }) => ({
@@ -216,7 +221,7 @@ async function findInSecondary(db: Database, busy: (id: string) => boolean): Pro
     })),
     ...stray.map(file => ({
       subject: `file ${file}`,
-      what: 'belongs to no template and no volume',
+      what: 'belongs to no template, volume or snapshot',
       remedy: 'remove it once you know that nobody misses it',
     })),
   ]

@@ -9,6 +9,7 @@ import { defaultDataDir } from '../data-dir.ts'
 import { observeMachines } from '../drivers/qemu/find-machines.ts'
 import { poolSpace } from '../drivers/qemu/host.ts'
 import { listLayers } from '../drivers/qemu/layer-files.ts'
+import { listImages } from '../drivers/qemu/memory-files.ts'
 import { simulatedDriver } from '../drivers/simulated/driver.ts'
 import { journalIn, readWorld } from '../drivers/simulated/journal.ts'
 import { lockDataDirectory } from '../postgres/lock-data-directory.ts'
@@ -57,7 +58,7 @@ function hostOf(directory: string): Host {
   if (existsSync(journal)) return simulatedDriver(readWorld(journal))
   // No driver: that would watch the machines, and mend and remove what a running server is at work on.
   const machines = { list: () => observeMachines(join(directory, 'vms')) }
-  return { pools: { space: poolSpace }, layers: { list: listLayers }, machines }
+  return { pools: { space: poolSpace }, layers: { list: listLayers }, memory: { list: listImages }, machines }
 }
 
 /** Uses the database that a running server keeps open, or opens it for the time of the look. */

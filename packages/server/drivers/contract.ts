@@ -7,7 +7,18 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { newId } from '@ramet/core/ids.ts'
 import type { VmId } from '@ramet/core/ids.ts'
-import type { Driver, HostRef, ImageFacts, LayerRef, MachineSpec, Owner, PoolRef, PowerChange } from './driver.ts'
+import { snapshotContract } from './contract-snapshots.ts'
+import type {
+  Driver,
+  HostRef,
+  ImageFacts,
+  LayerChain,
+  LayerRef,
+  MachineSpec,
+  Owner,
+  PoolRef,
+  PowerChange,
+} from './driver.ts'
 
 export interface DriverUnderTest {
   readonly driver: Driver
@@ -16,6 +27,9 @@ export interface DriverUnderTest {
   readonly pool: PoolRef
   /** An image file that the driver accepts. */
   readonly image: { readonly file: string; readonly format: ImageFacts['format'] }
+  /** Writes a letter into a block of the topmost layer, which no machine has open; '' is what was never written. */
+  write(chain: LayerChain, block: number, letter: string): Promise<void>
+  read(chain: LayerChain, block: number): Promise<string>
   /** Ends a machine from outside, as a crash would. */
   crash(vm: VmId): Promise<void>
   /** Takes the pool's folder away, as when its file system is not mounted, and brings it back. */
@@ -324,6 +338,8 @@ export function driverContract(name: string, makeDriver: () => Promise<DriverUnd
       assert.deepEqual([facts.power, facts.host], ['on', host])
       await removed(spec.vm)
     })
+
+    snapshotContract(() => made, aMachine)
 
     async function aRunningMachine(): Promise<MachineSpec> {
       const spec = aMachine(await anEmptyBase(), { host: made.hosts[0] })

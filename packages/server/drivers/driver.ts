@@ -3,7 +3,7 @@
 // Every call may be repeated: same arguments, same end state. A call that makes something accepts that it is there
 // already, whole or half; a call that removes something accepts that it never was.
 import type { Hypervisor } from '@ramet/core/clone-type.ts'
-import type { HostId, LayerId, NicId, StoragePoolId, TemplateId, VmId } from '@ramet/core/ids.ts'
+import type { HostId, LayerId, MemoryImageId, NicId, StoragePoolId, TemplateId, VmId } from '@ramet/core/ids.ts'
 
 /** A host that machines run on, as the server names it. */
 export interface HostRef {
@@ -30,6 +30,23 @@ export interface LayerFacts {
   readonly virtualBytes: number
   /** What the file occupies. */
   readonly allocatedBytes: number
+}
+
+/** The memory of a machine and the state of its devices at one instant, on primary storage. Nobody writes it once it is made. */
+export interface MemoryImageRef {
+  readonly pool: PoolRef
+  readonly id: MemoryImageId
+}
+
+export interface MemoryImageFacts {
+  /** What the guest has. */
+  readonly memoryBytes: number
+  /** What the files occupy. */
+  readonly allocatedBytes: number
+  /** What it was made with, and goes on with. */
+  readonly hypervisorVersion: string
+  readonly machineType: string
+  readonly cpuModel: string
 }
 
 /** Who a machine's process and files belong to: one unprivileged user per account, where the server may choose. */
@@ -91,7 +108,35 @@ export interface MachineSpec {
   /** What is in the CD-ROM drive, which every machine has; it is booted from when the root disk is empty. */
   readonly cdrom: IsoRef | null
   readonly firstBoot: FirstBoot
+  /** Go on from this memory instead of booting; the devices must be those that the memory was made with. */
+  readonly memory?: MemoryImageRef | null
 }
+
+/** One disk of a machine, and the empty layer, already made on its topmost one, that the machine is to write from the cut on. */
+export interface DiskCut {
+  readonly disk: DiskSpec
+  readonly layer: LayerRef
+}
+
+export interface Cut {
+  readonly disks: readonly [DiskCut, ...DiskCut[]]
+  /** Where to save the memory too. */
+  readonly memory: MemoryImageRef | null
+  /** Ask the guest to bring its file systems to rest first. */
+  readonly quiesce: boolean
+}
+
+export type Quiesced = 'quiesced' | 'agent-missing' | 'failed'
+
+export interface CutFacts {
+  /** How long the guest, or at least its disks, stood still; null where an earlier try made the cut. */
+  readonly stunMs: number | null
+  /** Null where nobody asked for it, or an earlier try made the cut. */
+  readonly quiesced: Quiesced | null
+  readonly memory: MemoryImageFacts | null
+}
+
+export type ClockOutcome = 'set' | 'agent-missing' | 'failed'
 
 export type Power = 'on' | 'off'
 
@@ -148,6 +193,12 @@ export interface Capabilities {
   readonly migrate: boolean
   /** Hosts come and go by addHost and deleteHost. */
   readonly addHosts: boolean
+  /** All disks of a running machine get new layers at one instant: `machines.cut`. */
+  readonly vmSnapshot: boolean
+  /** A cut may save the memory, and a machine may go on from there. */
+  readonly memorySnapshot: boolean
+  /** Layers of a running machine are merged while it writes: `machines.merge`. */
+  readonly liveMerge: boolean
 }
 
 export interface Driver {
@@ -219,12 +270,29 @@ export interface Driver {
     resize(chain: LayerChain, virtualBytes: number, owner: Owner): Promise<LayerFacts>
     /** Writes what the chain shows into a file of its own, of the server, that anybody can use elsewhere: a qcow2 image on QEMU. */
     export(chain: LayerChain, file: string, owner: Owner, progress: Progress, signal: AbortSignal): Promise<void>
+    /**
+     * Puts into the topmost layer of `child`, which no machine may have open, what it shows of the layer right below: from then on it
+     * stands on the one below that, or on nothing, and shows the same. The layer below is only read, and so are its other children.
+     * Aborted or killed in the middle, the child shows the same still, on the old chain; a repeat finishes.
+     */
+    merge(child: LayerChain, owner: Owner, progress: Progress, signal: AbortSignal): Promise<LayerFacts>
     /** Null when there is no such layer, or only a half-made one. */
     facts(layer: LayerRef): Promise<LayerFacts | null>
     /** Removes exactly the files of this layer: all companions, whatever type was recorded. */
     discard(layer: LayerRef): Promise<void>
     /** Ids of all layers of which the pool holds any file, half-made ones too. */
     list(pool: PoolRef): Promise<LayerId[]>
+  }
+
+  readonly memory: {
+    /** Null when there is no such image, or only a half-made one. */
+    facts(image: MemoryImageRef): Promise<MemoryImageFacts | null>
+    /** Why no machine can go on from it here and now, as a sentence; null when one can. */
+    fits(image: MemoryImageRef): Promise<string | null>
+    /** Removes it, half-made or whole. Machines that went on from it run on; what they still read of it is freed when they end. */
+    discard(image: MemoryImageRef): Promise<void>
+    /** Ids of all images of which the pool holds any file, half-made ones too. */
+    list(pool: PoolRef): Promise<MemoryImageId[]>
   }
 
   readonly machines: {
@@ -246,6 +314,30 @@ export interface Driver {
      * When it fails the machine runs where it was, and `facts` tells where that is. Only with the capability `migrate`.
      */
     migrate(vm: VmId, to: HostRef, signal: AbortSignal): Promise<MachineFacts>
+    /** The layer that the machine really writes, for each disk by its place; null when it is off. */
+    activeLayers(vm: VmId): Promise<ReadonlyMap<number, LayerId> | null>
+    /**
+     * Gives all these disks of a running machine new topmost layers at one instant, and saves its memory of that instant if asked.
+     * Whatever fails, the machine runs on, on the layers that `activeLayers` tells, and its file systems are not left at rest. A
+     * repeat after the cut was made only says so; where the memory of that instant was not saved whole, it is a Problem
+     * ('refused', memory-not-saved). Of a machine that is off, 'refused' (machine-off): there the new layers may be taken for the active
+     * ones without asking, for a layer that was never written shows what it stands on.
+     */
+    cut(vm: VmId, cut: Cut, progress: Progress, signal: AbortSignal): Promise<CutFacts>
+    /**
+     * Puts into layer `into` of the disk of a running machine what it shows of `from`, right below it, as `layers.merge` does, while the guest
+     * works. `disk` is described as before the merge. False when the machine is off or goes off before the end.
+     */
+    merge(
+      vm: VmId,
+      disk: DiskSpec,
+      from: LayerRef,
+      into: LayerRef,
+      progress: Progress,
+      signal: AbortSignal,
+    ): Promise<boolean>
+    /** Sets the guest's clock to the host's time: one that went on from a memory image believes that no time has passed. */
+    setClock(vm: VmId, limitMs: number): Promise<ClockOutcome>
     /**
      * Puts the CD into the drive of a machine that runs, or takes out what is there; one that is off is left alone. A guest that
      * holds the drive is asked to let go, unless `force` takes the CD from it; 'unavailable' when it does not.

@@ -9,6 +9,7 @@ import { forgetLayer, layerChain, layerRef, layerRefIfAny, publishLayer, reserve
 import { demandPoolServesDisks } from '../store/pools.ts'
 import type { Row } from '../store/tables.ts'
 import { accountOfVm, demandAction, holdVm, setCloneType, type Vm, vmLock } from '../store/vms.ts'
+import { demandNoVmSnapshots } from '../store/vm-snapshots.ts'
 import { choosePool, outOfReach, poolsInReach } from '../store/volume-pools.ts'
 import {
   demandLoose,
@@ -71,6 +72,7 @@ interface Begun {
 async function begin({ tx, input, settings, driver }: RecordContext<AttachVolume, object>): Promise<Begun> {
   const vm = await holdVm(tx, input.vm)
   demandAction(vm, 'attach')
+  await demandNoVmSnapshots(tx, vm.id, 'attaching a volume')
   const volume = await holdVolume(tx, input.volume)
   const event = attachEvent(volume.state)
   await demandLoose(tx, volume)

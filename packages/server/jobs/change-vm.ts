@@ -8,8 +8,11 @@ import type { GuestPassword } from '../passwords.ts'
 import { setAffinities } from '../store/affinity.ts'
 import type { Tx } from '../store/database.ts'
 import { demandAction, holdVm, setVm, type Vm, vmLock } from '../store/vms.ts'
+import { demandNoneAtWork, demandNoVmSnapshots, vmSnapshotsOf } from '../store/vm-snapshots.ts'
 import { setKeys, setOffering, type VmKey } from '../store/vm-changes.ts'
-import { defineJob, nothing } from './define-job.ts'
+import { defineJob, nothing, type RecordContext } from './define-job.ts'
+import { deleteVmSnapshot } from './delete-vm-snapshot.ts'
+import { originOf } from './tools.ts'
 
 export type VmChange =
   | { readonly to: 'offering'; readonly offering: ServiceOfferingId; readonly sizes: Sizes }
@@ -46,15 +49,30 @@ export const changeVm = defineJob<ChangeVm>({
   instance: input => input.vm,
 })
   .record('change', {
-    do: async ({ tx, input: { vm: id, change } }) => {
+    do: async context => {
+      const { tx, input } = context
+      const { vm: id, change } = input
       const vm = await holdVm(tx, id)
       demandAction(vm, actionOfChange[change.to])
+      if (change.to === 'offering') await heedSnapshots(context, vm)
       await make(tx, vm, change)
       return change.to === 'password' ? { sealedpassword: change.password.sealed } : {}
     },
     undo: nothing('one transaction, and nothing follows it'),
   })
   .returning(made => made.change)
+
+/** Memory fits a machine of its own sizes only: what becomes of such VM snapshots, a setting says. */
+async function heedSnapshots({ tx, settings, jobs, job }: RecordContext<ChangeVm, object>, vm: Vm): Promise<void> {
+  const rule = settings.text('vmsnapshot.offering.change')
+  if (rule === 'refuse') await demandNoVmSnapshots(tx, vm.id, 'another service offering')
+  await demandNoneAtWork(tx, vm.id)
+  if (rule !== 'discard') return
+  const origin = { ...originOf(job), command: 'deleteVMSnapshot' }
+  for (const { id, type } of await vmSnapshotsOf(tx, vm.id))
+    if (type === 'DiskAndMemory')
+      await jobs.start(tx, deleteVmSnapshot, { vm: vm.id, snapshot: id, ifThere: true }, origin)
+}
 
 async function make(tx: Tx, vm: Vm, change: VmChange): Promise<void> {
   if (change.to === 'offering') await setOffering(tx, vm, change.offering, change.sizes)

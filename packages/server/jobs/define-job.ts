@@ -49,8 +49,10 @@ export interface JobTraits<Input> {
   readonly doing: string
   readonly instanceType:
     | 'VirtualMachine'
+    | 'VmSnapshot'
     | 'Template'
     | 'Volume'
+    | 'Snapshot'
     | 'StoragePool'
     | 'Host'
     | 'Account'

@@ -3,10 +3,14 @@ import { attachVolume } from './attach-volume.ts'
 import { changeAffinityGroup } from './change-affinity-group.ts'
 import { attachIso, detachIso } from './change-iso.ts'
 import { changeVm } from './change-vm.ts'
+import { createSnapshot } from './create-snapshot.ts'
+import { createVmSnapshot } from './create-vm-snapshot.ts'
 import { createVolume } from './create-volume.ts'
 import { deleteAccount } from './delete-account.ts'
 import { deleteDomain } from './delete-domain.ts'
+import { deleteSnapshot } from './delete-snapshot.ts'
 import { deleteTemplate } from './delete-template.ts'
+import { deleteVmSnapshot } from './delete-vm-snapshot.ts'
 import { deployVm } from './deploy-vm.ts'
 import { destroyVm } from './destroy-vm.ts'
 import { destroyVolume } from './destroy-volume.ts'
@@ -18,6 +22,7 @@ import { expungeVm } from './expunge-vm.ts'
 import { extractTemplate } from './extract-template.ts'
 import { extractVolume } from './extract-volume.ts'
 import { maintainPool } from './maintain-pool.ts'
+import { makeTemplate } from './make-template.ts'
 import { migrateVm } from './migrate-vm.ts'
 import { migrateVolume } from './migrate-volume.ts'
 import { prepareTemplate } from './prepare-template.ts'
@@ -29,6 +34,8 @@ import { reopenHost } from './reopen-host.ts'
 import { reopenPool } from './reopen-pool.ts'
 import { resizeVolume } from './resize-volume.ts'
 import { restoreVm } from './restore-vm.ts'
+import { revertSnapshot } from './revert-snapshot.ts'
+import { revertToVmSnapshot } from './revert-to-vm-snapshot.ts'
 import { startVm } from './start-vm.ts'
 import { stopVm } from './stop-vm.ts'
 import { createTags, deleteTags } from './tags.ts'
@@ -41,12 +48,16 @@ export const definitions: readonly JobDefinition[] = [
   attachVolume,
   changeAffinityGroup,
   changeVm,
+  createSnapshot,
   createTags,
+  createVmSnapshot,
   createVolume,
   deleteAccount,
   deleteDomain,
+  deleteSnapshot,
   deleteTags,
   deleteTemplate,
+  deleteVmSnapshot,
   deployVm,
   destroyVm,
   destroyVolume,
@@ -59,6 +70,7 @@ export const definitions: readonly JobDefinition[] = [
   extractTemplate,
   extractVolume,
   maintainPool,
+  makeTemplate,
   migrateVm,
   migrateVolume,
   prepareTemplate,
@@ -70,6 +82,8 @@ export const definitions: readonly JobDefinition[] = [
   reopenPool,
   resizeVolume,
   restoreVm,
+  revertSnapshot,
+  revertToVmSnapshot,
   startVm,
   stopVm,
   updateVolume,

@@ -7,6 +7,7 @@ import { demandNotFirst, forgetUser, holdAccount, setAccountState, usersOf } fro
 import type { Tx } from '../store/database.ts'
 import { recordEvent } from '../store/events.ts'
 import { defineJob, nothing } from './define-job.ts'
+import { deleteSnapshot } from './delete-snapshot.ts'
 import { deleteTemplate } from './delete-template.ts'
 import { destroyVolume } from './destroy-volume.ts'
 import { expungeVm } from './expunge-vm.ts'
@@ -75,6 +76,18 @@ export const deleteAccount = defineJob<DeleteAccount>({
       }),
     undo: noWayBack,
   })
+  .act('delete-snapshots', {
+    do: context =>
+      untilNoneIsLeft(context, deleteSnapshot.traits.kind, async (tx, origin) => {
+        const snapshots = await snapshotsOf(tx, context.input.account)
+        return Promise.all(
+          snapshots.map(({ id }) =>
+            startOnce(tx, context.jobs, deleteSnapshot, { snapshot: id }, { ...origin, command: 'deleteSnapshot' }),
+          ),
+        )
+      }),
+    undo: noWayBack,
+  })
   .act('delete-templates', {
     do: context =>
       untilNoneIsLeft(context, deleteTemplate.traits.kind, async (tx, origin) => {
@@ -129,6 +142,9 @@ export function accountLock(account: AccountId): string {
 
 const machinesOf = (tx: Tx, account: AccountId) =>
   tx.selectFrom('vm').select('id').where('account_id', '=', account).where('removed', 'is', null).execute()
+
+const snapshotsOf = (tx: Tx, account: AccountId) =>
+  tx.selectFrom('snapshot').select('id').where('account_id', '=', account).where('removed', 'is', null).execute()
 
 const templatesOf = (tx: Tx, account: AccountId) =>
   tx.selectFrom('template').select('id').where('account_id', '=', account).where('removed', 'is', null).execute()

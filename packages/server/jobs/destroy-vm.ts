@@ -4,7 +4,9 @@ import { Problem } from '@ramet/core/problem.ts'
 import type { Tx } from '../store/database.ts'
 import { demandAction, holdVm, moveVm, vmLock } from '../store/vms.ts'
 import { demandRootUnprotected, moveVolume, setVolume, volumesOf } from '../store/volumes.ts'
+import { vmSnapshotsOf } from '../store/vm-snapshots.ts'
 import { defineJob, nothing } from './define-job.ts'
+import { deleteVmSnapshot } from './delete-vm-snapshot.ts'
 import { expungeVm } from './expunge-vm.ts'
 import { originOf } from './tools.ts'
 import { beginStop, noteStopped, stopMachine } from './vm-steps.ts'
@@ -49,12 +51,18 @@ export const destroyVm = defineJob<DestroyVm>({
     undo: noteStopped.undo,
   })
   .record('set-aside', {
-    do: async ({ tx, input, jobs, job }) => {
+    do: async ({ tx, input, jobs, job, settings }) => {
       const { destroyed } = await holdVm(tx, input.vm)
       const vm = await moveVm(tx, input.vm, 'DestroyRequested', { destroyed: destroyed ?? new Date() })
       // A machine in Error holds nothing worth keeping: it goes at once, as upstream's state machine says.
       if (vm.state === 'Expunging') await jobs.start(tx, expungeVm, { vm: vm.id, evenRunning: true }, originOf(job))
-      else await setVolumesAside(tx, input)
+      else {
+        await setVolumesAside(tx, input)
+        const origin = { ...originOf(job), command: 'deleteVMSnapshot' }
+        const going = settings.flag('vmsnapshot.keep.until.expunge') ? [] : await vmSnapshotsOf(tx, vm.id)
+        for (const { id } of going)
+          await jobs.start(tx, deleteVmSnapshot, { vm: vm.id, snapshot: id, ifThere: true }, origin)
+      }
     },
     undo: nothing('nothing follows it'),
   })

@@ -3,6 +3,7 @@
 import type { VmId, VolumeId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import { demandAction, holdVm, vmLock } from '../store/vms.ts'
+import { demandNoVmSnapshots } from '../store/vm-snapshots.ts'
 import { holdVolumeAsAsked, setVolume, wrongVolumeState } from '../store/volumes.ts'
 import { defineJob, nothing } from './define-job.ts'
 import { diskOf } from './machine-spec.ts'
@@ -25,6 +26,7 @@ export const detachVolume = defineJob<DetachVolume>({
     do: async ({ tx, input }) => {
       const vm = await holdVm(tx, input.vm)
       demandAction(vm, 'detach')
+      await demandNoVmSnapshots(tx, vm.id, 'detaching a volume')
       const volume = await holdVolumeAsAsked(tx, input)
       if (volume.state !== 'Ready') throw wrongVolumeState(volume, 'detaching it')
       if (volume.type === 'ROOT' && vm.state !== 'Stopped')

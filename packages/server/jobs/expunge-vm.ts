@@ -1,14 +1,17 @@
 // Removes a machine for good: its process, its files, its root volume's layer, its record. Data volumes stay with the
 // account. There is no way back from the first step on; what is interrupted is done again by asking again.
-import type { LayerId, VmId, VolumeId } from '@ramet/core/ids.ts'
+import type { LayerId, MemoryImageId, VmId, VolumeId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
+import type { Tx } from '../store/database.ts'
 import { recordEvent } from '../store/events.ts'
 import { layerRefIfAny, markRemoving } from '../store/layers.ts'
+import { forgetMemory, markMemoryRemoving, memoryRefIfAny } from '../store/memory-images.ts'
+import { takeOutOfTree, setVmSnapshot, vmSnapshotsOf } from '../store/vm-snapshots.ts'
 import { demandAction, holdVm, moveVm, setVm, vmLock } from '../store/vms.ts'
 import { demandRootUnprotected, moveVolume, retireVolume, setVolume, volumesOf } from '../store/volumes.ts'
 import { expungeVolume } from './destroy-volume.ts'
 import { defineJob, nothing } from './define-job.ts'
-import { forgetLayerAndAncestors } from './remove-layer.ts'
+import { forgetLayerAndAncestors, removeIfUnneeded } from './remove-layer.ts'
 import { originOf } from './tools.ts'
 
 export interface ExpungeVm {
@@ -67,6 +70,20 @@ export const expungeVm = defineJob<ExpungeVm>({
     do: async ({ driver, input }) => driver.machines.discard(input.vm),
     undo: noWayBack,
   })
+  .record('let-go-of-snapshots', {
+    do: async ({ tx, input }) => letGoOfSnapshots(tx, input.vm),
+    undo: noWayBack,
+  })
+  .actWhen('discard-memory', {
+    when: made => made['let-go-of-snapshots'].memories.length > 0,
+    do: async ({ db, driver, made }) => {
+      for (const id of made['let-go-of-snapshots'].memories) {
+        const image = await memoryRefIfAny(db, id)
+        if (image) await driver.memory.discard(image)
+      }
+    },
+    undo: noWayBack,
+  })
   .record('let-go-of-disks', {
     do: async ({ tx, input, jobs, job }): Promise<LayerId[]> => {
       const layers: LayerId[] = []
@@ -108,10 +125,25 @@ export const expungeVm = defineJob<ExpungeVm>({
           startEvent: job.start_event_id,
         })
       }
+      for (const memory of made['let-go-of-snapshots'].memories) await forgetMemory(tx, memory)
       for (const layer of made['let-go-of-disks']) await forgetLayerAndAncestors(tx, layer, jobs, originOf(job))
+      // The ends of other branches; what they stand on goes with the last of them.
+      for (const layer of made['let-go-of-snapshots'].layers) await removeIfUnneeded(tx, layer, jobs, originOf(job))
       await tx.deleteFrom('affinity_group_vm').where('vm_id', '=', input.vm).execute()
       await tx.deleteFrom('nic').where('vm_id', '=', input.vm).execute()
       await setVm(tx, input.vm, { removed: new Date(), host_id: null, password_hash: null, user_data: null })
     },
     undo: noWayBack,
   })
+
+/** VM snapshots of any state end with their machine. */
+async function letGoOfSnapshots(tx: Tx, vm: VmId): Promise<{ layers: LayerId[]; memories: MemoryImageId[] }> {
+  const [layers, memories]: [LayerId[], MemoryImageId[]] = [[], []]
+  for (const snapshot of await vmSnapshotsOf(tx, vm)) {
+    layers.push(...(await takeOutOfTree(tx, snapshot)))
+    if (snapshot.memory_image_id) memories.push(snapshot.memory_image_id)
+    await setVmSnapshot(tx, snapshot.id, { state: 'Removed', removed: new Date(), is_current: false })
+  }
+  for (const memory of memories) await markMemoryRemoving(tx, memory)
+  return { layers, memories }
+}

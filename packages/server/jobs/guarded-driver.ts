@@ -14,6 +14,7 @@ export function guardDriver(driver: Driver, guard: CallGuard): Driver {
     pools: guardCalls('pools', driver.pools, guard),
     images: guardCalls('images', driver.images, guard),
     layers: guardCalls('layers', driver.layers, guard),
+    memory: guardCalls('memory', driver.memory, guard),
     machines: guardCalls('machines', driver.machines, guard),
   }
 }

@@ -48,6 +48,7 @@ import { scenario, type Scenario } from './scenario.ts'
 import { startVm } from './start-vm.ts'
 import { stopVm } from './stop-vm.ts'
 import { createTags, deleteTags } from './tags.ts'
+import { snapshotScenarios, without } from './snapshot-scenarios.ts'
 import { volumeScenarios } from './volume-scenarios.ts'
 
 async function aRunningVm(lab: Lab): Promise<{ vm: VmId }> {
@@ -215,7 +216,10 @@ const scenarios: readonly Scenario[] = [
   scenario(stopVm, forced, 'settles'),
   scenario(rebootVm, forced, 'settles'),
   scenario(destroyVm, forced, 'settles'),
-  scenario(expungeVm, async lab => ({ ...(await aStoppedVm(lab)), evenRunning: true }), 'again'),
+  without(
+    ['discard-memory'],
+    scenario(expungeVm, async lab => ({ ...(await aStoppedVm(lab)), evenRunning: true }), 'again'),
+  ),
   scenario(prepareTemplate, async lab => aCopyToMake(lab, await aTemplate(lab)), 'restores'),
   scenario(
     registerTemplate,
@@ -278,21 +282,25 @@ const scenarios: readonly Scenario[] = [
   scenario(reopenHost, async lab => ({ host: await aHost(lab, 'Maintenance') }), 'restores'),
   scenario(reconnectHost, async lab => ({ host: await aHost(lab, 'Enabled') }), 'restores'),
   scenario(deleteTemplate, async lab => ({ template: await aPreparedTemplate(lab) }), 'again'),
-  scenario(
-    removeLayer,
-    async lab => {
-      const template = await aPreparedTemplate(lab)
-      const ref = await lab.app.db
-        .updateTable('template_spool_ref')
-        .set({ marked_for_gc: true })
-        .where('template_id', '=', template)
-        .returningAll()
-        .executeTakeFirstOrThrow()
-      return { layer: ref.layer_id as NonNullable<typeof ref.layer_id> }
-    },
-    'again',
+  without(
+    ['merge'],
+    scenario(
+      removeLayer,
+      async lab => {
+        const template = await aPreparedTemplate(lab)
+        const ref = await lab.app.db
+          .updateTable('template_spool_ref')
+          .set({ marked_for_gc: true })
+          .where('template_id', '=', template)
+          .returningAll()
+          .executeTakeFirstOrThrow()
+        return { layer: ref.layer_id as NonNullable<typeof ref.layer_id> }
+      },
+      'again',
+    ),
   ),
   ...volumeScenarios,
+  ...snapshotScenarios,
 ]
 
 /** A pool of its own, so that no machine of another scenario is stopped with it. */
@@ -490,13 +498,23 @@ async function settlesWithPower(lab: Lab, vm: VmId): Promise<void> {
   assert.equal(host_id !== null, isOn)
 }
 
-/** Leaves out the machine and the template that a job was about: what they are now is for the scenario to say. */
-function withoutThoseOf(input: unknown, { vms, volumes, templates, ...rest }: Awaited<ReturnType<typeof inventory>>) {
-  const { vm, template } = input as { vm?: string; template?: string }
+/**
+ * Leaves out the machine and the template that a job was about: what they are now is for the scenario to say. Of layers and memory
+ * images only their number counts then: a machine whose disks were cut writes other layers than before.
+ */
+function withoutThoseOf(input: unknown, found: Awaited<ReturnType<typeof inventory>>) {
+  const { vms, volumes, templates, machines, layers, files, memories, vmSnapshots, ...rest } = found
+  const { vm, template, snapshot } = input as { vm?: string; template?: string; snapshot?: string }
+  const count = <T>(all: readonly T[]) => (snapshot ? all.length : all)
   return {
     ...rest,
+    layers: count(layers),
+    files: count(files),
+    memories: count(memories),
     vms: vms.filter(({ id }) => id !== vm),
     volumes: volumes.filter(({ vm_id }) => vm_id !== vm),
+    vmSnapshots: vmSnapshots.filter(({ vm_id }) => vm_id !== vm),
+    machines: snapshot ? machines.filter(text => !text.startsWith(vm ?? '-')) : machines,
     templates: templates.filter(({ id }) => id !== template),
   }
 }

@@ -1,15 +1,23 @@
 // A machine as the driver wants it described, gathered from the database.
-import type { TemplateId, VmId, VolumeId } from '@ramet/core/ids.ts'
+import type { LayerId, TemplateId, VmId, VolumeId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
-import type { DiskSpec, IsoRef, MachineSpec, NicSpec, Owner } from '../drivers/driver.ts'
+import type { DiskSpec, IsoRef, MachineSpec, MemoryImageRef, NicSpec, Owner } from '../drivers/driver.ts'
 import type { Db } from '../store/database.ts'
 import { layerChain } from '../store/layers.ts'
 import { imageFile } from '../store/templates.ts'
 import { nicsOf, type Vm } from '../store/vms.ts'
 import { type Volume, volumesOf } from '../store/volumes.ts'
 
-/** `outward`: whether the guest may open connections to the world (setting guest.network.outward). */
-export async function machineSpec(db: Db, id: VmId, outward: boolean): Promise<MachineSpec> {
+/**
+ * `outward`: whether the guest may open connections to the world (setting guest.network.outward). `memory`: what it goes on from,
+ * instead of booting.
+ */
+export async function machineSpec(
+  db: Db,
+  id: VmId,
+  outward: boolean,
+  memory: MemoryImageRef | null = null,
+): Promise<MachineSpec> {
   const [vm, disks, nics, keys] = await Promise.all([
     placedVm(db, id),
     diskSpecs(db, id),
@@ -29,6 +37,7 @@ export async function machineSpec(db: Db, id: VmId, outward: boolean): Promise<M
     generationId: vm.generation_id,
     disks,
     nics,
+    memory,
     cdrom: vm.iso_id && (await isoRef(db, vm.iso_id)),
     firstBoot: {
       instanceId: seedId(vm),
@@ -64,10 +73,6 @@ async function diskSpecs(db: Db, vm: VmId): Promise<[DiskSpec, ...DiskSpec[]]> {
   return [root, ...data]
 }
 
-export async function isoRef(db: Db, id: TemplateId): Promise<IsoRef> {
-  return { id, file: (await imageFile(db, id)).file }
-}
-
 /** The volume as its machine's disk. */
 export async function diskOf(db: Db, id: VolumeId): Promise<DiskSpec> {
   return diskSpec(db, await db.selectFrom('volume').selectAll().where('id', '=', id).executeTakeFirstOrThrow())
@@ -87,6 +92,20 @@ export async function ownerOf(db: Db, volume: VolumeId): Promise<Owner> {
     .where('volume.id', '=', volume)
     .executeTakeFirstOrThrow()
   return { accountNumber: number }
+}
+
+export async function ownerOfLayer(db: Db, layer: LayerId): Promise<Owner> {
+  const { number } = await db
+    .selectFrom('account')
+    .innerJoin('layer', 'layer.account_id', 'account.id')
+    .select('account.number')
+    .where('layer.id', '=', layer)
+    .executeTakeFirstOrThrow()
+  return { accountNumber: number }
+}
+
+export async function isoRef(db: Db, id: TemplateId): Promise<IsoRef> {
+  return { id, file: (await imageFile(db, id)).file }
 }
 
 async function nicSpecs(db: Db, vm: VmId, outward: boolean): Promise<NicSpec[]> {

@@ -12,6 +12,7 @@ import type { Tx } from '../store/database.ts'
 import { forgetLayer, layerChain, layerRef, layerRefIfAny, publishLayer, reserveLayer } from '../store/layers.ts'
 import { demandPoolTakesDisks } from '../store/pools.ts'
 import { demandAction, holdVm, setCloneType, type Vm } from '../store/vms.ts'
+import { demandNoVmSnapshots } from '../store/vm-snapshots.ts'
 import { demandSizeFits, noRoom, poolsInReach, tagsAsked } from '../store/volume-pools.ts'
 import {
   demandLoose,
@@ -104,7 +105,10 @@ type Recording = RecordContext<MigrateVolume, object>
 
 async function begin({ tx, input, settings, job }: Recording): Promise<Begun> {
   const vm = input.vm && (await holdVm(tx, input.vm))
-  if (vm) demandAction(vm, 'migration of its disks')
+  if (vm) {
+    demandAction(vm, 'migration of its disks')
+    await demandNoVmSnapshots(tx, vm.id, 'migrating one of its volumes')
+  }
   const volume = await holdVolumeAsAsked(tx, input)
   if (!vm) await demandLoose(tx, volume, job.id)
   if (volume.state !== 'Ready' || !volume.layer_id) throw wrongVolumeState(volume, 'migrating it')

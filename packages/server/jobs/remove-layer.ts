@@ -1,14 +1,28 @@
-// Removes a disk layer that nothing stands on and nobody names any more, then whatever it was the last to stand on.
-// Other jobs that let go of a layer share the two halves: `letGoOfLayer` and `forgetLayerAndAncestors`.
+// Removes a disk layer that nobody names any more, then whatever it was the last to stand on. One that nothing stands on is
+// discarded. One that carries a single other is merged down into that: under a running machine by its own process, else by a tool.
+// Either way every disk shows what it showed, at each moment: what the lower layer holds is added to the upper, never taken away
+// before the upper is whole. Other jobs that let go of a layer share two halves: `removeIfUnneeded`, `forgetLayerAndAncestors`.
 import type { LayerId } from '@ramet/core/ids.ts'
-import { planRemoval } from '@ramet/core/layer.ts'
+import type { LayerFacts } from '../drivers/driver.ts'
 import type { Tx } from '../store/database.ts'
-import { forestOfPool, forgetLayer, holdLayer, layerRefIfAny, markRemoving } from '../store/layers.ts'
-import { defineJob, nothing } from './define-job.ts'
+import { diskOver, removalOf } from '../store/layer-removal.ts'
+import {
+  forgetLayer,
+  holdLayer,
+  layerChain,
+  layerRef,
+  layerRefIfAny,
+  markRemoving,
+  standOnGrandparent,
+} from '../store/layers.ts'
+import { defineJob, nothing, type RecordContext, type StepContext } from './define-job.ts'
+import { diskOf, ownerOfLayer } from './machine-spec.ts'
 import { type JobOrigin, type JobStarter, originOf } from './tools.ts'
 
 export interface RemoveLayer {
   readonly layer: LayerId
+  /** Of those who stand on the layer, where it is to be merged: whatever else they do waits. */
+  readonly lock?: string
 }
 
 export const removeLayer = defineJob<RemoveLayer>({
@@ -17,14 +31,29 @@ export const removeLayer = defineJob<RemoveLayer>({
   doing: 'removing disk layer that nothing needs any more',
   instanceType: 'None',
   cancellable: false,
-  lock: input => `layer:${input.layer}`,
+  lock: input => input.lock ?? `layer:${input.layer}`,
   instance: input => input.layer,
 })
   .record('mark', {
-    do: async ({ tx, input }) => markRemoving(tx, input.layer),
+    do: mark,
     undo: nothing('a layer that nobody names is of no use; removing it is tried again'),
   })
-  .act('discard', {
+  .actWhen('merge', {
+    when: ({ mark: found }) => found?.op === 'merge',
+    do: merge,
+    undo: nothing('a layer that holds more than it must shows the same; the rest is merged the next time'),
+  })
+  .record('hand-on', {
+    do: async ({ tx, input, made }) => {
+      const { mark: found, merge: facts } = made
+      if (found?.op !== 'merge' || !facts) return
+      await standOnGrandparent(tx, found.into, facts)
+      await markRemoving(tx, input.layer)
+    },
+    undo: nothing('the layer above holds everything by now'),
+  })
+  .actWhen('discard', {
+    when: ({ mark: found }) => found !== null,
     do: async ({ db, driver, input }) => {
       const layer = await layerRefIfAny(db, input.layer)
       if (layer) await driver.layers.discard(layer)
@@ -32,9 +61,36 @@ export const removeLayer = defineJob<RemoveLayer>({
     undo: nothing('a deleted file cannot be brought back; the layer stays marked and doctor names it'),
   })
   .record('forget', {
-    do: async ({ tx, input, jobs, job }) => forgetLayerAndAncestors(tx, input.layer, jobs, originOf(job)),
+    do: async ({ tx, input, made, jobs, job }) => {
+      if (made.mark) await forgetLayerAndAncestors(tx, input.layer, jobs, originOf(job))
+    },
     undo: nothing('nothing follows it'),
   })
+
+/** Looked at once more: since the job was asked for, the layer may have got a name, or stand in other hands. */
+async function mark({ tx, input }: RecordContext<RemoveLayer, object>) {
+  await holdLayer(tx, input.layer)
+  const removal = await removalOf(tx, input.layer)
+  if (removal?.op === 'merge') return removal.lock === input.lock ? removal : null
+  if (removal) await markRemoving(tx, input.layer)
+  return removal
+}
+
+type Marked = { readonly mark: Awaited<ReturnType<typeof mark>> }
+
+async function merge(context: StepContext<RemoveLayer, Marked>): Promise<LayerFacts> {
+  const { db, driver, input, made, progress, signal } = context
+  if (made.mark?.op !== 'merge') throw new Error('there is nothing to merge')
+  const { into } = made.mark
+  const [from, to] = await Promise.all([layerRef(db, input.layer), layerRef(db, into)])
+  const over = await diskOver(db, into)
+  const isLive =
+    over && (await driver.machines.merge(over.vm, await diskOf(db, over.volume), from, to, progress, signal))
+  if (!isLive) return driver.layers.merge(await layerChain(db, into), await ownerOfLayer(db, into), progress, signal)
+  const facts = await driver.layers.facts(to)
+  if (!facts) throw new Error(`layer ${into} is gone after the merge`)
+  return facts
+}
 
 /** Deletes the record of a layer whose files are gone, and starts the removal of a parent that was kept only for it. */
 export async function forgetLayerAndAncestors(tx: Tx, id: LayerId, jobs: JobStarter, origin: JobOrigin): Promise<void> {
@@ -46,12 +102,15 @@ export async function forgetLayerAndAncestors(tx: Tx, id: LayerId, jobs: JobStar
   if (parent) await removeIfUnneeded(tx, parent.id, jobs, origin)
 }
 
-/** Starts the removal of a layer that has lost its name, unless something stands on it: then it stays, hidden. */
-export async function removeIfUnneeded(tx: Tx, id: LayerId, jobs: JobStarter, origin: JobOrigin): Promise<void> {
-  const layer = await holdLayer(tx, id)
-  if (!layer) return
-  const forest = await forestOfPool(tx, layer.pool_id)
-  if (forest.get(id)?.named) return
-  const [first] = planRemoval(forest, id)
-  if (first?.op === 'discard') await jobs.start(tx, removeLayer, { layer: id }, origin)
+/**
+ * Starts the removal of a layer that has lost its name, if something can be done about it now; else it stays, hidden.
+ * Tells whether it did.
+ */
+export async function removeIfUnneeded(tx: Tx, id: LayerId, jobs: JobStarter, origin: JobOrigin): Promise<boolean> {
+  await holdLayer(tx, id)
+  const removal = await removalOf(tx, id)
+  if (!removal) return false
+  const lock = removal.op === 'merge' ? { lock: removal.lock } : {}
+  await jobs.start(tx, removeLayer, { layer: id, ...lock }, origin)
+  return true
 }

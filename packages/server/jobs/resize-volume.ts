@@ -6,6 +6,7 @@ import type { LayerFacts } from '../drivers/driver.ts'
 import { layerRef, publishLayer } from '../store/layers.ts'
 import { holdRoom } from '../store/limits.ts'
 import { demandAction, holdVm } from '../store/vms.ts'
+import { vmSnapshotsInTheWay } from '../store/vm-snapshots.ts'
 import { demandSizeFits } from '../store/volume-pools.ts'
 import {
   demandLoose,
@@ -57,6 +58,9 @@ async function begin({ tx, input, job }: RecordContext<ResizeVolume, object>): P
   if (vm) demandAction(vm, 'resize')
   const volume = await holdVolumeAsAsked(tx, input)
   if (!vm) await demandLoose(tx, volume, job.id)
+  const inTheWay =
+    vm && input.bytes !== volume.size_bytes && (await vmSnapshotsInTheWay(tx, vm.id, 'resizing a volume'))
+  if (inTheWay) throw new Problem('unsupported', 'resize-with-vm-snapshots', inTheWay)
   if (volume.state !== 'Ready' && volume.state !== 'Allocated') throw wrongVolumeState(volume, 'resizing it')
   if (input.bytes < volume.size_bytes) {
     const ask = `Volume ${volume.name} has ${volume.size_bytes} bytes, and would have ${input.bytes}`

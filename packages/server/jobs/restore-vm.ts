@@ -5,6 +5,7 @@
 import type { CloneType } from '@ramet/core/clone-type.ts'
 import type { DiskOfferingId, LayerId, StoragePoolId, TemplateId, VmId, VolumeId } from '@ramet/core/ids.ts'
 import { demandAction, cloneTypeOf, holdVm, moveVm, vmLock } from '../store/vms.ts'
+import { demandNoVmSnapshots } from '../store/vm-snapshots.ts'
 import { holdRoom } from '../store/limits.ts'
 import { demandUnprotected } from '../store/volumes.ts'
 import { defineJob, nothing, type RecordContext } from './define-job.ts'
@@ -121,6 +122,7 @@ interface Begun {
 async function begin({ tx, input }: RecordContext<RestoreVm, object>): Promise<Begun> {
   const vm = await holdVm(tx, input.vm)
   demandAction(vm, 'restore')
+  await demandNoVmSnapshots(tx, vm.id, 'restoring it')
   const old = await rootOf(tx, vm)
   demandUnprotected(old)
   const pool = old.pool_id as StoragePoolId

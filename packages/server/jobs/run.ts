@@ -149,7 +149,8 @@ class JobRun {
   async #end(db: Db, made: Made, marks: readonly store.Mark[]): Promise<Row<'job'>> {
     const result = this.#definition.result(made as never)
     const job = await store.noteJob(db, this.#claim, { state: 'done', completed: true, result, percent: 100 }, marks)
-    await this.#tellEnd(db, 'INFO', 'done')
+    const outcome = typeof result['outcome'] === 'string' && result['outcome'] ? `: ${result['outcome']}` : ''
+    await this.#tellEnd(db, 'INFO', `done${outcome}`)
     return job
   }
 

@@ -130,6 +130,10 @@ export async function poolRooms(db: Db, { reservePercent }: Factors): Promise<Po
     .select(['storage_pool.id', 'storage_pool.name', 'storage_pool.state', 'storage_pool.problem', 'storage_pool.tags'])
     .select(['total_bytes', 'free_bytes'])
     .select(eb => eb.fn.sum<string | null>('layer.allocated_bytes').as('reserved'))
+    .select(
+      sql<number>`(select coalesce(sum(m.allocated_bytes), 0)::bigint from memory_image m
+        where m.pool_id = storage_pool.id and m.state = 'creating')`.as('memory'),
+    )
     .groupBy('storage_pool.id')
     .execute()
   return rows.map(row => ({
@@ -138,7 +142,7 @@ export async function poolRooms(db: Db, { reservePercent }: Factors): Promise<Po
     takesNewDisks: takesNewDisks(row),
     servesDisks: servesDisks(row),
     tags: row.tags,
-    freeBytes: row.free_bytes - (row.total_bytes * reservePercent) / 100 - Number(row.reserved ?? 0),
+    freeBytes: row.free_bytes - (row.total_bytes * reservePercent) / 100 - Number(row.reserved ?? 0) - row.memory,
   }))
 }
 

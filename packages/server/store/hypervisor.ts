@@ -1,4 +1,5 @@
-// A database belongs to one hypervisor: machines of a simulated cloud have no disks that QEMU could start.
+// What the database says of hypervisors. It belongs to one: machines of a simulated cloud have no disks that QEMU could start.
+import type { Hypervisor } from '@ramet/core/clone-type.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { Driver } from '../drivers/driver.ts'
 import type { Db } from './database.ts'
@@ -16,4 +17,14 @@ export async function demandSameHypervisor(db: Db, { hypervisor }: Driver): Prom
     'other-hypervisor',
     `The database is that of a cloud on ${other.hypervisor}, and this server drives ${hypervisor}: ${remedy}, or choose another --data-dir`,
   )
+}
+
+/** Whether machines of this hypervisor may have VM snapshots; where nothing is said, they may. */
+export async function isVmSnapshotEnabled(db: Db, hypervisor: Hypervisor): Promise<boolean> {
+  const row = await db
+    .selectFrom('hypervisor_capabilities')
+    .select('vm_snapshot_enabled')
+    .where('hypervisor', '=', hypervisor)
+    .executeTakeFirst()
+  return row?.vm_snapshot_enabled ?? true
 }

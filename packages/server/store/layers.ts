@@ -1,9 +1,9 @@
 // The layer forest on disk: reserve a layer before its file is made, publish it when the file is safe, and let go of it
 // by the plan of core/layer.ts. Edges are foreign keys: the database itself refuses to forget a layer in use.
 import type { AccountId, LayerId, StoragePoolId } from '@ramet/core/ids.ts'
-import { type Forest, forestOf } from '@ramet/core/layer.ts'
+import { type Forest, forestOf, type Layer } from '@ramet/core/layer.ts'
 import { Problem } from '@ramet/core/problem.ts'
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import type { LayerChain, LayerFacts, LayerRef } from '../drivers/driver.ts'
 import type { Db, Tx } from './database.ts'
 import type { Row } from './tables.ts'
@@ -62,6 +62,13 @@ export async function markRemoving(tx: Tx, id: LayerId): Promise<void> {
   await tx.updateTable('layer').set({ state: 'removing' }).where('id', '=', id).execute()
 }
 
+/** What `id` lacked of its parent it holds now: it stands on what that stood on. */
+export async function standOnGrandparent(tx: Tx, id: LayerId, facts: LayerFacts): Promise<void> {
+  await sql`
+    update layer set parent_id = p.parent_id, allocated_bytes = ${facts.allocatedBytes}
+    from layer p where layer.id = ${id} and p.id = layer.parent_id`.execute(tx)
+}
+
 /** The layer's files are gone; so is its record, and that of a template's copy which was only waiting for it. */
 export async function forgetLayer(tx: Db, id: LayerId): Promise<void> {
   await tx.deleteFrom('template_spool_ref').where('layer_id', '=', id).where('marked_for_gc', '=', true).execute()
@@ -90,26 +97,28 @@ export async function layerChain(db: Db, id: LayerId): Promise<LayerChain> {
 
 /** All layers of the pool as the plain data that core/layer.ts plans with. */
 export async function forestOfPool(db: Db, pool: StoragePoolId): Promise<Forest> {
-  const rows = await db
-    .selectFrom('layer')
-    .leftJoin('volume', 'volume.layer_id', 'layer.id')
-    .leftJoin('template_spool_ref', 'template_spool_ref.layer_id', 'layer.id')
-    .select([
-      'layer.id',
-      'layer.parent_id',
-      'volume.id as volume',
-      'template_spool_ref.id as spool',
-      'template_spool_ref.marked_for_gc as gc',
-    ])
-    .where('layer.pool_id', '=', pool)
-    .execute()
-  return forestOf(
-    rows.map(row => ({
-      id: row.id,
-      parent: row.parent_id,
-      named: row.volume !== null || (row.spool !== null && !row.gc),
-    })),
-  )
+  return readForest(db, sql`layer.pool_id = ${pool}`)
+}
+
+/** As much of the forest as decides what becomes of these layers: what each stands on, and whatever else stands on that. */
+export async function forestAround(db: Db, ids: readonly LayerId[]): Promise<Forest> {
+  const near = sql<LayerId>`
+    with recursive below as (
+      select l.id, l.parent_id from layer l where l.id = any(${ids}::uuid[])
+      union
+      select l.id, l.parent_id from layer l join below b on l.id = b.parent_id)
+    select id from below union select l.id from layer l join below b on l.parent_id = b.id`
+  return readForest(db, sql`layer.id in (${near})`)
+}
+
+async function readForest(db: Db, which: RawBuilder<unknown>): Promise<Forest> {
+  const { rows } = await sql<Layer>`
+    select layer.id, layer.parent_id as parent, layer.account_id is not null as owned, layer.allocated_bytes as bytes,
+      exists (select from volume v where v.layer_id = layer.id)
+        or exists (select from vm_snapshot_disk d where d.layer_id = layer.id)
+        or exists (select from template_spool_ref r where r.layer_id = layer.id and not r.marked_for_gc) as named
+    from layer where ${which}`.execute(db)
+  return forestOf(rows)
 }
 
 export async function layersOfPool(db: Db, pool: StoragePoolId): Promise<Row<'layer'>[]> {
@@ -127,20 +136,16 @@ export async function layerRefIfAny(db: Db, id: LayerId): Promise<LayerRef | und
   return row && layerRef(db, id)
 }
 
-export interface Unneeded {
-  readonly id: LayerId
-  readonly pool: StoragePoolId
-}
-
-/** Layers that are whole or half removed, that no volume and no template names, and that no unfinished job speaks of. */
-export async function unneededLayers(tx: Tx): Promise<Unneeded[]> {
-  const { rows } = await sql<Unneeded>`
-    select l.id, l.pool_id as pool from layer l
+/** Layers that are whole or half removed, that nobody names, and that no unfinished job speaks of. */
+export async function unneededLayers(tx: Tx): Promise<LayerId[]> {
+  const { rows } = await sql<{ id: LayerId }>`
+    select l.id from layer l
     where l.state in ('ready', 'removing')
       and not exists (select 1 from volume v where v.layer_id = l.id)
+      and not exists (select 1 from vm_snapshot_disk d where d.layer_id = l.id)
       and not exists (select 1 from template_spool_ref r where r.layer_id = l.id and not r.marked_for_gc)
       and not exists (select 1 from job j where j.completed is null and
         (j.input::text like '%' || l.id || '%' or exists (
           select 1 from job_step s where s.job_id = j.id and s.made::text like '%' || l.id || '%')))`.execute(tx)
-  return rows
+  return rows.map(({ id }) => id)
 }

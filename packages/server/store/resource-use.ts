@@ -7,6 +7,9 @@ import type { Db } from './database.ts'
 const vms = sql`vm where removed is null and state not in ('Destroyed', 'Expunging', 'Error')`
 const volumes = sql`volume where removed is null and state not in ('Destroy', 'Expunging', 'Expunged')`
 const templates = sql`template where removed is null and state = 'Active'`
+const files = sql`(
+  select account_id, physical_bytes from ${templates}
+  union all select account_id, physical_bytes from snapshot where removed is null) file where true`
 
 const counts: Record<LimitedResource, RawBuilder<unknown>> = {
   user_vm: sql`select count(*) from ${vms}`,
@@ -15,7 +18,7 @@ const counts: Record<LimitedResource, RawBuilder<unknown>> = {
   volume: sql`select count(*) from ${volumes}`,
   primary_storage: sql`select coalesce(sum(size_bytes), 0)::bigint from ${volumes}`,
   template: sql`select count(*) from ${templates}`,
-  secondary_storage: sql`select coalesce(sum(physical_bytes), 0)::bigint from ${templates}`,
+  secondary_storage: sql`select coalesce(sum(physical_bytes), 0)::bigint from ${files}`,
 }
 
 /** What each of `accounts` has. */

@@ -8,7 +8,9 @@ import type { LayerState } from '@ramet/core/layer.ts'
 import type { LimitedResource } from '@ramet/core/limits.ts'
 import type { PoolState } from '@ramet/core/pool.ts'
 import type { StoredProblem } from '@ramet/core/problem.ts'
+import type { SnapshotState } from '@ramet/core/snapshot.ts'
 import type { VmState } from '@ramet/core/vm.ts'
+import type { Quiesce, VmSnapshotState, VmSnapshotType } from '@ramet/core/vm-snapshot.ts'
 import type { VolumeState, VolumeType } from '@ramet/core/volume.ts'
 import type { ColumnType, Generated, GeneratedAlways, Selectable } from 'kysely'
 
@@ -174,6 +176,7 @@ export interface Tables {
     max_guests: Nullable<number>
     max_data_volumes: number
     security_group_enabled: Generated<boolean>
+    vm_snapshot_enabled: Generated<boolean>
     created: Created
   }
   service_offering: {
@@ -385,6 +388,64 @@ export interface Tables {
     ssh_port: Nullable<number>
     is_default: boolean
     created: Created
+  }
+  memory_image: {
+    id: id.MemoryImageId
+    pool_id: id.StoragePoolId
+    account_id: id.AccountId
+    state: LayerState
+    memory_bytes: number
+    allocated_bytes: Generated<number>
+    shape: Nullable<string>
+    created: Created
+  }
+  vm_snapshot: {
+    id: id.VmSnapshotId
+    vm_id: id.VmId
+    account_id: id.AccountId
+    parent_id: Nullable<id.VmSnapshotId>
+    service_offering_id: id.ServiceOfferingId
+    memory_image_id: Nullable<id.MemoryImageId>
+    name: string
+    display_name: string
+    description: Nullable<string>
+    type: VmSnapshotType
+    state: VmSnapshotState
+    is_current: Generated<boolean>
+    cpus: number
+    cpu_mhz: number
+    memory_mib: number
+    quiesce: Nullable<Quiesce>
+    stun_ms: Nullable<number>
+    error: Nullable<string>
+    update_count: Generated<number>
+    created: Created
+    updated: Created
+    removed: Nullable<Date>
+  }
+  vm_snapshot_disk: {
+    snapshot_id: id.VmSnapshotId
+    volume_id: id.VolumeId
+    layer_id: id.LayerId
+    device_id: number
+    size_bytes: number
+  }
+  snapshot: {
+    id: id.SnapshotId
+    account_id: id.AccountId
+    zone_id: id.ZoneId
+    volume_id: id.VolumeId
+    vm_snapshot_id: Nullable<id.VmSnapshotId>
+    image_store_id: id.Id<'image-store'>
+    name: string
+    state: SnapshotState
+    virtual_bytes: number
+    physical_bytes: Generated<number>
+    install_path: string
+    quiesce: Nullable<Quiesce>
+    error: Nullable<string>
+    created: Created
+    removed: Nullable<Date>
   }
   job: {
     id: id.JobId

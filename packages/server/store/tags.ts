@@ -15,6 +15,8 @@ interface Kind {
 
 export const taggable = {
   UserVm: { table: 'vm', owner: 'account_id', stays: true },
+  VMSnapshot: { table: 'vm_snapshot', owner: 'account_id', stays: true },
+  Snapshot: { table: 'snapshot', owner: 'account_id', stays: true },
   Volume: { table: 'volume', owner: 'account_id', stays: true },
   Template: { table: 'template', owner: 'account_id', stays: true },
   ISO: { table: 'template', owner: 'account_id', stays: true },

@@ -214,39 +214,55 @@ export async function stateOf(lab: Lab, vm: VmId): Promise<string> {
 /** Everything that lasts, in the database and on the hypervisor, without times and without jobs and events. */
 export async function inventory(lab: Lab) {
   const { db } = lab.app
-  const [vms, volumes, layers, copies, templates, clones, keys, groups] = await Promise.all([
-    db
-      .selectFrom('vm')
-      .select(['id', 'state', 'host_id', 'template_id', 'service_offering_id', 'cpus', 'memory_mib'])
-      .select(['password_hash', 'seed_version', 'generation_id', 'iso_id'])
-      .where('removed', 'is', null)
-      .orderBy('id')
-      .execute(),
-    db
-      .selectFrom('volume')
-      .select(['id', 'state', 'layer_id', 'pool_id', 'vm_id'])
-      .where('removed', 'is', null)
-      .orderBy('id')
-      .execute(),
-    db.selectFrom('layer').select(['id', 'state', 'parent_id']).orderBy('id').execute(),
-    db
-      .selectFrom('template_spool_ref')
-      .select(['template_id', 'state', 'layer_id', 'marked_for_gc'])
-      .where('state', '!=', 'Allocated')
-      .orderBy('template_id')
-      .execute(),
-    db
-      .selectFrom('template')
-      .select(['id', 'state', 'download_state'])
-      .where('removed', 'is', null)
-      .orderBy('id')
-      .execute(),
-    db.selectFrom('user_vm_clone_setting').select(['vm_id', 'clone_type']).orderBy('vm_id').execute(),
-    db.selectFrom('vm_ssh_key_pair').selectAll().orderBy('vm_id').orderBy('name').execute(),
-    db.selectFrom('affinity_group').select('id').orderBy('id').execute(),
-  ])
+  const [vms, volumes, layers, copies, templates, clones, keys, groups, vmSnapshots, memories, snapshots] =
+    await Promise.all([
+      db
+        .selectFrom('vm')
+        .select(['id', 'state', 'host_id', 'template_id', 'service_offering_id', 'cpus', 'memory_mib'])
+        .select(['password_hash', 'seed_version', 'generation_id', 'iso_id'])
+        .where('removed', 'is', null)
+        .orderBy('id')
+        .execute(),
+      db
+        .selectFrom('volume')
+        .select(['id', 'state', 'layer_id', 'pool_id', 'vm_id'])
+        .where('removed', 'is', null)
+        .orderBy('id')
+        .execute(),
+      db.selectFrom('layer').select(['id', 'state', 'parent_id']).orderBy('id').execute(),
+      db
+        .selectFrom('template_spool_ref')
+        .select(['template_id', 'state', 'layer_id', 'marked_for_gc'])
+        .where('state', '!=', 'Allocated')
+        .orderBy('template_id')
+        .execute(),
+      db
+        .selectFrom('template')
+        .select(['id', 'state', 'download_state'])
+        .where('removed', 'is', null)
+        .orderBy('id')
+        .execute(),
+      db.selectFrom('user_vm_clone_setting').select(['vm_id', 'clone_type']).orderBy('vm_id').execute(),
+      db.selectFrom('vm_ssh_key_pair').selectAll().orderBy('vm_id').orderBy('name').execute(),
+      db.selectFrom('affinity_group').select('id').orderBy('id').execute(),
+      db
+        .selectFrom('vm_snapshot')
+        .select(['id', 'vm_id', 'state', 'parent_id', 'is_current'])
+        .where('removed', 'is', null)
+        .orderBy('id')
+        .execute(),
+      db.selectFrom('memory_image').select(['id', 'state']).orderBy('id').execute(),
+      db
+        .selectFrom('snapshot')
+        .select(['id', 'volume_id', 'state'])
+        .where('removed', 'is', null)
+        .orderBy('id')
+        .execute(),
+    ])
   const hosts = await db.selectFrom('host').select(['id', 'state', 'resource_state']).orderBy('id').execute()
   const files = [...lab.world.layers.keys()].toSorted()
   const machines = [...lab.world.machines].map(([vm, { power, cd }]) => `${vm} ${power} ${cd ?? ''}`).toSorted()
-  return { vms, volumes, layers, copies, templates, clones, keys, groups, hosts, files, machines }
+  const memoryFiles = [...lab.world.memory.keys()].toSorted()
+  const recorded = { vms, volumes, layers, copies, templates, clones, keys, groups, hosts }
+  return { ...recorded, vmSnapshots, memories, snapshots, memoryFiles, files, machines }
 }

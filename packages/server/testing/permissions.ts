@@ -199,5 +199,18 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
   updateVMAffinityGroup: onVm(),
   updateVolume: onVolume({ name: 'x' }),
   updateZone: admins,
+  createSnapshot: { on: ({ root }) => ({ volumeid: root }) },
+  createSnapshotFromVMSnapshot: [{ on: ({ vmSnapshot, root }) => ({ vmsnapshotid: vmSnapshot, volumeid: root }) }],
+  createTemplate: [
+    { on: ({ root }) => ({ name: 'x', volumeid: root }) },
+    { on: ({ snapshot }) => ({ name: 'x', snapshotid: snapshot }) },
+  ],
+  createVMSnapshot: { on: ({ vm }) => ({ virtualmachineid: vm }) },
+  deleteSnapshot: { on: ({ snapshot }) => ({ id: snapshot }) },
+  deleteVMSnapshot: { on: ({ vmSnapshot }) => ({ vmsnapshotid: vmSnapshot }) },
+  listSnapshots: { lists: ({ snapshot }) => snapshot },
+  listVMSnapshot: { lists: ({ vmSnapshot }) => vmSnapshot },
+  revertSnapshot: { on: ({ snapshot }) => ({ id: snapshot }) },
+  revertToVMSnapshot: { on: ({ vmSnapshot }) => ({ vmsnapshotid: vmSnapshot }) },
   uploadVolume: { for: () => ({ name: 'x', format: 'RAW', url: 'http://127.0.0.1:9/x', zoneid: '$zone' }) },
 }

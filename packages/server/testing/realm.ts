@@ -1,6 +1,6 @@
 // A small realm for tests of who may do what: domains, accounts of each role in them, and one thing of each kind for each
 // account. Things are written straight into the database, since making them is not what is tried.
-import { type AccountId, type DomainId, newId, type UserId } from '@ramet/core/ids.ts'
+import { type AccountId, type DomainId, newId, type UserId, type VmId, type VolumeId } from '@ramet/core/ids.ts'
 import { sql } from 'kysely'
 import type { Caller } from '../api/caller.ts'
 import { aDeployment, aDomain, anAccount, aTemplate, type Lab } from './lab.ts'
@@ -118,6 +118,7 @@ export async function someThings(lab: Lab, member: Member) {
     .values({ resource_type: 'UserVm', resource_id: vm, key: 'owner', value: 'test', account_id: account })
     .execute()
   const { user } = await aUser(lab, account)
+  const [vmSnapshot, snapshot] = await someSnapshots(lab, vm, disks[0].volume)
   return {
     ...member,
     account,
@@ -133,7 +134,45 @@ export async function someThings(lab: Lab, member: Member) {
     group,
     affinity,
     other: user,
+    vmSnapshot,
+    snapshot,
   }
+}
+
+async function someSnapshots({ app: { db } }: Lab, vm: VmId, volume: VolumeId) {
+  const [vmSnapshot, snapshot] = [newId<'vm-snapshot'>(), newId<'snapshot'>()]
+  const machine = await db.selectFrom('vm').selectAll().where('id', '=', vm).executeTakeFirstOrThrow()
+  const store = await db.selectFrom('image_store').select('id').executeTakeFirstOrThrow()
+  const { account_id, zone_id, service_offering_id, cpus, cpu_mhz, memory_mib } = machine
+  const sizes = { service_offering_id, cpus, cpu_mhz, memory_mib }
+  await db
+    .insertInto('vm_snapshot')
+    .values({
+      id: vmSnapshot,
+      vm_id: vm,
+      account_id,
+      name: 's',
+      display_name: 's',
+      type: 'Disk',
+      state: 'Ready',
+      ...sizes,
+    })
+    .execute()
+  await db
+    .insertInto('snapshot')
+    .values({
+      id: snapshot,
+      account_id,
+      zone_id,
+      volume_id: volume,
+      image_store_id: store.id,
+      name: 's',
+      state: 'BackedUp',
+      virtual_bytes: 1,
+      install_path: `snapshots/${snapshot}.qcow2`,
+    })
+    .execute()
+  return [vmSnapshot, snapshot] as const
 }
 
 export type Things = Awaited<ReturnType<typeof someThings>>

@@ -20,7 +20,8 @@ export const deleteImageStore = plainCommand({
       if (!(await holdPlace(tx, 'image_store', params.id, 'update'))) throw unknownId('id', params.id)
       const images = sql`template where image_store_id = ${params.id} and removed is null`
       const uploads = sql`volume where image_store_id = ${params.id} and removed is null`
-      const rest = await remaining(tx, { 'templates or ISOs': images, 'uploaded volumes': uploads })
+      const snapshots = sql`snapshot where image_store_id = ${params.id} and removed is null`
+      const rest = await remaining(tx, { 'templates or ISOs': images, 'uploaded volumes': uploads, snapshots })
       if (rest.length > 0) throw inUse(`Image store ${store.name}`, rest)
       await removePlace(tx, 'image_store', params.id)
       await tell({

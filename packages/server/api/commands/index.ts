@@ -18,10 +18,14 @@ import { createDomain } from './create-domain.ts'
 import { createInstanceGroup } from './create-instance-group.ts'
 import { createPod } from './create-pod.ts'
 import { createServiceOffering } from './create-service-offering.ts'
+import { createSnapshot } from './create-snapshot.ts'
+import { createSnapshotFromVMSnapshot } from './create-snapshot-from-vm-snapshot.ts'
 import { createSSHKeyPair } from './create-ssh-key-pair.ts'
 import { createStoragePool } from './create-storage-pool.ts'
 import { createTags } from './create-tags.ts'
+import { createTemplate } from './create-template.ts'
 import { createUser } from './create-user.ts'
+import { createVMSnapshot } from './create-vm-snapshot.ts'
 import { createVolume } from './create-volume.ts'
 import { createZone } from './create-zone.ts'
 import { deleteAccount } from './delete-account.ts'
@@ -35,11 +39,13 @@ import { deleteInstanceGroup } from './delete-instance-group.ts'
 import { deleteIso } from './delete-iso.ts'
 import { deletePod } from './delete-pod.ts'
 import { deleteServiceOffering } from './delete-service-offering.ts'
+import { deleteSnapshot } from './delete-snapshot.ts'
 import { deleteSSHKeyPair } from './delete-ssh-key-pair.ts'
 import { deleteStoragePool } from './delete-storage-pool.ts'
 import { deleteTags } from './delete-tags.ts'
 import { deleteTemplate } from './delete-template.ts'
 import { deleteUser } from './delete-user.ts'
+import { deleteVMSnapshot } from './delete-vm-snapshot.ts'
 import { deleteVolume } from './delete-volume.ts'
 import { deleteZone } from './delete-zone.ts'
 import { deployVirtualMachine } from './deploy-virtual-machine.ts'
@@ -90,6 +96,7 @@ import { listPods } from './list-pods.ts'
 import { listResourceLimits } from './list-resource-limits.ts'
 import { listRoles } from './list-roles.ts'
 import { listServiceOfferings } from './list-service-offerings.ts'
+import { listSnapshots } from './list-snapshots.ts'
 import { listSSHKeyPairs } from './list-ssh-key-pairs.ts'
 import { listStoragePools } from './list-storage-pools.ts'
 import { listTags } from './list-tags.ts'
@@ -97,6 +104,7 @@ import { listTemplatePermissions } from './list-template-permissions.ts'
 import { listTemplates } from './list-templates.ts'
 import { listUsers } from './list-users.ts'
 import { listVirtualMachines } from './list-virtual-machines.ts'
+import { listVMSnapshot } from './list-vm-snapshot.ts'
 import { listVolumes } from './list-volumes.ts'
 import { listZones } from './list-zones.ts'
 import { lockAccount } from './lock-account.ts'
@@ -129,6 +137,8 @@ import { resetSSHKeyForVirtualMachine } from './reset-ssh-key-for-virtual-machin
 import { resizeVolume } from './resize-volume.ts'
 import { restoreVirtualMachine } from './restore-virtual-machine.ts'
 import { retryJob } from './retry-job.ts'
+import { revertSnapshot } from './revert-snapshot.ts'
+import { revertToVMSnapshot } from './revert-to-vm-snapshot.ts'
 import { scaleVirtualMachine } from './scale-virtual-machine.ts'
 import { startVirtualMachine } from './start-virtual-machine.ts'
 import { stopVirtualMachine } from './stop-virtual-machine.ts'
@@ -175,10 +185,14 @@ export const commands: readonly Command[] = [
   createInstanceGroup,
   createPod,
   createServiceOffering,
+  createSnapshot,
+  createSnapshotFromVMSnapshot,
   createSSHKeyPair,
   createStoragePool,
   createTags,
+  createTemplate,
   createUser,
+  createVMSnapshot,
   createVolume,
   createZone,
   deleteAccount,
@@ -192,11 +206,13 @@ export const commands: readonly Command[] = [
   deleteIso,
   deletePod,
   deleteServiceOffering,
+  deleteSnapshot,
   deleteSSHKeyPair,
   deleteStoragePool,
   deleteTags,
   deleteTemplate,
   deleteUser,
+  deleteVMSnapshot,
   deleteVolume,
   deleteZone,
   deployVirtualMachine,
@@ -256,6 +272,7 @@ export const commands: readonly Command[] = [
   listRoles,
   listSecurityGroups,
   listServiceOfferings,
+  listSnapshots,
   listSSHKeyPairs,
   listStoragePools,
   listStoragePoolsMetrics,
@@ -265,6 +282,7 @@ export const commands: readonly Command[] = [
   listUsers,
   listVirtualMachines,
   listVirtualMachinesMetrics,
+  listVMSnapshot,
   listVolumes,
   listVolumesMetrics,
   listVPCs,
@@ -292,6 +310,8 @@ export const commands: readonly Command[] = [
   resizeVolume,
   restoreVirtualMachine,
   retryJob,
+  revertSnapshot,
+  revertToVMSnapshot,
   scaleVirtualMachine,
   startVirtualMachine,
   stopVirtualMachine,

@@ -1,7 +1,8 @@
 import { rebootVm } from '../../jobs/reboot-vm.ts'
+import { demandNoneAtWork } from '../../store/vm-snapshots.ts'
 import { jobCommand } from '../command.ts'
 import { flag, id } from '../parameters.ts'
-import { startVmJob, vmResult } from '../vm-call.ts'
+import { startVmJob, vmOfCall, vmResult } from '../vm-call.ts'
 
 export const rebootVirtualMachine = jobCommand({
   name: 'rebootVirtualMachine',
@@ -12,6 +13,9 @@ export const rebootVirtualMachine = jobCommand({
     forced: flag('cut the power instead of asking the guest to shut down'),
   },
   result: vmResult,
-  run: ({ app, caller, params }) =>
-    startVmJob(app, caller, 'rebootVirtualMachine', rebootVm, { vm: params.id, forced: params.forced ?? false }),
+  async run({ app, caller, params }) {
+    const vm = await vmOfCall(app, caller, params.id)
+    await demandNoneAtWork(app.db, vm.id)
+    return startVmJob(app, caller, 'rebootVirtualMachine', rebootVm, { vm: vm.id, forced: params.forced ?? false })
+  },
 })

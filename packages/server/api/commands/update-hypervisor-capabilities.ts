@@ -1,7 +1,7 @@
 import { unknownId } from '../caller.ts'
 import { changing } from '../changing.ts'
 import { objectCommand } from '../command.ts'
-import { id, integer, invalid, text } from '../parameters.ts'
+import { flag, id, integer, invalid, text } from '../parameters.ts'
 import { reads } from '../query.ts'
 import { hypervisorCapabilitiesView } from '../views/hypervisor-capabilities.ts'
 
@@ -15,6 +15,7 @@ export const updateHypervisorCapabilities = objectCommand({
     hypervisorversion: text('default: there are no others'),
     maxguestslimit: integer('machines that may run on a host at once', 1, 1_000_000),
     maxdatavolumeslimit: integer('data volumes that a machine may have', 0, 64),
+    vmsnapshotenabled: flag('whether VM snapshots may be taken; those that are there stay'),
   },
   view: hypervisorCapabilitiesView,
   run: ({ app, caller, params }) =>
@@ -27,6 +28,7 @@ export const updateHypervisorCapabilities = objectCommand({
         .set(eb => ({
           max_guests: params.maxguestslimit ?? eb.ref('max_guests'),
           max_data_volumes: params.maxdatavolumeslimit ?? eb.ref('max_data_volumes'),
+          vm_snapshot_enabled: params.vmsnapshotenabled ?? eb.ref('vm_snapshot_enabled'),
         }))
         .$if(params.id !== undefined, query => query.where('id', '=', params.id as NonNullable<typeof params.id>))
         .$if(hypervisor !== undefined, query => query.where(reads('hypervisor', hypervisor ?? '')))

@@ -19,7 +19,7 @@ export const capabilityView = view<Settings>('capability', {
     settings.number('default.page.size'),
   ),
   regionsecondaryenabled: boolean('whether a region shares secondary storage', no),
-  kvmsnapshotenabled: boolean('whether disks of running machines are snapshotted', no),
+  kvmsnapshotenabled: boolean('whether disks of running machines are snapshotted', () => true),
   snapshotshowchainsize: boolean('whether sizes of snapshot chains are shown', no),
   allowuserviewdestroyedvm: boolean('whether users see destroyed machines', no),
   allowuserexpungerecovervm: boolean('whether users expunge and recover machines', no),

@@ -12,6 +12,6 @@ export const hypervisorCapabilitiesView = view<HypervisorCapabilities>('hypervis
   ),
   maxdatavolumeslimit: integer('data volumes that a machine may have', each => each.max_data_volumes),
   securitygroupenabled: boolean('whether security groups work', each => each.security_group_enabled),
-  vmsnapshotenabled: boolean('whether VM snapshots may be taken', () => false),
+  vmsnapshotenabled: boolean('whether VM snapshots may be taken', each => each.vm_snapshot_enabled),
   storagemotionenabled: boolean('whether running machines change their storage', () => false),
 })

@@ -7,6 +7,8 @@ import { promisify } from 'node:util'
 import { newId } from '@ramet/core/ids.ts'
 import type { VmId } from '@ramet/core/ids.ts'
 import type { DriverUnderTest } from '../contract.ts'
+import type { LayerChain } from '../driver.ts'
+import { chainAsFilename, writableChainAsFilename } from './blockdev.ts'
 import { qemuDriver } from './driver.ts'
 import { findMachines } from './find-machines.ts'
 import { ramDirectory } from './machine-folder.ts'
@@ -38,6 +40,9 @@ export async function aQemuDriver(): Promise<QemuUnderTest> {
     hosts: [{ id: newId<'host'>(), name: 'here' }],
     pool: { id: newId<'storage-pool'>(), path: join(folder, 'pool') },
     image: { file, format: 'qcow2' },
+    write: async (chain, block, letter) =>
+      void (await inLayer(chain, `write -P ${letter.charCodeAt(0)} ${place(block)}`)),
+    read: (chain, block) => readBlock(chain, block),
     crash: vm => killMachine(runDirectory, vm),
     async unmount({ path }) {
       await rename(path, `${path}.away`)
@@ -58,6 +63,24 @@ export async function aQemuDriver(): Promise<QemuUnderTest> {
       await rm(folder, { recursive: true, force: true })
     },
   }
+}
+
+const place = (block: number) => `${block}M 64k`
+
+/** By qemu-io, which opens nothing but this chain. */
+async function inLayer(chain: LayerChain, command: string): Promise<string> {
+  return (await run('qemu-io', ['-c', command, writableChainAsFilename(chain)])).stdout
+}
+
+async function readBlock(chain: LayerChain, block: number): Promise<string> {
+  const said = await run('qemu-io', [
+    '-r',
+    '-c',
+    `read -v ${place(block).replace('64k', '512')}`,
+    chainAsFilename(chain),
+  ])
+  const byte = Number.parseInt(/^[0-9a-f]{8}:\s+([0-9a-f]{2})/m.exec(said.stdout)?.[1] ?? '', 16)
+  return byte === 0 ? '' : String.fromCharCode(byte)
 }
 
 export async function processOf(runDirectory: string, vm: VmId) {

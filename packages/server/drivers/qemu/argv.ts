@@ -19,17 +19,19 @@ export interface MachinePlan {
   readonly accelerator: Accelerator
   /** Versioned, such as pc-q35-7.2: a guest must not see another board after an upgrade of QEMU. */
   readonly machineType: string
+  /** To go on from a memory image: its file, and the root ports that the machine had. */
+  readonly from?: { readonly ram: string; readonly nicPorts: number; readonly diskPorts: number }
 }
 
 /** Open files that the process inherits, by number. */
-export const inheritedFds = { qmp: 3, agent: 4 } as const
+export const inheritedFds = { qmp: 3, agent: 4, state: 5 } as const
 
 const sparePorts = 2
 const leastDiskPorts = 5
 /** Fifteen disk ports; a guest's firmware and kernel look at each at every start. */
 export const highestDeviceId = 15
 
-export function machineArguments({ spec, folder, ports, accelerator, machineType }: MachinePlan): string[] {
+export function machineArguments({ spec, folder, ports, accelerator, machineType, from }: MachinePlan): string[] {
   return [
     ...['-name', `guest=${spec.vm},process=ramet-${spec.name.replaceAll(/[^\w.-]/g, '-').slice(0, 8)}`],
     ...['-uuid', spec.vm],
@@ -39,16 +41,24 @@ export function machineArguments({ spec, folder, ports, accelerator, machineType
     ...['-machine', `${machineType},memory-backend=ram,dump-guest-core=off,vmport=off`],
     ...processor(accelerator, spec.cpus),
     ...['-m', `${spec.memoryMib}M`],
-    ...['-object', `memory-backend-file,id=ram,size=${spec.memoryMib}M,mem-path=${folder.ram},share=on`],
+    ...memory(spec, from?.ram ?? null, folder),
     ...['-boot', 'strict=on', '-global', 'ICH9-LPC.disable_s3=1', '-global', 'ICH9-LPC.disable_s4=1'],
     ...monitor(),
     ...basicDevices(spec, folder),
-    ...rootPorts(spec),
+    ...rootPorts(spec, from),
     ...spec.disks.flatMap(disk),
     ...seed(folder),
     ...cdromArguments(spec.cdrom),
     ...spec.nics.flatMap(nic => networkCard(nic, ports)),
   ]
+}
+
+/** An image is mapped privately: what the guest writes is its own, and the file stays as it is for whoever goes on from it next. */
+function memory({ memoryMib }: MachineSpec, image: string | null, { ram }: MachineFolder): string[] {
+  const file = (path: string, share: string) =>
+    `memory-backend-file,id=ram,size=${memoryMib}M,mem-path=${path},share=${share}`
+  if (image === null) return ['-object', file(ram, 'on')]
+  return ['-object', file(image, 'off'), '-incoming', `fd:${inheritedFds.state}`]
 }
 
 function processor(accelerator: Accelerator, cpus: number): string[] {
@@ -86,12 +96,13 @@ function basicDevices({ generationId }: MachineSpec, folder: MachineFolder): str
   ]
 }
 
-function rootPorts({ nics, disks }: MachineSpec): string[] {
+function rootPorts({ nics, disks }: MachineSpec, from: MachinePlan['from']): string[] {
   const highestNic = Math.max(-1, ...nics.map(nic => nic.deviceId))
   const highestDisk = Math.max(...disks.map(each => each.deviceId))
+  const diskPorts = Math.min(highestDeviceId, Math.max(leastDiskPorts, highestDisk + sparePorts))
   return [
-    ...slots('nic', 0x10, 0x10, highestNic + 1 + sparePorts),
-    ...slots('disk', 0x12, 0x40, Math.min(highestDeviceId, Math.max(leastDiskPorts, highestDisk + sparePorts))),
+    ...slots('nic', 0x10, 0x10, from?.nicPorts ?? highestNic + 1 + sparePorts),
+    ...slots('disk', 0x12, 0x40, from?.diskPorts ?? diskPorts),
     ...port('seed-port', 0x1d, 0, 0x80),
   ]
 }

@@ -27,7 +27,8 @@ export function machineNodes(deviceId: number, chain: LayerChain): BlockNode[] {
     return {
       'node-name': nodeName(deviceId, layer),
       driver: 'qcow2',
-      file: fileNode(layerFile(layer), !active),
+      // What is below is read-only too, by inheritance: said outright, it would stay so when QEMU merges into the layer.
+      file: active ? fileNode(layerFile(layer), false) : baseFileNode(layerFile(layer)),
       backing: below ? nodeName(deviceId, below) : null,
       'read-only': !active,
       // Guests that free blocks give the space back to the pool; so do those that write zeros.
@@ -38,10 +39,12 @@ export function machineNodes(deviceId: number, chain: LayerChain): BlockNode[] {
 
 /** Write-back: the host's page cache is shared by all clones of a base, and a guest's flush still reaches the disk. */
 function fileNode(filename: string, readOnly: boolean): BlockNode {
-  const cache = { direct: false, 'no-flush': false }
-  const writes = readOnly ? { 'read-only': true } : { discard: 'unmap' }
-  // Locks are on by our word: QEMU then refuses a file that another process writes.
-  return { driver: 'file', filename, locking: 'on', cache, ...writes }
+  return { ...baseFileNode(filename), ...(readOnly ? { 'read-only': true } : { discard: 'unmap' }) }
+}
+
+/** Locks are on by our word: QEMU then refuses a file that another process writes. */
+function baseFileNode(filename: string): BlockNode {
+  return { driver: 'file', filename, locking: 'on', cache: { direct: false, 'no-flush': false } }
 }
 
 /** The same chain as one file name for qemu-img, read-only. */

@@ -10,6 +10,7 @@ import { findInstalled, qemuHosts, qemuPools } from './host.ts'
 import { inspect } from './images.ts'
 import { qemuLayers } from './layers.ts'
 import { checkRunDirectory, ramDirectory } from './machine-folder.ts'
+import { qemuMemory } from './memory-files.ts'
 import { Machines } from './machines.ts'
 import { defaultUidBase } from './options.ts'
 import type { QemuOptions } from './options.ts'
@@ -41,11 +42,15 @@ export async function qemuDriver(options: QemuOptions): Promise<Driver> {
       highestDeviceId,
       migrate: false,
       addHosts: false,
+      vmSnapshot: true,
+      memorySnapshot: true,
+      liveMerge: true,
     },
     hosts: qemuHosts(installed, accelerator),
     pools: qemuPools(privileges),
     images: { inspect: (file, expected, maxVirtualBytes) => inspect(file, expected, maxVirtualBytes, privileges) },
     layers: qemuLayers(privileges),
+    memory: qemuMemory(installed, accelerator),
     machines: machines.calls,
     onPowerChange: listener => machines.listen(listener),
     async close() {

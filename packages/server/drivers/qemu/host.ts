@@ -4,6 +4,7 @@ import { rmdir, statfs } from 'node:fs/promises'
 import { markFolder, unmarkFolder } from '../../folder-mark.ts'
 import type { Driver, PoolRef, Space } from '../driver.ts'
 import { layersFolder, makePoolFolders, requirePool } from './layer-files.ts'
+import { memoryFolder } from './memory-files.ts'
 import type { Accelerator } from './options.ts'
 import type { Privileges } from './privileges.ts'
 import { isErrno, problems } from './problems.ts'
@@ -68,7 +69,7 @@ export function qemuPools(privileges: Privileges): Driver['pools'] {
     },
     space: poolSpace,
     async release(pool) {
-      await rmdir(layersFolder(pool)).catch(unlessMissing)
+      for (const folder of [layersFolder(pool), memoryFolder(pool)]) await rmdir(folder).catch(unlessMissing)
       await unmarkFolder(pool.path, pool.id)
     },
   }

@@ -2,6 +2,7 @@
 // a process that a hostile guest may have taken over, so lines are bounded and what is no JSON is dropped.
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 
 export type Message = Readonly<Record<string, unknown>>
 
@@ -14,8 +15,9 @@ export interface JsonSocket {
   readonly closed: Promise<void>
 }
 
-export async function openJsonSocket(path: string, onMessage: (message: Message) => void): Promise<JsonSocket> {
-  const socket = await connected(path)
+/** At a path, or over a connection that is there. */
+export async function openJsonSocket(at: string | Duplex, onMessage: (message: Message) => void): Promise<JsonSocket> {
+  const socket = typeof at === 'string' ? await connected(at) : at
   let rest = ''
   socket.setEncoding('latin1') // decoded by line, so that a character is never cut in two
   socket.on('data', (text: string) => {
@@ -31,7 +33,7 @@ export async function openJsonSocket(path: string, onMessage: (message: Message)
   socket.on('error', () => socket.destroy()) // 'close' follows and tells everybody
   return {
     closed,
-    send: text => void (socket.writable && socket.write(text, 'latin1')),
+    send: text => void (socket.writable && socket.write(Buffer.from(text, 'latin1'))),
     close: () => void socket.destroy(),
   }
 }

@@ -37,6 +37,7 @@ export async function prepareFiles(
   spec: MachineSpec,
   folder: MachineFolder,
   identity: Identity | null,
+  boots: boolean,
 ): Promise<Sockets> {
   const [qmp, agent] = await Promise.all([
     listenFor(folder.qmp),
@@ -44,7 +45,7 @@ export async function prepareFiles(
     writeOwned(folder.seed, seedVolume(spec.firstBoot), 0o400, identity),
     writeOwned(folder.console, Buffer.alloc(0), 0o600, identity),
     writeOwned(folder.log, Buffer.alloc(0), 0o600, null),
-    makeRamFile(folder.ram, spec.memoryMib, identity),
+    boots && makeRamFile(folder.ram, spec.memoryMib, identity),
   ])
   return { qmp, agent }
 }
@@ -53,7 +54,12 @@ export async function prepareFiles(
  * Started as the account's user by Node itself, which also clears the groups: going through setpriv would cost 3 ms of 31.
  * Leaving root empties all capability sets but the bounding one, and QEMU's -sandbox sets no-new-privileges, which closes that.
  */
-export async function launch(plan: MachinePlan, sockets: Sockets, identity: Identity | null): Promise<Launched> {
+export async function launch(
+  plan: MachinePlan,
+  sockets: Sockets,
+  state: number | null,
+  identity: Identity | null,
+): Promise<Launched> {
   const log = await open(plan.folder.log, 'a')
   try {
     const child = spawn(qemuProgram, machineArguments(plan), {
@@ -61,7 +67,7 @@ export async function launch(plan: MachinePlan, sockets: Sockets, identity: Iden
       env: toolEnvironment,
       cwd: '/',
       detached: true, // a session of its own: signals for the server's terminal do not reach it
-      stdio: ['ignore', log.fd, log.fd, sockets.qmp.fd, sockets.agent.fd],
+      stdio: ['ignore', log.fd, log.fd, sockets.qmp.fd, sockets.agent.fd, ...(state === null ? [] : [state])],
     })
     child.unref()
     const ended = new Promise<Ended>((resolve, reject) => {

@@ -153,7 +153,7 @@ export function empty(virtualBytes: number, backing: string | null): Make {
 }
 
 /** `error` in the user's words where it says that the pool is full. */
-export function onFull(layer: LayerRef, error: unknown): unknown {
+export function onFull(layer: { readonly pool: PoolRef }, error: unknown): unknown {
   return isErrno(error, 'ENOSPC', 'EDQUOT') ? problems.poolFull(layer.pool.path, error) : error
 }
 

@@ -19,6 +19,7 @@ import {
   startPart,
 } from './layer-files.ts'
 import type { Make, PartFile } from './layer-files.ts'
+import { mergeLayer } from './merge-layer.ts'
 import type { Identity, Privileges } from './privileges.ts'
 import { isErrno, problems } from './problems.ts'
 import { resizeLayer } from './resize-layer.ts'
@@ -38,6 +39,10 @@ export function qemuLayers(privileges: Privileges): Driver['layers'] {
     resize: (chain, virtualBytes, owner) => resizeLayer(chain, virtualBytes, privileges.account(owner)),
     export: (chain, file, owner, progress, signal) =>
       exportChain(chain, file, privileges.account(owner), progress, signal),
+    merge: async (child, owner, progress, signal) => {
+      await requirePool(tipOf(child).pool)
+      return mergeLayer(child, privileges.account(owner), progress, signal)
+    },
     facts: async layer => {
       await requirePool(layer.pool)
       return readFacts(layer)

@@ -3,16 +3,17 @@
 //
 //   qmp.sock agent.sock   where QEMU listens, made by the server (listening.ts)       machine.json   the process, for the next server
 //   seed.iso              first-boot data        console.log   serial console      qemu.log   what QEMU wrote on stderr
+//   quiesced              there while the guest's file systems are, or may be, at rest      memory.sock   while its memory is saved
 //   run/                  vnc.sock, and `lock`: QEMU's pid file, which it keeps locked and so runs once
 import { constants } from 'node:fs'
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { parseId } from '@ramet/core/ids.ts'
 import type { NicId, VmId } from '@ramet/core/ids.ts'
 import { asMessage } from './json-socket.ts'
 import { syncFolder } from './layer-files.ts'
-import { give } from './privileges.ts'
+import { give, server } from './privileges.ts'
 import type { Identity } from './privileges.ts'
 import type { ProcessId } from './process.ts'
 import { isErrno, problems } from './problems.ts'
@@ -26,6 +27,8 @@ export interface MachineFolder {
   readonly seed: string
   readonly console: string
   readonly log: string
+  readonly quiesced: string
+  readonly memory: string
   readonly run: string
   readonly vnc: string
   readonly lock: string
@@ -54,6 +57,8 @@ export function machineFolder(runDirectory: string, vm: VmId): MachineFolder {
     seed: at('seed.iso'),
     console: at('console.log'),
     log: at('qemu.log'),
+    quiesced: at('quiesced'),
+    memory: at('memory.sock'),
     run: at('run'),
     vnc: at('run/vnc.sock'),
     lock: at('run/lock'),
@@ -70,6 +75,12 @@ export async function makeFolder(folder: MachineFolder, identity: Identity | nul
   await mkdir(folder.path, { recursive: true, mode: 0o711 })
   await mkdir(folder.run, { recursive: true, mode: 0o700 })
   await give(folder.run, identity)
+}
+
+/** Who the machine runs as; null where that is the server's own user. */
+export async function ownerOfFolder({ run }: MachineFolder): Promise<Identity | null> {
+  const { uid, gid } = await stat(run)
+  return uid === server.uid ? null : { uid, gid }
 }
 
 /** A new file for the machine, in place of an old one. */

@@ -2,6 +2,7 @@
 // it. That it ended is seen by the closed monitor and believed when the kernel says so.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { VmId } from '@ramet/core/ids.ts'
+import { Problem } from '@ramet/core/problem.ts'
 import { GuestAgent } from './guest-agent.ts'
 import type { Ended } from './launch.ts'
 import type { MachineFolder } from './machine-folder.ts'
@@ -12,6 +13,8 @@ import type { ProcessId } from './process.ts'
 import { problems } from './problems.ts'
 import { Qmp } from './qmp.ts'
 import type { QmpEvent } from './qmp.ts'
+import { wakeIfMarked } from './quiesce.ts'
+import { goOn } from './save-memory.ts'
 
 export interface Found {
   readonly folder: MachineFolder
@@ -23,6 +26,7 @@ export interface Found {
 
 const greetingLimitMs = 30_000
 const reconnectAfterMs = 500
+const endLimitMs = 1000
 /** How often a machine that was paused because its pool was full tries again. */
 const fullRetryMs = 10_000
 
@@ -36,6 +40,8 @@ export class Machine {
   qmp: Qmp | null = null
   agent: GuestAgent | null = null
   readonly #log: Log
+  readonly #listeners = new Set<(event: QmpEvent) => void>()
+  #isSettled = false
   readonly #connected = Promise.withResolvers<void>()
   #released = false
   #lastShutdown: string | null = null
@@ -54,11 +60,32 @@ export class Machine {
     return isAlive(this.found.process)
   }
 
-  /** Lets the CPUs run, in a process that has not begun; a machine that is paused for another reason stays so. */
+  /** Whether the machine still runs after `error`. A process that ends closes its monitor a moment before it is gone. */
+  async survives(error: unknown): Promise<boolean> {
+    const isSilent = error instanceof Problem && error.code === 'qemu-silent'
+    return isSilent ? !(await waitForEnd(this.found.process, endLimitMs)) : this.alive
+  }
+
+  /** False once this server has let go of it. */
+  get watched(): boolean {
+    return !this.#released
+  }
+
+  /** Lets the CPUs run, in a process that has not begun: to boot, or to go on once its memory's state is loaded ('paused'). */
   async run(): Promise<void> {
     const monitor = await this.monitor()
-    const { status } = await monitor.execute('query-status')
-    if (status === 'prelaunch') await monitor.execute('cont')
+    for (;;) {
+      const { status } = await monitor.execute('query-status')
+      if (status === 'prelaunch' || status === 'paused') await monitor.execute('cont')
+      if (status !== 'inmigrate') return
+      await sleep(1)
+    }
+  }
+
+  /** Tells `listener` what QEMU says, until the returned call. */
+  hear(listener: (event: QmpEvent) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
   }
 
   /** The monitor of a machine that may just have been found. */
@@ -103,13 +130,26 @@ export class Machine {
     const agent = GuestAgent.connect(agentPath).catch(() => null)
     this.qmp = await Qmp.connect(qmpPath, event => this.#onEvent(event), greetingLimitMs)
     this.agent = await agent
+    await this.#settle(this.qmp)
     this.#connected.resolve()
     if (this.#released) this.release()
     void this.#continue() // an earlier server may have seen it pause
     await this.qmp.closed
   }
 
-  #onEvent({ event, data }: QmpEvent): void {
+  /** What an earlier server had begun with it is ended: a machine whose memory was being saved may stand still. */
+  async #settle(qmp: Qmp): Promise<void> {
+    if (this.#isSettled) return
+    this.#isSettled = true
+    await goOn(qmp).catch((error: unknown) =>
+      this.#log.warn({ vm: this.vm, err: error }, 'the machine may stand still'),
+    )
+    void wakeIfMarked(this)
+  }
+
+  #onEvent(heard: QmpEvent): void {
+    const { event, data } = heard
+    for (const listener of this.#listeners) listener(heard)
     if (event === 'SHUTDOWN') this.#lastShutdown = String(data['reason'])
     if (event === 'GUEST_PANICKED') this.#log.warn({ vm: this.vm }, 'the guest panicked')
     if (event !== 'BLOCK_IO_ERROR') return

@@ -156,10 +156,10 @@ describe('machines on QEMU', () => {
     const folder = folderOf(spec)
     const identity = privilegesOf(defaultUidBase, process.getuid?.() ?? 0).account(spec.owner)
     await makeFolder(folder, identity)
-    const sockets = await prepareFiles(spec, folder, identity)
+    const sockets = await prepareFiles(spec, folder, identity, true)
     const { machineType } = await findInstalled()
     const ports = { [spec.nics[0]!.id]: 40000 + Math.floor(Math.random() * 9999) }
-    const launched = await launch({ spec, folder, ports, accelerator: 'tcg', machineType }, sockets, identity)
+    const launched = await launch({ spec, folder, ports, accelerator: 'tcg', machineType }, sockets, null, identity)
     sockets.qmp.release()
     sockets.agent.release()
     return { pid: launched.process.pid, ports }

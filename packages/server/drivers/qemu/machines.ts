@@ -1,20 +1,25 @@
 // All machines of this host. What is asked of one machine happens in turn; machines do not wait for each other.
-import type { VmId } from '@ramet/core/ids.ts'
-import type { Driver, MachineFacts, MachineSpec, PowerChange } from '../driver.ts'
+import type { LayerId, VmId } from '@ramet/core/ids.ts'
+import type { Cut, CutFacts, Driver, MachineFacts, MachineSpec, PowerChange, Progress } from '../driver.ts'
+import { activeLayers } from './active-layers.ts'
 import { changeMedium } from './cdrom.ts'
 import { cutLog, tailOf } from './console.ts'
+import { cutMachine } from './cut.ts'
 import { attachDisk, detachDisk, growDisk } from './disks.ts'
 import { findMachines } from './find-machines.ts'
 import type { Installed } from './host.ts'
-import { listFolders, machineFolder, writeRecord } from './machine-folder.ts'
+import { listFolders, machineFolder, ownerOfFolder, writeRecord } from './machine-folder.ts'
 import { Machine } from './machine.ts'
 import type { Found } from './machine.ts'
+import { beginLiveMerge, finishLiveMerge, mergeOf } from './merge-live.ts'
 import type { Accelerator, Log } from './options.ts'
 import type { Privileges } from './privileges.ts'
 import { problems } from './problems.ts'
+import { setClock } from './quiesce.ts'
 import { removeFolder, removeRunning } from './remove-folder.ts'
 import { startMachine } from './start-machine.ts'
 import { stopMachine } from './stop-machine.ts'
+import { type Merge, mergeEnded } from './stream-job.ts'
 import { Turns } from './turns.ts'
 
 export interface Surroundings {
@@ -54,6 +59,18 @@ export class Machines {
       },
       changeMedium: async (vm, iso, force, signal) =>
         void (await this.#whileOn(vm, machine => changeMedium(machine, iso, force, signal))),
+      activeLayers: async vm => {
+        let active: ReadonlyMap<number, LayerId> | null = null
+        await this.#whileOn(vm, async machine => void (active = await activeLayers(machine)))
+        return active
+      },
+      cut: (vm, cut, progress, signal) => this.#inTurn(vm, () => this.#cut(vm, cut, progress, signal)),
+      merge: (vm, disk, from, into, progress, signal) => this.#merge(vm, mergeOf(disk, from, into), progress, signal),
+      setClock: async (vm, limitMs) => {
+        await this.#seen()
+        const machine = this.#running.get(vm)
+        return machine?.alive ? setClock(machine, limitMs) : 'agent-missing'
+      },
       discard: vm => this.#inTurn(vm, () => this.#discard(vm)),
       facts: async vm => {
         await this.#seen()
@@ -157,6 +174,32 @@ export class Machines {
     await removeFolder(this.#folder(vm))
   }
 
+  async #cut(vm: VmId, cut: Cut, progress: Progress, signal: AbortSignal): Promise<CutFacts> {
+    const machine = this.#running.get(vm)
+    if (!machine?.alive) throw problems.machineOff(vm)
+    const identity = await ownerOfFolder(machine.found.folder)
+    try {
+      return await cutMachine(machine, cut, identity, progress, signal)
+    } catch (error) {
+      throw (await machine.survives(error)) ? error : problems.machineOff(vm)
+    }
+  }
+
+  /** What QEMU does in between takes minutes, and nobody waits for his turn meanwhile. */
+  async #merge(vm: VmId, merge: Merge, progress: Progress, signal: AbortSignal): Promise<boolean> {
+    signal.throwIfAborted()
+    let isBegun = false
+    if (!(await this.#whileOn(vm, async machine => void (isBegun = await beginLiveMerge(machine, merge))))) return false
+    if (!isBegun) return true
+    const machine = this.#running.get(vm)
+    try {
+      if (machine) await mergeEnded(await machine.monitor(), merge, progress, signal)
+    } catch (error) {
+      if (await machine?.survives(error)) throw error
+    }
+    return this.#whileOn(vm, each => finishLiveMerge(each, merge))
+  }
+
   /** False when the machine is off, or goes off meanwhile. */
   #whileOn(vm: VmId, act: (machine: Machine) => Promise<void>): Promise<boolean> {
     return this.#inTurn(vm, async () => {
@@ -166,7 +209,7 @@ export class Machines {
         await act(machine)
         return true
       } catch (error) {
-        if (machine.alive) throw error
+        if (await machine.survives(error)) throw error
         return false
       }
     })

@@ -27,6 +27,42 @@ export const problems = {
       'memory-full',
       `The machine needs ${mib} MiB of memory, and ${path} has ${freeMib} MiB left`,
     ),
+  machineOff: (vm: string) =>
+    new Problem(
+      'refused',
+      'machine-off',
+      `The machine ${vm} is off; only a running one has disks to cut or memory to save`,
+    ),
+  machinePaused: (status: string) =>
+    new Problem(
+      'refused',
+      'machine-paused',
+      `The machine stands still (${status}), mostly because its pool is full; its memory can be saved once it runs`,
+    ),
+  otherLayer: (deviceId: number) =>
+    new Problem('refused', 'other-layer', `Disk ${deviceId} does not write the layer that was to be cut`),
+  notBelow: (from: string, into: string) =>
+    new Problem('refused', 'not-below', `Layer ${from} is not right below ${into}`),
+  memoryNotSaved: () =>
+    new Problem(
+      'refused',
+      'memory-not-saved',
+      'The disks were cut, but the memory of that instant was not saved; take the snapshot again',
+    ),
+  memoryNotSent: (why: string, cause?: unknown) =>
+    new Problem('unavailable', 'memory-not-sent', `QEMU could not save the memory of the machine: ${why}`, { cause }),
+  memoryImageMissing: (id: string) =>
+    new Problem(
+      'unavailable',
+      'memory-image-missing',
+      `The memory image ${id} is not in its storage pool, or only half`,
+    ),
+  memoryDoesNotFit: (why: string) =>
+    new Problem(
+      'refused',
+      'memory-does-not-fit',
+      `The machine cannot go on from this memory. ${why}. Its disks alone can be reverted`,
+    ),
   oneHost: () =>
     new Problem('refused', 'cannot-migrate', 'QEMU runs machines on this host only; there is none to migrate to'),
   stillRunning: (vm: string) =>
@@ -37,6 +73,8 @@ export const problems = {
     new Problem('unavailable', 'qemu-silent', `QEMU does not answer ${what}`, { cause }),
   monitorRefused: (why: string) => new Problem('internal', 'qemu-refused', `QEMU refused a command: ${why}`),
   agentSilent: () => new Problem('unavailable', 'guest-agent-silent', 'The guest agent does not answer'),
+  agentRefused: (command: string, why: string) =>
+    new Problem('unavailable', 'guest-agent-refused', `The guest agent refused ${command}: ${why}`),
   layerMissing: (id: string) =>
     new Problem('unavailable', 'layer-missing', `The disk layer ${id} is not in its storage pool`),
   layerDamaged: (id: string) =>
@@ -118,6 +156,7 @@ export const problems = {
       'pool-missing',
       `The storage pool at ${path} is not there: ${mark ? `the folder is marked as ${mark}'s` : 'the folder is missing or empty'}. Mount its file system, or restore it from a backup`,
     ),
+  mergeFailed: (why: string) => new Problem('unavailable', 'merge-failed', `QEMU could not merge the layers: ${why}`),
   poolFull: (path: string, cause?: unknown) =>
     new Problem('no-capacity', 'pool-full', `The storage pool at ${path} is full; free space in it or add another`, {
       cause,

@@ -1,5 +1,6 @@
 // QEMU's monitor protocol (docs/interop/qmp-spec.txt in QEMU): a greeting, a handshake, then commands whose replies carry
 // our ids, and events in between.
+import type { Duplex } from 'node:stream'
 import { asMessage, openJsonSocket } from './json-socket.ts'
 import type { JsonSocket, Message } from './json-socket.ts'
 import type { BlockNode } from './blockdev.ts'
@@ -33,12 +34,57 @@ export interface QmpCommands {
   'blockdev-insert-medium': { args: { id: string; 'node-name': string }; result: unknown }
   'query-named-block-nodes': {
     args: { flat: boolean }
-    result: { 'node-name': string; image: { 'virtual-size': number } }[]
+    result: { 'node-name': string; drv: string; file: string; image: { 'virtual-size': number } }[]
   }
+  'query-version': { args: NoArguments; result: { qemu: { major: number; minor: number; micro: number } } }
+  'query-memory-size-summary': { args: NoArguments; result: { 'base-memory': number } }
+  'query-kvm': { args: NoArguments; result: { enabled: boolean } }
+  'qom-get': { args: { path: string; property: string }; result: unknown }
+  transaction: {
+    args: { actions: { type: 'blockdev-snapshot'; data: { node: string; overlay: string } }[] }
+    result: unknown
+  }
+  'migrate-set-capabilities': { args: { capabilities: { capability: string; state: boolean }[] }; result: unknown }
+  'migrate-set-parameters': { args: { 'max-bandwidth'?: number; 'downtime-limit'?: number }; result: unknown }
+  migrate: { args: { uri: string }; result: unknown }
+  'migrate-continue': { args: { state: 'pre-switchover' }; result: unknown }
+  migrate_cancel: { args: NoArguments; result: unknown }
+  'query-migrate': { args: NoArguments; result: MigrationInfo }
+  'block-stream': {
+    args: {
+      'job-id': string
+      device: string
+      'base-node'?: string
+      'backing-file'?: string
+      'filter-node-name': string
+      'auto-dismiss': boolean
+    }
+    result: unknown
+  }
+  'query-jobs': { args: NoArguments; result: JobInfo[] }
+  'job-cancel': { args: { id: string }; result: unknown }
+  'job-dismiss': { args: { id: string }; result: unknown }
+  'human-monitor-command': { args: { 'command-line': string }; result: string }
+}
+
+export interface MigrationInfo {
+  readonly status?: string
+  readonly 'error-desc'?: string
+  readonly ram?: { total: number; remaining: number; transferred: number; 'dirty-sync-count': number }
+}
+
+export interface JobInfo {
+  readonly id: string
+  readonly status: string
+  readonly 'current-progress': number
+  readonly 'total-progress': number
+  readonly error?: string
 }
 
 export interface QmpEvent {
   readonly event: string
+  /** In ms, by the host's clock. */
+  readonly at: number
   readonly data: Message
 }
 
@@ -68,13 +114,13 @@ export class Qmp {
   }
 
   /** Fulfils after the handshake; `limitMs` is for a QEMU that listens and never gets to answering. */
-  static async connect(path: string, onEvent: (event: QmpEvent) => void, limitMs: number): Promise<Qmp> {
+  static async connect(at: string | Duplex, onEvent: (event: QmpEvent) => void, limitMs: number): Promise<Qmp> {
     const waiters = new Map<number, Waiter>()
     const greeted = Promise.withResolvers<boolean>()
-    const socket = await openJsonSocket(path, message => {
+    const socket = await openJsonSocket(at, message => {
       if ('QMP' in message) greeted.resolve(true)
       else if (typeof message['event'] === 'string')
-        onEvent({ event: message['event'], data: asMessage(message['data']) })
+        onEvent({ event: message['event'], at: timeOf(message), data: asMessage(message['data']) })
       else answer(waiters, message)
     })
     const qmp = new Qmp(socket, waiters)
@@ -125,6 +171,11 @@ export class Qmp {
   close(): void {
     this.#socket.close()
   }
+}
+
+function timeOf(message: Message): number {
+  const { seconds, microseconds } = asMessage(message['timestamp'])
+  return Number(seconds) * 1000 + Number(microseconds) / 1000
 }
 
 function answer(waiters: Map<number, Waiter>, message: Message): void {

@@ -15,7 +15,9 @@ import { choosePorts, portRefused } from './ports.ts'
 import type { Identity } from './privileges.ts'
 import { killAndWait } from './process.ts'
 import { problems } from './problems.ts'
+import { markQuiesced, wake } from './quiesce.ts'
 import { removeFolder, removeRunning } from './remove-folder.ts'
+import { openState, type Resumption, resumptionOf } from './start-from-memory.ts'
 import { lastLine } from './tools.ts'
 
 const attempts = 5
@@ -31,10 +33,11 @@ export async function startMachine(spec: MachineSpec, around: Surroundings, watc
   const identity = around.accelerator === 'kvm' ? await withKvmGroup(owner) : owner
   const busy = new Set<number>()
   await requireIso(spec.cdrom)
+  const resumption = await resumptionOf(spec, folder, around)
   try {
     await makeFolder(folder, identity)
     for (let attempt = 1; ; attempt += 1) {
-      const port = await attemptStart(spec, folder, identity, busy, around, watch)
+      const port = await attemptStart(spec, folder, identity, busy, resumption, around, watch)
       if (port === null) return
       if (attempt === attempts)
         throw problems.startFailed(`port ${port} of 127.0.0.1 for SSH is taken, like others before it`)
@@ -52,21 +55,30 @@ async function attemptStart(
   folder: MachineFolder,
   identity: Identity | null,
   busy: ReadonlySet<number>,
+  resumption: Resumption | null,
   { accelerator, installed, log }: Surroundings,
   watch: Watch,
 ): Promise<number | null> {
-  const [sockets, ports] = await Promise.all([prepareFiles(spec, folder, identity), choosePorts(spec.nics, busy)])
-  const plan = { spec, folder, ports, accelerator, machineType: installed.machineType }
-  const launched = await launch(plan, sockets, identity).finally(() => {
+  const [sockets, ports] = await Promise.all([
+    prepareFiles(spec, folder, identity, resumption === null),
+    choosePorts(spec.nics, busy),
+  ])
+  const { machineType, from } = resumption ?? { ...installed, from: null }
+  const plan = { spec, folder, ports, accelerator, machineType, ...(from && { from }) }
+  const state = resumption && (await openState(resumption))
+  const launched = await launch(plan, sockets, state?.fd ?? null, identity).finally(() => {
     sockets.qmp.release()
     sockets.agent.release()
+    return state?.close()
   })
   const machine = watch({ folder, sshPorts: ports, ...launched })
   machine.quiet = true
   try {
     const { pid, startTime, boot } = launched.process
+    if (resumption?.quiesced) await markQuiesced(machine)
     await Promise.all([machine.run(), writeRecord(folder, { pid, startTime, boot, sshPorts: ports })])
     machine.quiet = false
+    if (resumption?.quiesced) await wake(machine)
     log.info({ vm: spec.vm, pid }, 'a machine runs')
     return null
   } catch (error) {

@@ -3,10 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { newId } from '@ramet/core/ids.ts'
 import { type DriverUnderTest, driverContract } from '../contract.ts'
+import type { LayerChain } from '../driver.ts'
 import { simulatedDriver } from './driver.ts'
 import { keepWorld } from './journal.ts'
+import { contentOf, writeLayer } from './snapshots.ts'
 import { newWorld, switchPower, type World } from './world.ts'
 
+const tipOf = (chain: LayerChain) => (chain.at(-1) ?? chain[0]).id
 const aHost = (name: string) => ({ id: newId<'host'>(), name })
 
 function underTest(world: World, hosts: DriverUnderTest['hosts'], dispose: () => Promise<void>): DriverUnderTest {
@@ -17,6 +20,8 @@ function underTest(world: World, hosts: DriverUnderTest['hosts'], dispose: () =>
     image: { file: '/simulated/image.qcow2', format: 'qcow2' },
     unmount: async ({ path }) => void world.missingPools.add(path),
     mount: async ({ path }) => void world.missingPools.delete(path),
+    write: async (chain, block, letter) => writeLayer(world, tipOf(chain), block, letter),
+    read: async (chain, block) => contentOf(world, tipOf(chain))[block] ?? '',
     crash: async vm => switchPower(world, vm, 'off', 'made to crash'),
     dispose,
   }

@@ -6,6 +6,7 @@ import type { Driver } from '../driver.ts'
 import { faultsOf } from './faults.ts'
 import { demandPool, imageBytes, simulatedLayers, templateBytes } from './layers.ts'
 import { demandUp, simulatedMachines } from './machines.ts'
+import { simulatedMemory } from './memory.ts'
 import type { World } from './world.ts'
 
 const poolBytes = 2 ** 44
@@ -34,6 +35,9 @@ export function simulatedDriver(world: World): Driver {
       highestDeviceId: 15,
       migrate: true,
       addHosts: true,
+      vmSnapshot: true,
+      memorySnapshot: true,
+      liveMerge: true,
     },
     hosts: {
       facts: async host => {
@@ -58,7 +62,7 @@ export function simulatedDriver(world: World): Driver {
       },
       release: async ({ id }) => {
         await call('pools.release')
-        const left = [...world.layers.values()].find(({ pool }) => pool === id)
+        const left = [...world.layers.values(), ...world.memory.values()].find(({ pool }) => pool === id)
         if (left) throw new Error(`pool ${id} was released although it holds ${left.id}`)
       },
     },
@@ -75,6 +79,7 @@ export function simulatedDriver(world: World): Driver {
       },
     },
     layers: simulatedLayers(world, call),
+    memory: simulatedMemory(world, call),
     machines: simulatedMachines(world, call),
     onPowerChange(listener) {
       world.listeners.add(listener)

@@ -10,6 +10,9 @@ const making = new Set([
   'layers.blank',
   'machines.start',
   'machines.migrate',
+  'machines.cut',
+  'machines.merge',
+  'layers.merge',
 ])
 
 export type Faults = (call: string) => void

@@ -41,9 +41,10 @@ function textOf(file: string): string {
   }
 }
 
-function snapshotOf({ layers, machines, failed }: World): string {
+function snapshotOf({ layers, memory, machines, failed }: World): string {
   const changes: WorldChange[] = [
     ...[...layers.values()].map(layer => ({ layer })),
+    ...[...memory.values()].map(image => ({ memory: image })),
     ...[...machines.values()].map(machine => ({ machine })),
     { failed },
   ]

@@ -1,4 +1,4 @@
-// Simulated disk layers: records without bytes.
+// Simulated disk layers: records, and the few blocks that a test writes.
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -6,18 +6,18 @@ import type { LayerId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { Driver, LayerChain, LayerFacts, LayerRef, PoolRef, Progress } from '../driver.ts'
 import type { Calling } from './driver.ts'
-import { change, type SimulatedLayer, type World } from './world.ts'
+import { contentOf, mergeLayer } from './snapshots.ts'
+import { type Blocks, change, type SimulatedLayer, type World } from './world.ts'
 
 export const imageBytes = 2 ** 30
 export const templateBytes = 64 * 2 ** 20
 const overlayBytes = 196_616
 
 export function simulatedLayers(world: World, call: Calling): Driver['layers'] {
-  const copying = (progress: Progress, signal: AbortSignal) => copy(world.behaviour.copyMibPerSecond, progress, signal)
   return {
     seed: async (layer, _image, _format, _owner, progress, signal) => {
       await call('layers.seed')
-      await copying(progress, signal)
+      await copying(world, progress, signal)
       return putLayer(world, layer, null, imageBytes, templateBytes)
     },
     fork: async (layer, base, virtualBytes) => {
@@ -29,16 +29,16 @@ export function simulatedLayers(world: World, call: Calling): Driver['layers'] {
     copy: async (layer, source, virtualBytes, _owner, progress, signal) => {
       await call('layers.copy')
       demandLayers(world, source)
-      await copying(progress, signal)
-      return putLayer(world, layer, null, virtualBytes, templateBytes)
+      await copying(world, progress, signal)
+      return putLayer(world, layer, null, virtualBytes, templateBytes, contentOf(world, layerIn(world, source).id))
     },
     graft: async (layer, source, base, _owner, progress, signal) => {
       await call('layers.graft')
       demandLayers(world, source)
       demandLayers(world, base)
-      await copying(progress, signal)
-      const { virtualBytes, allocatedBytes } = layerIn(world, source)
-      return putLayer(world, layer, base.at(-1)?.id ?? null, virtualBytes, allocatedBytes)
+      await copying(world, progress, signal)
+      const { virtualBytes, allocatedBytes, blocks } = layerIn(world, source)
+      return putLayer(world, layer, base.at(-1)?.id ?? null, virtualBytes, allocatedBytes, blocks)
     },
     blank: async (layer, virtualBytes) => {
       await call('layers.blank')
@@ -49,14 +49,20 @@ export function simulatedLayers(world: World, call: Calling): Driver['layers'] {
       demandLayers(world, chain)
       const layer = layerIn(world, chain)
       if (virtualBytes < layer.virtualBytes) refuseToCut(world, layer, virtualBytes)
-      return putLayer(world, chain.at(-1) ?? chain[0], layer.base, virtualBytes, layer.allocatedBytes)
+      return putLayer(world, chain.at(-1) ?? chain[0], layer.base, virtualBytes, layer.allocatedBytes, layer.blocks)
     },
     export: async (chain, file, _owner, progress, signal) => {
       await call('layers.export')
       demandLayers(world, chain)
-      await copying(progress, signal)
+      await copying(world, progress, signal)
       await mkdir(dirname(file), { recursive: true })
       await writeFile(file, `the disk ${layerIn(world, chain).id}`)
+    },
+    merge: async (child, _owner, progress, signal) => {
+      await call('layers.merge', 0, signal)
+      demandLayers(world, child)
+      await copying(world, progress, signal)
+      return mergeLayer(world, child)
     },
     facts: async ({ id }) => {
       await call('layers.facts')
@@ -82,9 +88,10 @@ export function putLayer(
   base: LayerId | null,
   virtualBytes: number,
   allocatedBytes: number,
+  blocks: Blocks = {},
 ): LayerFacts {
   demandPool(world, pool)
-  const layer = { id, pool: pool.id, base, virtualBytes, allocatedBytes }
+  const layer = { id, pool: pool.id, base, virtualBytes, allocatedBytes, blocks }
   change(world, { layer })
   return layer
 }
@@ -126,7 +133,8 @@ function demandLargeEnough(world: World, base: LayerChain, virtualBytes: number)
 }
 
 /** A whole disk takes its time at the speed that was set, and tells how far it is. */
-async function copy(mibPerSecond: number, progress: Progress, signal: AbortSignal): Promise<void> {
+export async function copying(world: World, progress: Progress, signal: AbortSignal): Promise<void> {
+  const mibPerSecond = world.behaviour.copyMibPerSecond
   const ms = mibPerSecond === 0 ? 0 : (1000 * templateBytes) / 2 ** 20 / mibPerSecond
   const pieces = Math.max(2, Math.ceil(ms / 250))
   for (let piece = 0; piece <= pieces; piece += 1) {

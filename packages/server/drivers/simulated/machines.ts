@@ -1,10 +1,12 @@
 // Simulated machines: whether each is on, and where, with which disks.
-import type { LayerId, VmId } from '@ramet/core/ids.ts'
+import type { LayerId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { DiskSpec, Driver, HostRef, MachineSpec } from '../driver.ts'
 import type { Calling } from './driver.ts'
 import { demandLayers, layerIn, putLayer } from './layers.ts'
-import { change, factsOf, isDown, type SimulatedMachine, type World } from './world.ts'
+import { memoryFor } from './memory.ts'
+import { simulatedSnapshots } from './snapshots.ts'
+import { change, factsOf, isDown, runningIn, type SimulatedMachine, type World } from './world.ts'
 
 const rememberedStarts = 20
 
@@ -15,7 +17,7 @@ export function simulatedMachines(world: World, call: Calling): Driver['machines
       await call('machines.start', world.behaviour.startMs)
       demandUp(world, spec.host)
       for (const { chain } of spec.disks) demandLayers(world, chain)
-      if (!runningIn(world, spec.vm)) change(world, { machine: started(spec) })
+      if (!runningIn(world, spec.vm)) change(world, { machine: started(spec, memoryFor(world, spec)) })
       if (world.starts.push(spec) > rememberedStarts) world.starts.shift()
       return factsOf(world, spec.vm)
     },
@@ -53,9 +55,10 @@ export function simulatedMachines(world: World, call: Calling): Driver['machines
       const layer = layerIn(world, disk.chain)
       if (virtualBytes < layer.virtualBytes)
         throw new Problem('refused', 'disk-only-grows', `Disk ${disk.deviceId} of a running machine can only grow`)
-      putLayer(world, disk.chain.at(-1) ?? disk.chain[0], layer.base, virtualBytes, layer.allocatedBytes)
+      putLayer(world, disk.chain.at(-1) ?? disk.chain[0], layer.base, virtualBytes, layer.allocatedBytes, layer.blocks)
       return true
     },
+    ...simulatedSnapshots(world, call),
     changeMedium: async (vm, iso) => {
       await call('machines.changeMedium')
       const machine = runningIn(world, vm)
@@ -90,12 +93,7 @@ export function demandUp(world: World, host: HostRef): void {
   if (isDown(world, host)) throw new Problem('unavailable', 'host-silent', `Host ${host.name} does not answer`)
 }
 
-function runningIn(world: World, vm: VmId): SimulatedMachine | undefined {
-  const machine = world.machines.get(vm)
-  return machine?.power === 'on' ? machine : undefined
-}
-
-function started({ vm, host, nics, disks, cdrom }: MachineSpec): SimulatedMachine {
+function started({ vm, host, nics, disks, cdrom, memoryMib, cpus }: MachineSpec, memory: string): SimulatedMachine {
   const port = 20_000 + (Number.parseInt(vm.slice(0, 4), 16) % 40_000)
   return {
     vm,
@@ -104,6 +102,9 @@ function started({ vm, host, nics, disks, cdrom }: MachineSpec): SimulatedMachin
     sshPorts: Object.fromEntries(nics.map(nic => [nic.id, nic.sshPort ?? port])),
     cd: cdrom?.id ?? null,
     disks: disks.reduce<SimulatedMachine['disks']>(withDisk, {}),
+    memoryMib,
+    cpus,
+    memory,
   }
 }
 

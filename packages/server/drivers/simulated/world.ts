@@ -1,8 +1,8 @@
 // What the simulated hypervisor holds: layers and machines, and how it behaves. It outlives the driver that works on it, as real
 // disks and processes outlive a server: in a test because the test keeps it, in a simulated cloud because every change is
 // told to `note`, and read again at the next start (journal.ts).
-import type { HostId, LayerId, NicId, StoragePoolId, TemplateId, VmId } from '@ramet/core/ids.ts'
-import type { HostRef, MachineFacts, MachineSpec, Power, PowerChange } from '../driver.ts'
+import type { HostId, LayerId, MemoryImageId, NicId, StoragePoolId, TemplateId, VmId } from '@ramet/core/ids.ts'
+import type { HostRef, MachineFacts, MachineSpec, Power, PowerChange, Quiesced } from '../driver.ts'
 import { type Behaviour, calm } from './behaviour.ts'
 
 export interface SimulatedLayer {
@@ -11,6 +11,20 @@ export interface SimulatedLayer {
   readonly base: LayerId | null
   readonly virtualBytes: number
   readonly allocatedBytes: number
+  /** What was written here, by block; other blocks show the base's. */
+  readonly blocks?: Blocks
+}
+
+export type Blocks = Readonly<Record<number, string>>
+
+export interface SimulatedMemory {
+  readonly id: MemoryImageId
+  readonly pool: StoragePoolId
+  readonly memoryMib: number
+  readonly cpus: number
+  /** Places of the disks that it was made with. */
+  readonly disks: readonly number[]
+  readonly content: string
 }
 
 export interface SimulatedMachine {
@@ -20,6 +34,10 @@ export interface SimulatedMachine {
   readonly sshPorts: Readonly<Record<NicId, number>>
   /** The layer that it writes at each place. */
   readonly disks: Readonly<Record<number, LayerId>>
+  readonly memoryMib?: number
+  readonly cpus?: number
+  /** What its guest has in mind; lost when it goes off. */
+  readonly memory?: string
   /** In its CD-ROM drive. */
   readonly cd: TemplateId | null
 }
@@ -28,6 +46,8 @@ export interface SimulatedMachine {
 export type WorldChange =
   | { readonly layer: SimulatedLayer }
   | { readonly layerGone: LayerId }
+  | { readonly memory: SimulatedMemory }
+  | { readonly memoryGone: MemoryImageId }
   | { readonly machine: SimulatedMachine }
   | { readonly machineGone: VmId }
   | { readonly failed: FailedOnOrder }
@@ -40,6 +60,11 @@ export interface FailedOnOrder {
 
 export interface World {
   readonly layers: Map<LayerId, SimulatedLayer>
+  readonly memory: Map<MemoryImageId, SimulatedMemory>
+  /** Why images do not fit this hypervisor, where they do not. */
+  readonly misfits: Map<MemoryImageId, string>
+  /** What comes of bringing a guest's file systems to rest. */
+  quiesced: Quiesced
   readonly machines: Map<VmId, SimulatedMachine>
   /** How many layers stand on each. */
   readonly children: Map<LayerId, number>
@@ -68,6 +93,9 @@ export interface World {
 export function newWorld(): World {
   return {
     layers: new Map(),
+    memory: new Map(),
+    misfits: new Map(),
+    quiesced: 'quiesced',
     machines: new Map(),
     children: new Map(),
     usedBytes: new Map(),
@@ -96,6 +124,11 @@ export function replay(world: World, what: WorldChange): void {
     forgetLayer(world, what.layer.id)
     rememberLayer(world, what.layer)
   } else if ('layerGone' in what) forgetLayer(world, what.layerGone)
+  else if ('memory' in what) {
+    forgetMemory(world, what.memory.id)
+    world.memory.set(what.memory.id, what.memory)
+    count(world.usedBytes, what.memory.pool, what.memory.memoryMib * 2 ** 20)
+  } else if ('memoryGone' in what) forgetMemory(world, what.memoryGone)
   else if ('machine' in what) world.machines.set(what.machine.vm, what.machine)
   else if ('machineGone' in what) world.machines.delete(what.machineGone)
   else world.failed = what.failed
@@ -115,10 +148,22 @@ function forgetLayer(world: World, id: LayerId): void {
   if (layer.base) count(world.children, layer.base, -1)
 }
 
+function forgetMemory(world: World, id: MemoryImageId): void {
+  const image = world.memory.get(id)
+  if (!image) return
+  world.memory.delete(id)
+  count(world.usedBytes, image.pool, -image.memoryMib * 2 ** 20)
+}
+
 function count<K>(counts: Map<K, number>, key: K, by: number): void {
   const sum = (counts.get(key) ?? 0) + by
   if (sum === 0) counts.delete(key)
   else counts.set(key, sum)
+}
+
+export function runningIn(world: World, vm: VmId): SimulatedMachine | undefined {
+  const machine = world.machines.get(vm)
+  return machine?.power === 'on' ? machine : undefined
 }
 
 /** Switches a machine as a guest or a stranger would, and tells the server. */

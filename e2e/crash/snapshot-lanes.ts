@@ -1,0 +1,147 @@
+// The lanes of jobs on VM snapshots, on volume snapshots, and on what both leave to be merged.
+import { type Fields, list, type World } from '../world.ts'
+import type { Attempt, Lane } from './lanes.ts'
+
+let count = 0
+const name = () => `snap-${++count}`
+
+interface Made {
+  readonly vm: string
+  readonly root: string
+  /** In the order in which they were taken. */
+  readonly ids: readonly string[]
+  /** What was made besides. */
+  readonly prepared: string
+}
+
+/** A running machine with VM snapshots, one of each entry of `memory`; the image is its template. */
+async function machine(
+  world: World,
+  image: string,
+  memory: readonly boolean[],
+  start: (world: World, made: Made) => Promise<unknown>,
+  prepare: (made: Made) => Promise<string> = async () => '',
+): Promise<Attempt> {
+  const template = (await world.registerTemplate(image, { name: name(), passwordenabled: false })).id
+  const { id: vm } = await world.deploy(template, name())
+  const ids: string[] = []
+  for (const snapshotmemory of memory) ids.push(await take(world, vm, snapshotmemory))
+  const [volume] = await list(world.client, 'listVolumes', 'volume', { virtualmachineid: vm })
+  const made = { vm, root: volume?.['id'] as string, ids, prepared: '' }
+  made.prepared = await prepare(made)
+  await world.quiet()
+  return { start: () => start(world, made), clear: later => clear(later, template) }
+}
+
+async function take(world: World, virtualmachineid: string, snapshotmemory: boolean): Promise<string> {
+  const { vmsnapshot } = await world.client.run('createVMSnapshot', { virtualmachineid, name: name(), snapshotmemory })
+  return (vmsnapshot as Fields)['id'] as string
+}
+
+/** Whatever a crash left can be removed by ordinary commands: snapshots in Error too. */
+async function clear(world: World, template: string): Promise<void> {
+  for (const { id } of await list(world.client, 'listSnapshots', 'snapshot', { listall: true }))
+    await world.client.run('deleteSnapshot', { id: id as string })
+  for (const found of await world.machines({ templateid: template })) {
+    const filter = { virtualmachineid: found.id }
+    for (const { id } of await list(world.client, 'listVMSnapshot', 'vmSnapshot', filter))
+      await world.client.run('deleteVMSnapshot', { vmsnapshotid: id as string })
+    await world.expunge(found)
+  }
+  for (const { id } of await list(world.client, 'listTemplates', 'template', { templatefilter: 'all', name: 'made' }))
+    await world.deleteTemplate(id as string)
+  await world.deleteTemplate(template)
+  await world.quiet()
+}
+
+const create =
+  (snapshotmemory: boolean) =>
+  (world: World, { vm }: Made) =>
+    world.client.call('createVMSnapshot', { virtualmachineid: vm, name: name(), snapshotmemory })
+const remove = (world: World, { ids: [id = ''] }: Made) => world.client.call('deleteVMSnapshot', { vmsnapshotid: id })
+
+/** A snapshot of the root disk of a stopped machine. */
+async function backup(world: World, { vm, root }: Made): Promise<string> {
+  await world.stop({ id: vm }, true)
+  const { snapshot } = await world.client.run('createSnapshot', { volumeid: root })
+  return (snapshot as Fields)['id'] as string
+}
+
+export const snapshotLanes: readonly Lane[] = [
+  {
+    kind: 'create-vm-snapshot',
+    case: 'with memory',
+    failAt: 'publish/done/before',
+    arrange: (world, image) => machine(world, image, [], create(true)),
+  },
+  {
+    kind: 'create-vm-snapshot',
+    case: 'of the disks',
+    arrange: (world, image) => machine(world, image, [false], create(false)),
+  },
+  {
+    kind: 'revert-to-vm-snapshot',
+    failAt: 'finish/done/before',
+    arrange: (world, image) =>
+      machine(world, image, [true], (at, { ids: [id = ''] }) =>
+        at.client.call('revertToVMSnapshot', { vmsnapshotid: id }),
+      ),
+  },
+  {
+    kind: 'delete-vm-snapshot',
+    arrange: (world, image) => machine(world, image, [true, false], remove),
+  },
+  {
+    kind: 'remove-layer',
+    case: 'merged into the one above while its machine runs',
+    arrange: (world, image) => machine(world, image, [false, false], remove),
+  },
+  {
+    kind: 'expunge-vm',
+    case: 'with VM snapshots',
+    points: /\/(let-go-of-snapshots|discard-memory)\//,
+    arrange: (world, image) =>
+      machine(world, image, [true], (at, { vm }) => at.client.call('destroyVirtualMachine', { id: vm, expunge: true })),
+  },
+  {
+    kind: 'create-snapshot',
+    failAt: 'publish/done/before',
+    arrange: (world, image) =>
+      machine(world, image, [], (at, { root }) => at.client.call('createSnapshot', { volumeid: root })),
+  },
+  {
+    kind: 'delete-snapshot',
+    arrange: (world, image) =>
+      machine(
+        world,
+        image,
+        [],
+        (at, { prepared: id }) => at.client.call('deleteSnapshot', { id }),
+        made => backup(world, made),
+      ),
+  },
+  {
+    kind: 'revert-snapshot',
+    failAt: 'switch/done/before',
+    arrange: (world, image) =>
+      machine(
+        world,
+        image,
+        [],
+        (at, { prepared: id }) => at.client.call('revertSnapshot', { id }),
+        made => backup(world, made),
+      ),
+  },
+  {
+    kind: 'make-template',
+    failAt: 'publish/done/before',
+    arrange: (world, image) =>
+      machine(
+        world,
+        image,
+        [],
+        (at, { root }) => at.client.call('createTemplate', { name: 'made', volumeid: root }),
+        async ({ vm }) => (await world.stop({ id: vm }, true)).id,
+      ),
+  },
+]

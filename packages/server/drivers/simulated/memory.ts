@@ -1,0 +1,65 @@
+// Simulated memory images: what the guests had in mind, and what they were made with.
+import { Problem } from '@ramet/core/problem.ts'
+import type { Driver, MachineSpec, MemoryImageFacts, MemoryImageRef } from '../driver.ts'
+import type { Calling } from './driver.ts'
+import { demandPool } from './layers.ts'
+import { change, type SimulatedMachine, type SimulatedMemory, type World } from './world.ts'
+
+const mib = 2 ** 20
+
+export function simulatedMemory(world: World, call: Calling): Driver['memory'] {
+  return {
+    facts: async ({ id }) => {
+      await call('memory.facts')
+      const image = world.memory.get(id)
+      return image ? factsOfMemory(image) : null
+    },
+    fits: async ({ id }) => {
+      await call('memory.fits')
+      if (!world.memory.has(id)) return `There is no memory image ${id} any more`
+      return world.misfits.get(id) ?? null
+    },
+    discard: async ({ id, pool }) => {
+      await call('memory.discard')
+      demandPool(world, pool)
+      if (world.memory.has(id)) change(world, { memoryGone: id })
+    },
+    list: async ({ id }) => {
+      await call('memory.list')
+      return [...world.memory.values()].filter(({ pool }) => pool === id).map(image => image.id)
+    },
+  }
+}
+
+export function saveMemory(world: World, { id, pool }: MemoryImageRef, machine: SimulatedMachine): MemoryImageFacts {
+  demandPool(world, pool)
+  const { memoryMib = 0, cpus = 1, disks, memory: content = '' } = machine
+  const image = { id, pool: pool.id, memoryMib, cpus, disks: Object.keys(disks).map(Number), content }
+  change(world, { memory: image })
+  return factsOfMemory(image)
+}
+
+/** What the guest goes on with; refused where it would find other devices than it had. */
+export function memoryFor(world: World, { memory, memoryMib, cpus, disks }: MachineSpec): string {
+  if (!memory) return ''
+  const image = world.memory.get(memory.id)
+  if (!image) throw new Problem('unavailable', 'memory-image-missing', `There is no memory image ${memory.id}`)
+  const places = disks.map(({ deviceId }) => deviceId).toSorted((a, b) => a - b)
+  const why =
+    world.misfits.get(image.id) ??
+    (image.memoryMib === memoryMib && image.cpus === cpus && places.join() === image.disks.join()
+      ? null
+      : 'The memory image was made with other memory, processors or disks')
+  if (why) throw new Problem('refused', 'memory-does-not-fit', why)
+  return image.content
+}
+
+export function factsOfMemory({ memoryMib }: SimulatedMemory): MemoryImageFacts {
+  return {
+    memoryBytes: memoryMib * mib,
+    allocatedBytes: memoryMib * mib,
+    hypervisorVersion: '1.0',
+    machineType: 'simulated',
+    cpuModel: 'simulated',
+  }
+}

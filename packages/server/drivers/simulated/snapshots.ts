@@ -1,0 +1,103 @@
+// Cuts and merges of simulated machines, and what tests write into their disks and memory to see that nothing is lost.
+import type { LayerId, VmId } from '@ramet/core/ids.ts'
+import { Problem } from '@ramet/core/problem.ts'
+import type { Cut, CutFacts, Driver, LayerChain, LayerFacts } from '../driver.ts'
+import type { Calling } from './driver.ts'
+import { copying, demandLayers, layerIn } from './layers.ts'
+import { factsOfMemory, saveMemory } from './memory.ts'
+import { type Blocks, change, runningIn, type SimulatedMachine, type World } from './world.ts'
+
+type Snapshots = Pick<Driver['machines'], 'activeLayers' | 'cut' | 'merge' | 'setClock'>
+
+export function simulatedSnapshots(world: World, call: Calling): Snapshots {
+  return {
+    activeLayers: async vm => {
+      await call('machines.activeLayers')
+      const machine = runningIn(world, vm)
+      return machine ? new Map(Object.entries(machine.disks).map(([place, layer]) => [Number(place), layer])) : null
+    },
+    cut: async (vm, wanted, progress, signal) => {
+      await call('machines.cut', 0, signal)
+      const machine = runningIn(world, vm)
+      if (!machine) throw new Problem('refused', 'machine-off', `Machine ${vm} is off; its disks need no cut`)
+      if (wanted.memory) await copying(world, progress, signal)
+      return cut(world, machine, wanted)
+    },
+    merge: async (vm, disk, from, into, progress, signal) => {
+      await call('machines.merge', 0, signal)
+      if (!runningIn(world, vm)) return false
+      const place = disk.chain.findIndex(({ id }) => id === into.id)
+      if (place < 1 || disk.chain[place - 1]?.id !== from.id)
+        throw new Problem('refused', 'not-below', `Layer ${from.id} is not right below ${into.id}`)
+      if (world.layers.get(into.id)?.base !== from.id) return true // an earlier try did it
+      await copying(world, progress, signal)
+      if (!runningIn(world, vm)) return false
+      mergeLayer(world, disk.chain.slice(0, place + 1) as unknown as LayerChain)
+      return true
+    },
+    setClock: async vm => {
+      await call('machines.setClock')
+      return runningIn(world, vm) ? 'set' : 'agent-missing'
+    },
+  }
+}
+
+function cut(world: World, machine: SimulatedMachine, { disks, memory, quiesce }: Cut): CutFacts {
+  const isDone = ({ disk, layer }: Cut['disks'][number]) => machine.disks[disk.deviceId] === layer.id
+  const saved = memory && world.memory.get(memory.id)
+  if (disks.every(isDone)) {
+    if (memory && !saved)
+      throw new Problem(
+        'refused',
+        'memory-not-saved',
+        'The disks were cut, but the memory of that instant was not saved',
+      )
+    return { stunMs: null, quiesced: null, memory: saved ? factsOfMemory(saved) : null }
+  }
+  for (const { disk, layer } of disks) {
+    demandLayers(world, [...disk.chain, layer])
+    if (machine.disks[disk.deviceId] !== layerIn(world, disk.chain).id)
+      throw new Problem('refused', 'other-layer', `Disk ${disk.deviceId} does not write the layer that was to be cut`)
+  }
+  const facts = memory ? saveMemory(world, memory, machine) : null
+  const layers = Object.fromEntries(disks.map(({ disk, layer }) => [disk.deviceId, layer.id]))
+  change(world, { machine: { ...machine, disks: { ...machine.disks, ...layers } } })
+  return { stunMs: 1, quiesced: quiesce ? world.quiesced : null, memory: facts }
+}
+
+/** Also where it was done before. */
+export function mergeLayer(world: World, child: LayerChain): LayerFacts {
+  const into = layerIn(world, child)
+  const from = world.layers.get(child.at(-2)?.id as LayerId)
+  if (!from || into.base !== from.id) return into
+  const bytes = into.allocatedBytes + from.allocatedBytes
+  const layer = { ...into, base: from.base, allocatedBytes: bytes, blocks: { ...from.blocks, ...into.blocks } }
+  change(world, { layer })
+  return layer
+}
+
+/** What a reader of the layer sees, by block. */
+export function contentOf(world: World, id: LayerId | null): Blocks {
+  const layer = id && world.layers.get(id)
+  return layer ? { ...contentOf(world, layer.base), ...layer.blocks } : {}
+}
+
+/** The guest writes into one of its disks. */
+export function writeDisk(world: World, vm: VmId, deviceId: number, block: number, text: string): void {
+  const layer = runningIn(world, vm)?.disks[deviceId]
+  if (!layer) throw new Error(`machine ${vm} has no disk ${deviceId} that runs`)
+  writeLayer(world, layer, block, text)
+}
+
+export function writeLayer(world: World, id: LayerId, block: number, text: string): void {
+  const layer = world.layers.get(id)
+  if (!layer) throw new Error(`there is no layer ${id}`)
+  change(world, { layer: { ...layer, blocks: { ...layer.blocks, [block]: text } } })
+}
+
+/** The guest keeps something in mind. */
+export function writeMemory(world: World, vm: VmId, memory: string): void {
+  const machine = runningIn(world, vm)
+  if (!machine) throw new Error(`machine ${vm} is off`)
+  change(world, { machine: { ...machine, memory } })
+}

@@ -1,0 +1,79 @@
+// Deletes a VM snapshot: its memory goes, its children hang on its parent, and its layers lose this name. What that frees is done by
+// jobs of its own (remove-layer.ts), also while the machine runs; no other snapshot notices.
+import type { MemoryImageId, VmId, VmSnapshotId } from '@ramet/core/ids.ts'
+import { Problem } from '@ramet/core/problem.ts'
+import { forgetMemory, markMemoryRemoving, memoryRefIfAny } from '../store/memory-images.ts'
+import { vmLock } from '../store/vms.ts'
+import {
+  demandNoneAtWork,
+  demandSnapshotAction,
+  holdVmSnapshot,
+  moveVmSnapshot,
+  takeOutOfTree,
+} from '../store/vm-snapshots.ts'
+import { defineJob, nothing, type RecordContext } from './define-job.ts'
+import { removeIfUnneeded } from './remove-layer.ts'
+import { originOf } from './tools.ts'
+
+export interface DeleteVmSnapshot {
+  readonly vm: VmId
+  readonly snapshot: VmSnapshotId
+  /** Asked for by another operation: one that is gone by then is as it should be. */
+  readonly ifThere?: boolean
+}
+
+export const deleteVmSnapshot = defineJob<DeleteVmSnapshot>({
+  kind: 'delete-vm-snapshot',
+  event: 'VMSNAPSHOT.DELETE',
+  doing: 'deleting VM snapshot',
+  instanceType: 'VmSnapshot',
+  cancellable: false,
+  lock: input => vmLock(input.vm),
+  instance: input => input.snapshot,
+})
+  .record('begin', {
+    do: begin,
+    undo: async ({ tx, input, problem, made }) => {
+      if ((made as { begin: Begun }).begin.isThere)
+        await moveVmSnapshot(tx, input.snapshot, 'OperationFailed', { error: problem?.message ?? null })
+    },
+  })
+  .actWhen('discard-memory', {
+    when: made => made.begin.memory !== null,
+    do: async ({ db, driver, made }) => {
+      const image = made.begin.memory && (await memoryRefIfAny(db, made.begin.memory))
+      if (image) await driver.memory.discard(image)
+    },
+    undo: nothing(
+      'files that are gone do not come back; the snapshot is in Error then, and deleting it again finishes',
+    ),
+  })
+  .record('remove', {
+    do: async ({ tx, input, made, jobs, job }) => {
+      if (!made.begin.isThere) return
+      if (made.begin.memory) await forgetMemory(tx, made.begin.memory)
+      const layers = await takeOutOfTree(tx, await holdVmSnapshot(tx, input.snapshot))
+      await moveVmSnapshot(tx, input.snapshot, 'OperationSucceeded', { removed: new Date(), is_current: false })
+      const origin = { ...originOf(job), command: 'removeLayer' }
+      for (const layer of layers) await removeIfUnneeded(tx, layer, jobs, origin)
+    },
+    undo: nothing('nothing follows it'),
+  })
+
+interface Begun {
+  readonly isThere: boolean
+  readonly memory: MemoryImageId | null
+}
+
+async function begin({ tx, input }: RecordContext<DeleteVmSnapshot, object>): Promise<Begun> {
+  const snapshot = await holdVmSnapshot(tx, input.snapshot)
+  if (snapshot.removed) {
+    if (input.ifThere) return { isThere: false, memory: null }
+    throw new Problem('refused', 'vm-snapshot-deleted', `VM snapshot ${snapshot.display_name} has been deleted already`)
+  }
+  await demandNoneAtWork(tx, input.vm, snapshot.id)
+  demandSnapshotAction(snapshot, 'delete')
+  await moveVmSnapshot(tx, snapshot.id, 'ExpungeRequested')
+  if (snapshot.memory_image_id) await markMemoryRemoving(tx, snapshot.memory_image_id)
+  return { isThere: true, memory: snapshot.memory_image_id }
+}

@@ -1,0 +1,61 @@
+// What can be done now about a layer that nobody names any more, and under which lock. A merge needs everybody who stands on the
+// two layers to hold still: they must be the disks and VM snapshots of one machine, or one volume.
+import type { LayerId, VmId, VolumeId } from '@ramet/core/ids.ts'
+import { planRemoval } from '@ramet/core/layer.ts'
+import { sql } from 'kysely'
+import type { Db } from './database.ts'
+import { forestAround } from './layers.ts'
+import { vmLock } from './vms.ts'
+
+export type Removal =
+  | { readonly op: 'discard' }
+  | { readonly op: 'merge'; readonly into: LayerId; readonly lock: string }
+
+/** Null when the layer is named after all, gone, or stays hidden for now. */
+export async function removalOf(db: Db, id: LayerId): Promise<Removal | null> {
+  const forest = await forestAround(db, [id])
+  if (!forest.has(id) || forest.get(id)?.named) return null
+  const [first] = planRemoval(forest, id)
+  if (first?.op === 'discard') return { op: 'discard' }
+  if (first?.op !== 'merge') return null
+  const standing = await standingOn(db, first.into)
+  const locks = new Set(standing.map(lockOf))
+  const [lock] = locks
+  if (lock === undefined || locks.size > 1 || standing.some(({ isGoing }) => isGoing)) return null
+  return { op: 'merge', into: first.into, lock }
+}
+
+interface Standing {
+  readonly vm: VmId | null
+  /** Null: a VM snapshot of the machine. */
+  readonly volume: VolumeId | null
+  /** The machine is about to be expunged; a merge for it would be in vain. */
+  readonly isGoing: boolean
+}
+
+function lockOf({ vm, volume }: Standing): string {
+  return vm ? vmLock(vm) : `volume:${volume}`
+}
+
+/** Every disk and VM snapshot whose chain has the layer in it. */
+async function standingOn(db: Db, layer: LayerId): Promise<Standing[]> {
+  const { rows } = await sql<Standing>`
+    with recursive above as (
+      select id from layer where id = ${layer}
+      union all
+      select l.id from layer l join above a on l.parent_id = a.id),
+    named as (
+      select v.vm_id as vm, v.id as volume from volume v where v.layer_id in (select id from above)
+      union
+      select s.vm_id, null from vm_snapshot_disk d join vm_snapshot s on s.id = d.snapshot_id
+        where d.layer_id in (select id from above))
+    select named.vm, named.volume, coalesce(vm.state in ('Destroyed', 'Expunging', 'Error'), false) as "isGoing"
+    from named left join vm on vm.id = named.vm`.execute(db)
+  return rows
+}
+
+/** The disk of a machine that has the layer in its chain; undefined when only VM snapshots stand on it. */
+export async function diskOver(db: Db, layer: LayerId): Promise<{ vm: VmId; volume: VolumeId } | undefined> {
+  const found = (await standingOn(db, layer)).find(({ vm, volume }) => vm && volume)
+  return found as { vm: VmId; volume: VolumeId } | undefined
+}
