@@ -75,6 +75,21 @@ test('system packages that are there cost no apt-get', async t => {
   assert.doesNotMatch(await log(), /apt-get/)
 })
 
+test('a filter that matches no test installs nothing', async t => {
+  const { home, program, start, log } = await aCheckout(t)
+  await writeFile(join(home, 'packages/cli/some.test.ts'), '')
+  for (const folder of ['e2e', 'images']) await mkdir(join(home, folder))
+  await program('dpkg-query', 'exit 1')
+  for (const args of [['nonsense'], ['--all', 'nonsense', 'node_modules']])
+    assert.equal(start(['test', ...args]).status, 0)
+  assert.doesNotMatch(await log(), /apt-get/)
+  for (const args of [['cli/some'], ['nonsense', 'types'], ['--all']]) {
+    start(['test', ...args])
+    assert.match(await log(), /apt-get .* install/)
+    await rm(join(home, '../log'))
+  }
+})
+
 test('root gets the missing ones installed, the wished only where they are offered', async t => {
   const { program, start, log } = await aCheckout(t)
   await program('dpkg-query', 'echo installed qemu-utils; exit 1')

@@ -2,16 +2,19 @@
 // The moves are CloudStack's (api/src/main/java/com/cloud/vm/VirtualMachine.java). One table serves the server, which
 // guards with it, and every user interface, which greys a button with it and shows the same sentence.
 
-export type VmState =
-  | 'Starting'
-  | 'Running'
-  | 'Stopping'
-  | 'Stopped'
-  | 'Destroyed'
-  | 'Expunging'
-  | 'Migrating'
-  | 'Error'
-  | 'Restoring'
+export const vmStates = [
+  'Starting',
+  'Running',
+  'Stopping',
+  'Stopped',
+  'Destroyed',
+  'Expunging',
+  'Migrating',
+  'Error',
+  'Restoring',
+] as const
+
+export type VmState = (typeof vmStates)[number]
 
 export const allowedFrom = {
   start: ['Stopped'],

@@ -1,21 +1,24 @@
 // The volume: its states and the moves between them (api/src/main/java/com/cloud/storage/Volume.java), and where in a machine it
 // may be plugged in. A volume that nobody uses has no machine; one that was never used has no disk yet either.
 
-export type VolumeState =
-  | 'Allocated'
-  | 'Creating'
-  | 'Ready'
-  | 'Attaching'
-  | 'Resizing'
-  | 'Migrating'
-  | 'Destroy'
-  | 'Expunging'
-  | 'Expunged'
-  | 'NotUploaded'
-  | 'UploadInProgress'
-  | 'Uploaded'
-  | 'UploadError'
-  | 'Copying'
+export const volumeStates = [
+  'Allocated',
+  'Creating',
+  'Ready',
+  'Attaching',
+  'Resizing',
+  'Migrating',
+  'Destroy',
+  'Expunging',
+  'Expunged',
+  'NotUploaded',
+  'UploadInProgress',
+  'Uploaded',
+  'UploadError',
+  'Copying',
+] as const
+
+export type VolumeState = (typeof volumeStates)[number]
 
 export type VolumeType = 'ROOT' | 'DATADISK'
 

@@ -3,7 +3,7 @@
 import type { JobId } from '@ramet/core/ids.ts'
 import type { App } from '../app.ts'
 import type { Row } from '../store/tables.ts'
-import type { Caller, Permission } from './caller.ts'
+import { type Caller, isAdmin, type Permission } from './caller.ts'
 import { type Parameter, type RawParameters, readParameters, type Values } from './parameters.ts'
 import { pageParameters, type Page, readPage } from './paging.ts'
 import { render, type View } from './view.ts'
@@ -31,7 +31,7 @@ export interface Command {
   readonly envelope?: string
   run(app: App, caller: Caller, raw: RawParameters): Promise<Answer>
   /** Result of the finished job of an asynchronous command. */
-  result?(app: App, job: Row<'job'>): Promise<Answer>
+  result?(app: App, job: Row<'job'>, caller: Caller): Promise<Answer>
 }
 
 interface Common<P extends Parameters> {
@@ -58,14 +58,16 @@ export function listCommand<P extends Parameters, S>(
     async run(app, caller, raw) {
       const page = readPage(readParameters(pageParameters, raw), app.settings)
       const { count, items } = await spec.run({ app, caller, params: readParameters(spec.params, raw), page })
-      return listAnswer(spec.view, count, items)
+      return listAnswer(spec.view, count, items, caller)
     },
   }
 }
 
-export function listAnswer<S>(view: View<S>, count: number, items: readonly S[]): Answer {
+export function listAnswer<S>(view: View<S>, count: number, items: readonly S[], caller: Caller): Answer {
   if (count === 0) return {}
-  return items.length === 0 ? { count } : { count, [view.object]: items.map(item => render(view, item)) }
+  return items.length === 0
+    ? { count }
+    : { count, [view.object]: items.map(item => render(view, item, isAdmin(caller))) }
 }
 
 /** A command that answers one object at once; `asList` where upstream wraps it in a list of one. */
@@ -78,7 +80,8 @@ export function objectCommand<P extends Parameters, S>(
     answer: spec.view,
     async run(app, caller, raw) {
       const item = await spec.run({ app, caller, params: readParameters(spec.params, raw) })
-      return spec.asList ? listAnswer(spec.view, 1, [item]) : { [spec.view.object]: render(spec.view, item) }
+      if (spec.asList) return listAnswer(spec.view, 1, [item], caller)
+      return { [spec.view.object]: render(spec.view, item, isAdmin(caller)) }
     },
   }
 }
@@ -118,10 +121,10 @@ export function jobCommand<P extends Parameters, S>(
     isAsync: true,
     answer: (result?.view as View<never>) ?? null,
     run: (app, caller, raw) => spec.run({ app, caller, params: readParameters(spec.params, raw) }),
-    async result(app, job) {
+    async result(app, job, caller) {
       if (!result) return { success: true }
       const item = await result.read(app, job)
-      return { [result.view.object]: item ? render(result.view, item) : {} }
+      return { [result.view.object]: item ? render(result.view, item, isAdmin(caller)) : {} }
     },
   }
 }

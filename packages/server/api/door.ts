@@ -37,7 +37,8 @@ async function answer(app: App, http: FastifyRequest, reply: FastifyReply): Prom
     const problem = asProblem(error)
     if (problem.kind === 'internal') app.log.error({ err: error, command: name }, 'command failed')
     const wire = wireError(problem)
-    reply.header('X-Description', encodeURI(problem.message))
+    // Cut: a client reads 16 KiB of headers at most, and a message may repeat what the caller wrote.
+    reply.header('X-Description', encodeURI(problem.message.slice(0, 1000).toWellFormed()))
     return send(reply, format, envelope, wire.errorcode, { ...wire })
   }
 }

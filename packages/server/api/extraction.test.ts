@@ -6,10 +6,11 @@ import { after, before, describe, test } from 'node:test'
 import fastify from 'fastify'
 import { newId } from '@ramet/core/ids.ts'
 import { sha256 } from '../secrets.ts'
-import { offerDownload } from '../store/downloads.ts'
+import { downloadByToken, offerDownload } from '../store/downloads.ts'
 import { call, callJob, administrator } from '../testing/call.ts'
 import { stopTestDatabase } from '../testing/database.ts'
 import { aTemplate, type Lab, run, simulatedLab } from '../testing/lab.ts'
+import { aLooseRoot } from '../testing/volumes.ts'
 import { deleteTemplate } from '../jobs/delete-template.ts'
 import { watchDownloads } from '../watch/downloads.ts'
 import type { Answer } from './command.ts'
@@ -69,6 +70,26 @@ describe('downloads', () => {
     await watch.sweep()
     watch.close()
     await assert.rejects(stat(file), { code: 'ENOENT' })
+  })
+
+  test('a volume is offered once for each account: a new address ends the one before', async () => {
+    const volume = await aLooseRoot(lab)
+    const { zone_id } = await lab.app.db.selectFrom('volume').select('zone_id').executeTakeFirstOrThrow()
+    const offer = async () => {
+      const { volume: made } = await callJob(lab, 'extractVolume', {
+        id: volume,
+        mode: 'HTTP_DOWNLOAD',
+        zoneid: zone_id,
+      })
+      return sha256(
+        String((made as Answer)['url'])
+          .split('/')
+          .at(-2) ?? '',
+      )
+    }
+    const [first, second] = [await offer(), await offer()]
+    assert.equal(await downloadByToken(lab.app.db, first), undefined)
+    assert.ok(await downloadByToken(lab.app.db, second))
   })
 
   test('one that is not extractable is for administrators only', async () => {

@@ -82,6 +82,14 @@ describe('image stores', () => {
     await remove()
   })
 
+  test('a folder in which others live is not taken', async () => {
+    await mkdir(join(lab.directory, 'home'))
+    await writeFile(join(lab.directory, 'home/letter'), '')
+    await assert.rejects(add('home'), { code: 'folder-occupied' })
+    await assert.rejects(add('vms/x'), { code: 'folder-overlaps' })
+    assert.equal((await listed(lab, 'listImageStores', { name: 'home' })).length, 0)
+  })
+
   test('a store that is not there gets nothing, and nothing is made in its place', async () => {
     const used = await aUsed(lab)
     const fourth = await add('fourth')

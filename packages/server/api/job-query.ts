@@ -23,10 +23,15 @@ export async function jobOfCall(app: App, caller: Caller, id: JobId): Promise<Li
 }
 
 /** An object whenever the job has ended, as clients demand: the result, or the error. */
-export async function answerOf(app: App, job: ListedJob, command: Command | undefined): Promise<Answer | undefined> {
+export async function answerOf(
+  app: App,
+  caller: Caller,
+  job: ListedJob,
+  command: Command | undefined,
+): Promise<Answer | undefined> {
   if (!job.completed) return undefined
   if (job.problem) return { errorcode: wireCodes[job.problem.kind].http, errortext: job.problem.message }
-  return (await command?.result?.(app, job)) ?? { success: true }
+  return (await command?.result?.(app, job, caller)) ?? { success: true }
 }
 
 /** The job ends at its next step, wherever it runs, and what it did is undone. */

@@ -30,11 +30,13 @@ export async function login(app: App, { raw }: Request, http: FastifyRequest, re
     )
   const username = loginParameters.username.read('username', raw)
   const password = loginParameters.password.read('password', raw)
-  const who = `${http.ip} ${raw.get('domainid') ?? domainPath(raw)} ${username}`
+  // As they are looked up, or one name had a new count in each spelling of its domain.
+  const who = `${http.ip} ${loginParameters.domainid.read('domainid', raw) ?? domainPath(raw)} ${username}`
   refuseGuessing(who, username)
   const found = await findUser(app, username, raw)
   // An unknown user costs the same time as a wrong password, so that names cannot be found out.
   const right = await passwordMatches(password, found?.user.password_hash ?? (await decoy))
+  refuseGuessing(who, username) // of many guesses at once, all came past the first look
   if (!found || !right || found.user.state !== 'enabled' || found.account.state !== 'enabled') {
     attempts.failed(who)
     throw new Problem(

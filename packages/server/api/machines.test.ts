@@ -52,7 +52,7 @@ describe('a machine', () => {
     const job = await selectJobs(lab.app.db)
       .where('job.id', '=', jobid as JobId)
       .executeTakeFirstOrThrow()
-    return ((await answerOf(lab.app, job, commandNamed(name)))?.['virtualmachine'] ?? {}) as Fields
+    return ((await answerOf(lab.app, admin, job, commandNamed(name)))?.['virtualmachine'] ?? {}) as Fields
   }
   const deploy = (params: Fields = {}) =>
     run('deployVirtualMachine', { zoneid: zone, serviceofferingid: offering, templateid: template, ...params })
@@ -393,6 +393,28 @@ describe('a machine', () => {
     await call('deleteAffinityGroup', { name: 'host affinity' })
     await quiet(lab)
     assert.equal((await call('listAffinityGroups', {}))['count'], 1)
+  })
+
+  test('no disk is larger than the largest storage pool', async () => {
+    const { id: diskofferingid } = (
+      await call('createDiskOffering', { name: 'any', customized: true, tags: 'ssd, fast' })
+    )['diskoffering'] as Fields
+    const asked = { zoneid: zone, serviceofferingid: offering, templateid: template }
+    for (const size of [
+      { rootdisksize: 65_536 },
+      { 'details[0].rootdisksize': 65_536 },
+      { diskofferingid, size: 65_536 },
+    ])
+      await assert.rejects(call('deployVirtualMachine', { ...asked, ...size }), {
+        code: 'volume-larger-than-pool',
+      })
+    const { id: virtualmachineid } = await deployStopped()
+    const { jobid } = await call('restoreVirtualMachine', { virtualmachineid, rootdisksize: 65_536 })
+    assert.equal((await ended(lab, jobid as JobId)).problem?.code, 'volume-larger-than-pool')
+    assert.equal(
+      ((await call('listDiskOfferings', { name: 'any' }))['diskoffering'] as Fields[])[0]?.['tags'],
+      'ssd,fast',
+    )
   })
 
   test('is listed by what it has, and counted without being told', async () => {

@@ -103,6 +103,15 @@ export function choice<const C extends string>(description: string, choices: rea
   })
 }
 
+/** For lists: the state of what they show. Empty means any; one that does not exist is told, for an empty list would mislead. */
+export function stateFilter<const C extends string>(
+  description: string,
+  states: readonly C[],
+): Parameter<C | undefined> {
+  const named = choice(description, states)
+  return { ...named, read: (name, raw) => (raw.get(name) === '' ? undefined : named.read(name, raw)) }
+}
+
 export const allocationState = choice('takes new machines (Enabled) or not (Disabled)', ['Enabled', 'Disabled'])
 
 export function id<K extends string>(description: string): Optional<Id<K>> {

@@ -4,7 +4,7 @@ import { Problem } from '@ramet/core/problem.ts'
 import type { App } from '../app.ts'
 import type { Where } from '../jobs/vm-steps.ts'
 import { type Caller, isAdmin, unknownId } from './caller.ts'
-import { id } from './parameters.ts'
+import { id, invalid } from './parameters.ts'
 
 export const placeParameters = {
   hostid: id<'host'>('the host; administrators only'),
@@ -32,4 +32,14 @@ export async function chosenPlace({ db }: App, caller: Caller, asked: Asked): Pr
     if (!row) throw unknownId(name, asked[name] as string)
   }
   return { host: asked.hostid, cluster: asked.clusterid, pod: asked.podid }
+}
+
+/** Filters of lists by what users are not shown: they would find it out by asking for each host. */
+export function refuseForUsers<P extends object>(
+  caller: Caller,
+  params: P,
+  filters: readonly (keyof P & string)[],
+): void {
+  const named = filters.find(name => params[name] !== undefined)
+  if (named !== undefined && !isAdmin(caller)) throw invalid(named, 'is for administrators; leave it out')
 }

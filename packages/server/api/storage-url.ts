@@ -1,8 +1,9 @@
 // Where storage is, as clients write it: file:///path, SharedMountPoint:///path. Folders of the hosts only, by an absolute
 // path without surprises in it: the server makes folders there, as root.
-import { isAbsolute, normalize } from 'node:path'
+import { isAbsolute, join, normalize } from 'node:path'
 import { Problem } from '@ramet/core/problem.ts'
 import { sql } from 'kysely'
+import type { App } from '../app.ts'
 import type { Tx } from '../store/database.ts'
 import { invalid } from './parameters.ts'
 
@@ -37,12 +38,13 @@ function overlap(one: string, other: string): boolean {
   return `${one}/`.startsWith(`${other}/`) || `${other}/`.startsWith(`${one}/`)
 }
 
-/** No pool lies in another, nor in a secondary storage, nor around one. */
-export async function demandOwnFolder(tx: Tx, path: string): Promise<void> {
+/** No pool lies in another, nor in a secondary storage, nor around one; nor among the machines' own files. */
+export async function demandOwnFolder(tx: Tx, { config }: App, path: string): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtext('ramet.storage-folders'))`.execute(tx)
   const { rows } = await sql<{ name: string; path: string }>`
     select name, path from storage_pool union all select name, path from image_store where removed is null`.execute(tx)
-  const other = rows.find(each => overlap(each.path, path))
+  const machines = { name: 'virtual machines', path: join(config.dataDir, 'vms') }
+  const other = [...rows, machines].find(each => overlap(each.path, path))
   if (other)
     throw new Problem(
       'refused',

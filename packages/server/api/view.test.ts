@@ -29,7 +29,7 @@ test('dates have no milliseconds and an offset without colon', () => {
 })
 
 test('fields without a value are left out, zero and false are values', () => {
-  assert.deepEqual(render(machineView, { name: null, cpus: 0, made }), {
+  assert.deepEqual(render(machineView, { name: null, cpus: 0, made }, true), {
     cpus: 0,
     big: false,
     made: '2025-01-31T12:00:00+0000',
@@ -37,6 +37,6 @@ test('fields without a value are left out, zero and false are values', () => {
 })
 
 test('nested objects are shown by their own view', () => {
-  const machine = render(machineView, { name: 'm', cpus: 1, made, disks: [{ name: 'root' }] })
+  const machine = render(machineView, { name: 'm', cpus: 1, made, disks: [{ name: 'root' }] }, true)
   assert.deepEqual(machine['disk'], [{ name: 'root' }])
 })

@@ -9,6 +9,8 @@ export interface Field<Source> {
   readonly from: (source: Source) => unknown
   /** Fields of nested objects, for listApis. */
   readonly nested?: View<never>
+  /** Users and administrators of domains do not see it. */
+  readonly isForAdmins?: true
 }
 
 export interface View<Source> {
@@ -39,19 +41,31 @@ export const date = field('date')
 export const map = field('map')
 export const list = field('list')
 
+/** What tells how the installation is built: for root administrators alone, as upstream has it. */
+export function forAdmins<Source>(shown: Field<Source>): Field<Source> {
+  return { ...shown, isForAdmins: true }
+}
+
 export function nested<Source, Inner>(
   description: string,
   inner: View<Inner>,
   from: (source: Source) => readonly Inner[] | undefined,
 ): Field<Source> {
-  return { type: 'list', description, nested: inner, from: source => from(source)?.map(each => render(inner, each)) }
+  return {
+    type: 'list',
+    description,
+    nested: inner,
+    from: source => from(source)?.map(each => render(inner, each, false)),
+  }
 }
 
-export function render<Source>({ fields }: View<Source>, source: Source): Record<string, unknown> {
+export function render<Source>({ fields }: View<Source>, source: Source, forAdmin: boolean): Record<string, unknown> {
   // A loop, for lists of thousands with seventy fields each come through here.
   const shown: Record<string, unknown> = {}
   for (const name in fields) {
-    const value = wireValue(fields[name]?.from(source))
+    const field = fields[name]
+    if (!field || (field.isForAdmins && !forAdmin)) continue
+    const value = wireValue(field.from(source))
     if (value !== undefined && value !== null) shown[name] = value
   }
   return shown

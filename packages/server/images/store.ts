@@ -1,9 +1,9 @@
 // A secondary storage as a folder: marked as its own, so that the empty folder beneath an unmounted file system is not taken for
 // it, and measured.
-import { chmod, mkdir, stat, statfs } from 'node:fs/promises'
+import { stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Problem } from '@ramet/core/problem.ts'
-import { markFolder, readMark, unmarkFolder } from '../folder-mark.ts'
+import { makeFolders, markFolder, readMark, unmarkFolder } from '../folder-mark.ts'
 
 export interface StoreFolder {
   readonly id: string
@@ -17,10 +17,7 @@ export interface StoreSpace {
 
 /** Machines read their CDs here, as users of their own: they pass through, and can list nothing. */
 export async function prepareStore({ id, path }: StoreFolder): Promise<void> {
-  for (const folder of [path, join(path, 'templates')]) {
-    await mkdir(folder, { recursive: true, mode: 0o711 })
-    await chmod(folder, 0o711)
-  }
+  await makeFolders(path, 'templates')
   await markFolder(path, id)
 }
 

@@ -1,7 +1,7 @@
 // Offers a volume for download: a copy of what it shows, as one file on secondary storage, until the offer expires. The disk must
 // stand still meanwhile, so its machine is stopped, or it has none.
 import { rm } from 'node:fs/promises'
-import { type NewDownload, offerDownload } from '../store/downloads.ts'
+import { endOffers, type NewDownload, offerDownload } from '../store/downloads.ts'
 import { demandAction, holdVm } from '../store/vms.ts'
 import { demandLoose, holdVolumeAsAsked, type OnVolume, volumeLock, wrongVolumeState } from '../store/volumes.ts'
 import { defineJob, nothing } from './define-job.ts'
@@ -11,7 +11,7 @@ import { requireStoreOf } from './store-of-file.ts'
 export interface ExtractVolume extends OnVolume {
   readonly ticket: Pick<NewDownload, 'id' | 'tokenHash' | 'seconds'> & { readonly sealedToken: string }
   readonly fileName: string
-  /** Where the copy is made; absolute. */
+  /** Where the copy is made; absolute, its name beginning with the volume’s id. */
   readonly file: string
 }
 
@@ -48,6 +48,7 @@ export const extractVolume = defineJob<ExtractVolume>({
     do: async ({ tx, input, job }) => {
       const { id, tokenHash, seconds } = input.ticket
       const { file, fileName } = input
+      await endOffers(tx, job.account_id, input.volume) // one copy at a time: nobody fills the storage with them
       await offerDownload(tx, { id, tokenHash, seconds, account: job.account_id, file, fileName, isTemporary: true })
     },
     undo: nothing('nothing follows it'),

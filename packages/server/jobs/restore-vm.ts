@@ -7,6 +7,7 @@ import type { DiskOfferingId, LayerId, StoragePoolId, TemplateId, VmId, VolumeId
 import { demandAction, cloneTypeOf, holdVm, moveVm, vmLock } from '../store/vms.ts'
 import { demandNoVmSnapshots } from '../store/vm-snapshots.ts'
 import { holdRoom } from '../store/limits.ts'
+import { demandSizeFits } from '../store/volume-pools.ts'
 import { demandUnprotected } from '../store/volumes.ts'
 import { defineJob, nothing, type RecordContext } from './define-job.ts'
 import { copiesOf } from './disk-demand.ts'
@@ -126,6 +127,7 @@ async function begin({ tx, input }: RecordContext<RestoreVm, object>): Promise<B
   const old = await rootOf(tx, vm)
   demandUnprotected(old)
   const pool = old.pool_id as StoragePoolId
+  if (input.rootBytes > old.size_bytes) await demandSizeFits(tx, { pool }, input.rootBytes)
   await holdRoom(tx, vm.account_id, { primaryBytes: Math.max(0, input.rootBytes - old.size_bytes) })
   const copies = input.template ? await copiesOf(tx, input.template) : []
   const copy = copies.find(each => each.pool === pool)?.layer ?? null

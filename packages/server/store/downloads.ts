@@ -1,6 +1,6 @@
 // Files that whoever knows a token may fetch for a while. The database keeps only the token's hash; the token itself is in the
 // input of the job that offers the file, sealed.
-import type { AccountId, Id, TemplateId } from '@ramet/core/ids.ts'
+import type { AccountId, Id, TemplateId, VolumeId } from '@ramet/core/ids.ts'
 import type { Db } from './database.ts'
 import type { Row } from './tables.ts'
 
@@ -35,6 +35,17 @@ export async function offerDownload(db: Db, download: NewDownload): Promise<void
       expires: new Date(Date.now() + download.seconds * 1000),
     })
     .onConflict(conflict => conflict.column('id').doNothing())
+    .execute()
+}
+
+/** What `account` was offered of a volume so far expires; its files go as those of any download that has. */
+export async function endOffers(db: Db, account: AccountId, volume: VolumeId): Promise<void> {
+  await db
+    .updateTable('download')
+    .set({ expires: new Date() })
+    .where('account_id', '=', account)
+    .where('is_temporary', '=', true)
+    .where('file', 'like', `%/${volume}-%`)
     .execute()
 }
 

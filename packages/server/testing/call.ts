@@ -26,7 +26,9 @@ export async function callJob(lab: Lab, name: string, given: Given = {}, caller?
   const { jobid } = await call(lab, name, given, caller)
   await ended(lab, jobid as JobId)
   const job = await jobOfCall(lab.app, await administrator(lab), jobid as JobId)
-  return (await answerOf(lab.app, job, commandNamed(name))) ?? { state: job.state }
+  return (
+    (await answerOf(lab.app, caller ?? (await administrator(lab)), job, commandNamed(name))) ?? { state: job.state }
+  )
 }
 
 /** The objects that a list command answers. */

@@ -28,7 +28,7 @@ export const addImageStore = objectCommand({
         const zone = params.zoneid ?? (await selectZones(tx).orderBy('created').executeTakeFirst())?.id
         if (!zone) throw invalid('zoneid', 'is missing')
         if (!(await holdPlace(tx, 'zone', zone, 'share'))) throw unknownId('zoneid', zone)
-        await demandOwnFolder(tx, path)
+        await demandOwnFolder(tx, app, path)
         const store = { id: newId<'image-store'>(), path }
         await tx
           .insertInto('image_store')

@@ -2,6 +2,7 @@ import { newId } from '@ramet/core/ids.ts'
 import { recordEvent } from '../../store/events.ts'
 import { objectCommand } from '../command.ts'
 import { choice, flag, invalid, long, text } from '../parameters.ts'
+import { storageTags } from '../storage-tags.ts'
 import { diskOfferingView, gib } from '../views/disk-offering.ts'
 
 export const createDiskOffering = objectCommand({
@@ -14,6 +15,7 @@ export const createDiskOffering = objectCommand({
     disksize: long('size in GiB; absent when customized', 1, 1024 * 1024),
     customized: flag('whether the size is given with each disk'),
     storagetype: choice('where disks are', ['shared', 'local']),
+    tags: storageTags,
   },
   view: diskOfferingView,
   run: ({ app, caller, params }) => {
@@ -28,6 +30,7 @@ export const createDiskOffering = objectCommand({
           display_text: params.displaytext || params.name,
           size_bytes: params.disksize === undefined ? null : params.disksize * gib,
           storage_type: params.storagetype ?? 'shared',
+          storage_tags: params.tags ?? [],
         })
         .returningAll()
         .executeTakeFirstOrThrow()

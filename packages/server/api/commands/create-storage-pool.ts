@@ -34,7 +34,7 @@ export const createStoragePool = objectCommand({
     return withFreeName('name', params.name, () =>
       changing({ app, caller }, async (tx, tell) => {
         await demandPlace(tx, params)
-        await demandOwnFolder(tx, path)
+        await demandOwnFolder(tx, app, path)
         const pool = { id: newId<'storage-pool'>(), path }
         await tx
           .insertInto('storage_pool')

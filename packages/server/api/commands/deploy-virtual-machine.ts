@@ -7,6 +7,7 @@ import { groupNamed } from '../../store/instance-groups.ts'
 import { holdRoom } from '../../store/limits.ts'
 import { insertVm } from '../../store/new-vm.ts'
 import { activeTemplate } from '../../store/templates.ts'
+import { demandSizeFits } from '../../store/volume-pools.ts'
 import { affinityParameters, chosenAffinityGroups } from '../affinity-groups.ts'
 import { originOfCall } from '../caller.ts'
 import { jobCommand } from '../command.ts'
@@ -89,6 +90,8 @@ export const deployVirtualMachine = jobCommand({
     return app.db.transaction().execute(async tx => {
       await demandFreeName(tx, owner, params.name)
       if (isIso) await activeTemplate(tx, template.id) // it stays while this machine has it in its drive
+      if (rootGib !== undefined || dataVolume.length > 0)
+        for (const { sizeBytes } of volumes) await demandSizeFits(tx, { zone: zone.id }, sizeBytes)
       await holdRoom(tx, owner.id, {
         vm: 1,
         cpu: sizes.cpus,

@@ -34,7 +34,7 @@ export const extractVolume = jobCommand({
       vm: volume.vm_id,
       ticket: newTicket(app),
       fileName: fileNameOf(volume.name, 'qcow2'),
-      file: `${path}/downloads/${newId()}.qcow2`,
+      file: `${path}/downloads/${volume.id}-${newId()}.qcow2`,
     })
   },
 })

@@ -28,7 +28,7 @@ export const listAsyncJobs = listCommand({
     const { count, items } = await pageOf(jobs, page)
     const answered = items.map(async job => {
       const command = commands.find(each => each.name === job.command)
-      return { ...job, answer: await answerOf(app, job, command) }
+      return { ...job, answer: await answerOf(app, caller, job, command) }
     })
     return { count, items: await Promise.all(answered) }
   },

@@ -1,3 +1,4 @@
+import { vmStates } from '@ramet/core/vm.ts'
 import { sql, type SqlBool } from 'kysely'
 import type { App } from '../../app.ts'
 import { hasTags, withTags } from '../../store/tags.ts'
@@ -7,11 +8,13 @@ import { listCommand } from '../command.ts'
 import { narrowToOwner, ownershipParameters } from '../ownership.ts'
 import { tagFilter } from '../tags.ts'
 import { containing } from '../paging.ts'
-import { flag, id, ids, invalid, list, text } from '../parameters.ts'
+import { flag, id, ids, invalid, list, stateFilter, text } from '../parameters.ts'
+import { refuseForUsers } from '../place.ts'
 import { countOf, pageOf, reads } from '../query.ts'
 import { virtualMachineView, type VmOnWire } from '../views/virtual-machine.ts'
 
 const gone = ['Destroyed', 'Expunging'] as const
+const states = ['Present', ...vmStates, 'Expunged'] as const
 
 export const listVirtualMachines = listCommand({
   name: 'listVirtualMachines',
@@ -23,12 +26,12 @@ export const listVirtualMachines = listCommand({
     id: id<'vm'>('the virtual machine'),
     ids: ids<'vm'>('the virtual machines'),
     name: text('part of the name'),
-    state: text('a state; Present for all that are not destroyed; Expunged for those that are gone'),
+    state: stateFilter('a state; Present for all that are not destroyed; Expunged for those that are gone', states),
     zoneid: id<'zone'>('those of a zone'),
-    podid: id<'pod'>('those on hosts of a pod'),
-    clusterid: id<'cluster'>('those on hosts of a cluster'),
-    hostid: id<'host'>('those on a host'),
-    storageid: id<'storage-pool'>('those with a disk on a primary storage'),
+    podid: id<'pod'>('those on hosts of a pod; administrators only'),
+    clusterid: id<'cluster'>('those on hosts of a cluster; administrators only'),
+    hostid: id<'host'>('those on a host; administrators only'),
+    storageid: id<'storage-pool'>('those with a disk on a primary storage; administrators only'),
     groupid: id<'instance-group'>('those of an instance group'),
     affinitygroupid: id<'affinity-group'>('those of an affinity group'),
     haenable: flag('those with, or without, haenable'),
@@ -46,6 +49,7 @@ export const listVirtualMachines = listCommand({
   view: virtualMachineView,
   async run({ app, caller, params, page }) {
     if (params.id && params.ids) throw invalid('ids', 'excludes id; give one of them')
+    refuseForUsers(caller, params, ['podid', 'clusterid', 'hostid', 'storageid'])
     let vms = narrowToState(selectVmIds(app.db), app, caller, params.state)
     vms = narrowToOwner(vms, 'vm.account_id', caller, params).where(hasTags('vm.id', params.tags))
     if (params.id) vms = vms.where('vm.id', '=', params.id)
@@ -123,12 +127,16 @@ export const listVirtualMachines = listCommand({
 })
 
 /** Users do not see what they destroyed, unless a setting says so; what is expunged is seen only by who asks for it. */
-function narrowToState(vms: ReturnType<typeof selectVmIds>, app: App, caller: Caller, state: string | undefined) {
-  const asked = state?.toLowerCase()
-  if (asked === 'expunged') return vms.where('vm.removed', 'is not', null)
+function narrowToState(
+  vms: ReturnType<typeof selectVmIds>,
+  app: App,
+  caller: Caller,
+  asked: (typeof states)[number] | undefined,
+) {
+  if (asked === 'Expunged') return vms.where('vm.removed', 'is not', null)
   const kept = vms.where('vm.removed', 'is', null)
   const seesDestroyed = isAdmin(caller) || app.settings.flag('allow.user.view.destroyed.vm')
   const visible = seesDestroyed ? kept : kept.where('vm.state', 'not in', [...gone])
-  if (asked === 'present') return visible.where('vm.state', 'not in', [...gone])
-  return asked ? visible.where(reads('vm.state', asked)) : visible
+  if (asked === 'Present') return visible.where('vm.state', 'not in', [...gone])
+  return asked ? visible.where('vm.state', '=', asked) : visible
 }

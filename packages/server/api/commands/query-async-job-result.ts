@@ -1,3 +1,4 @@
+import { isAdmin } from '../caller.ts'
 import { plainCommand } from '../command.ts'
 import { answerOf, jobOfCall } from '../job-query.ts'
 import { id } from '../parameters.ts'
@@ -14,6 +15,6 @@ export const queryAsyncJobResult = plainCommand({
   async run({ app, caller, params }) {
     const job = await jobOfCall(app, caller, params.jobid)
     const command = commands.find(each => each.name === job.command)
-    return render(jobView, { ...job, answer: await answerOf(app, job, command) })
+    return render(jobView, { ...job, answer: await answerOf(app, caller, job, command) }, isAdmin(caller))
   },
 })

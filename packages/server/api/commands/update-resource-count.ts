@@ -23,6 +23,6 @@ export const updateResourceCount = plainCommand({
     const counts = limitedResourceNames
       .filter(name => !wanted || name === wanted)
       .map(name => ({ ...onWire(owner, name), amount: use[name] }))
-    return listAnswer(resourceCountView, counts.length, counts)
+    return listAnswer(resourceCountView, counts.length, counts, caller)
   },
 })

@@ -11,6 +11,7 @@ export const diskOfferingView = view<Row<'disk_offering'>>('diskoffering', {
   disksize: long('size in GiB; 0 when each disk says its own', offering => (offering.size_bytes ?? 0) / gib),
   iscustomized: boolean('whether the size is given with each disk', offering => offering.size_bytes === null),
   storagetype: string('shared or local', offering => offering.storage_type),
+  tags: string('tags that storage pools must have for its disks', offering => offering.storage_tags.join(',') || null),
   provisioningtype: string('thin: disks take space as they fill', () => 'thin'),
   displayoffering: boolean('whether users see it', () => true),
   state: string('Active or Inactive', offering => (offering.removed ? 'Inactive' : 'Active')),

@@ -12,12 +12,17 @@ export const serviceOfferingView = view<Row<'service_offering'>>('serviceofferin
   memory: integer('memory in MiB', offering => offering.memory_mib),
   clonetype: string('full or linked clones, where the offering decides', offering => offering.clone_type),
   storagetype: string('shared or local', offering => offering.storage_type),
+  storagetags: string('tags that storage pools must have for its root disks', tagsOf),
   iscustomized: boolean('whether CPUs, their speed or memory are given with each machine', isCustomized),
   serviceofferingdetails: map('the limits of what each machine may say for itself', offering => limitsOf(offering)),
   issystem: boolean('whether it is for system machines', () => false),
   state: string('Active or Inactive', offering => (offering.removed ? 'Inactive' : 'Active')),
   created: date('when it was made', offering => offering.created),
 })
+
+function tagsOf({ storage_tags }: Row<'service_offering'>): string | null {
+  return storage_tags.join(',') || null
+}
 
 function limitsOf(offering: Row<'service_offering'>): Record<string, string> | undefined {
   const limits = {

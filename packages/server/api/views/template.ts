@@ -1,6 +1,6 @@
 // A template on the wire.
 import type { ListedTemplate } from '../../store/template-list.ts'
-import { boolean, date, integer, list, long, nested, string, view } from '../view.ts'
+import { boolean, date, forAdmins, integer, list, long, nested, string, view } from '../view.ts'
 import { tagView } from './tag.ts'
 
 export const templateView = view<ListedTemplate>('template', {
@@ -34,7 +34,7 @@ export const templateView = view<ListedTemplate>('template', {
   crossZones: boolean('whether it is in all zones', () => false),
   bootable: boolean('whether machines start from it', template => template.bootable),
   isdynamicallyscalable: boolean('whether its guests take CPUs and memory while they run', () => false),
-  downloaddetails: list('its copies on primary storage', template => template.copies.map(copyOf)),
+  downloaddetails: forAdmins(list('its copies on primary storage', template => template.copies.map(copyOf))),
   jobid: string('the job at work on it', template => template.job_id),
   jobstatus: integer('0 while that job is at work', template => (template.job_id ? 0 : undefined)),
   tags: nested('its tags', tagView, template => template.tags),

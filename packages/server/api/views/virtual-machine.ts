@@ -2,7 +2,7 @@
 import { allowedFrom, refusal, type VmAction } from '@ramet/core/vm.ts'
 import type { ListedTag } from '../../store/tags.ts'
 import type { Lineage, ListedVm } from '../../store/vm-list.ts'
-import { boolean, date, integer, list, long, map, nested, string, view } from '../view.ts'
+import { boolean, date, forAdmins, integer, list, long, map, nested, string, view } from '../view.ts'
 import { nicView } from './nic.ts'
 import { tagView } from './tag.ts'
 
@@ -26,7 +26,7 @@ export const virtualMachineView = view<VmOnWire>('virtualmachine', {
   id: string('the id of the virtual machine', vm => vm.id),
   name: string('its host name', vm => vm.name),
   displayname: string('its label for people', vm => vm.display_name),
-  instancename: string('its name on the hypervisor', vm => vm.instance_name),
+  instancename: forAdmins(string('its name on the hypervisor', vm => vm.instance_name)),
   state: string('Starting, Running, Stopping, Stopped, Restoring, Destroyed, Expunging, Error', vm =>
     vm.removed ? 'Expunged' : vm.state,
   ),
@@ -41,8 +41,8 @@ export const virtualMachineView = view<VmOnWire>('virtualmachine', {
   lastupdated: date('when its state last changed', vm => vm.updated),
   zoneid: string('its zone', vm => vm.zone_id),
   zonename: string('the name of its zone', vm => vm.zone_name),
-  hostid: string('the host it runs on', vm => vm.host_id),
-  hostname: string('the name of that host', vm => vm.host_name),
+  hostid: forAdmins(string('the host it runs on', vm => vm.host_id)),
+  hostname: forAdmins(string('the name of that host', vm => vm.host_name)),
   hypervisor: string('its hypervisor', vm => vm.hypervisor),
   templateid: string('the template it was made from', vm => vm.template_id),
   templatename: string('the name of that template', vm => vm.template_name),

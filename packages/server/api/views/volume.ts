@@ -1,6 +1,6 @@
 // A volume on the wire.
 import type { ListedVolume } from '../../store/volume-list.ts'
-import { boolean, date, long, nested, string, view } from '../view.ts'
+import { boolean, date, forAdmins, long, nested, string, view } from '../view.ts'
 import { tagView } from './tag.ts'
 
 export const volumeView = view<ListedVolume>('volume', {
@@ -24,11 +24,11 @@ export const volumeView = view<ListedVolume>('volume', {
   domainid: string('the id of that domain', volume => volume.domain_id),
   zoneid: string('its zone', volume => volume.zone_id),
   zonename: string('the name of its zone', volume => volume.zone_name),
-  storageid: string('the primary storage it is on', volume => volume.pool_id),
-  storage: string('the name of that storage', volume => volume.pool_name),
+  storageid: forAdmins(string('the primary storage it is on', volume => volume.pool_id)),
+  storage: forAdmins(string('the name of that storage', volume => volume.pool_name)),
   storagetype: string('local or shared', () => 'local'),
   hypervisor: string('the hypervisor it is for', volume => volume.hypervisor),
-  path: string('its own disk layer', volume => volume.layer_id),
+  path: forAdmins(string('its own disk layer', volume => volume.layer_id)),
   templateid: string('the template it was made from', volume => volume.template_id),
   templatename: string('the name of that template', volume => volume.template_name),
   diskofferingid: string('its disk offering', volume => volume.disk_offering_id),
@@ -44,10 +44,10 @@ export const volumeView = view<ListedVolume>('volume', {
   deleteprotection: boolean('whether deleting it is refused', volume => volume.delete_protection),
   isextractable: boolean('whether it can be downloaded', volume => volume.layer_id !== null),
   status: string('why its upload failed', volume => volume.error),
-  podid: string('the pod of its storage', volume => volume.pod_id),
-  podname: string('the name of that pod', volume => volume.pod_name),
-  clusterid: string('the cluster of its storage', volume => volume.cluster_id),
-  clustername: string('the name of that cluster', volume => volume.cluster_name),
+  podid: forAdmins(string('the pod of its storage', volume => volume.pod_id)),
+  podname: forAdmins(string('the name of that pod', volume => volume.pod_name)),
+  clusterid: forAdmins(string('the cluster of its storage', volume => volume.cluster_id)),
+  clustername: forAdmins(string('the name of that cluster', volume => volume.cluster_name)),
   domainpath: string('the path of its domain', volume => volume.domain_path),
   tags: nested('its tags', tagView, volume => volume.tags),
 })

@@ -4,20 +4,22 @@
 // The folder belongs to the server; a machine's own user may write the file but can never put another in its place.
 import { constants } from 'node:fs'
 import { randomUUID } from 'node:crypto'
-import { chmod, link, mkdir, open, readdir, rm, stat } from 'node:fs/promises'
+import { link, mkdir, open, readdir, rm, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { parseId } from '@ramet/core/ids.ts'
 import type { LayerId } from '@ramet/core/ids.ts'
-import { readMark } from '../../folder-mark.ts'
+import { makeFolders, readMark } from '../../folder-mark.ts'
 import type { LayerFacts, LayerRef, PoolRef } from '../driver.ts'
 import type { Identity } from './privileges.ts'
 import { give, server } from './privileges.ts'
 import { isErrno, problems } from './problems.ts'
 import { emptyImage, readHeader, sectorBytes } from './qcow2.ts'
 
+const layers = 'layers'
+
 export function layersFolder(pool: PoolRef): string {
-  return join(pool.path, 'layers')
+  return join(pool.path, layers)
 }
 
 export function layerFile({ pool, id }: LayerRef): string {
@@ -26,10 +28,7 @@ export function layerFile({ pool, id }: LayerRef): string {
 
 /** Machines of all accounts pass through these folders, and see nothing of what is in them but what they can name. */
 export async function makePoolFolders(pool: PoolRef): Promise<void> {
-  for (const folder of [pool.path, layersFolder(pool)]) {
-    await mkdir(folder, { recursive: true, mode: 0o711 })
-    await chmod(folder, 0o711) // whatever the umask took away
-  }
+  await makeFolders(pool.path, layers)
 }
 
 /**
