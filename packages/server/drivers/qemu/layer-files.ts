@@ -4,7 +4,7 @@
 // The folder belongs to the server; a machine's own user may write the file but can never put another in its place.
 import { constants } from 'node:fs'
 import { randomUUID } from 'node:crypto'
-import { link, mkdir, open, readdir, rm, stat } from 'node:fs/promises'
+import { link, open, readdir, rm, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { parseId } from '@ramet/core/ids.ts'
