@@ -63,9 +63,9 @@ export function render<Source>({ fields }: View<Source>, source: Source, forAdmi
   // A loop, for lists of thousands with seventy fields each come through here.
   const shown: Record<string, unknown> = {}
   for (const name in fields) {
-    const field = fields[name]
-    if (!field || (field.isForAdmins && !forAdmin)) continue
-    const value = wireValue(field.from(source))
+    const shows = fields[name]
+    if (!shows || (shows.isForAdmins && !forAdmin)) continue
+    const value = wireValue(shows.from(source))
     if (value !== undefined && value !== null) shown[name] = value
   }
   return shown
