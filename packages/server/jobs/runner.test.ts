@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test'
 import { type JobId, newId } from '@ramet/core/ids.ts'
 import { simulatedDriver } from '../drivers/simulated/driver.ts'
 import { silentLog } from '../log.ts'
+import { freshMs } from '../store/jobs.ts'
 import { stopTestDatabase } from '../testing/database.ts'
 import { eventually } from '../testing/eventually.ts'
 import { ended, type Lab, run, simulatedLab } from '../testing/lab.ts'
@@ -185,7 +186,7 @@ describe('the job runner', () => {
 
   test('many jobs at once are neither lost nor taken for cancelled while leases are renewed', async () => {
     script({ act: () => new Promise(resolve => setTimeout(resolve, 5)) })
-    const other = secondRunner(lab, 200)
+    const other = secondRunner(lab, { leaseMs: 2 * freshMs, renewMs: 10 })
     const ids = await Promise.all(Array.from({ length: 200 }, (_, index) => start({ key: `many ${index}` })))
     const states = new Set((await Promise.all(ids.map(id => ended(lab, id)))).map(({ state }) => state))
     await other.close()
@@ -214,7 +215,7 @@ describe('the job runner', () => {
 })
 
 /** Another server over the same database. */
-function secondRunner(lab: Lab, leaseMs = 10_000) {
+function secondRunner(lab: Lab, lease: { leaseMs?: number; renewMs?: number } = {}) {
   const { db, settings, passwords } = lab.app
   const tools = { db, settings, passwords, log: silentLog, driver: simulatedDriver(lab.world) }
   return createRunner({
@@ -222,7 +223,7 @@ function secondRunner(lab: Lab, leaseMs = 10_000) {
     definitions: [scripted],
     crashPoints: noCrashPoints,
     onEnd: () => {},
-    leaseMs,
+    ...lease,
     pollMs: 20,
   })
 }

@@ -2,7 +2,7 @@
 // this one after a crash, goes on where it stopped. One claim is worked on by one `JobRun` (run.ts).
 import { newId, type JobId } from '@ramet/core/ids.ts'
 import type { Db, Tx } from '../store/database.ts'
-import { claimJobs, expireJobs, insertScheduled, releaseLeases, renewLeases } from '../store/jobs.ts'
+import { claimJobs, expireJobs, freshMs, insertScheduled, releaseLeases, renewLeases } from '../store/jobs.ts'
 import { eventRow } from '../store/events.ts'
 import type { Row } from '../store/tables.ts'
 import type { CrashPoints } from './crash-points.ts'
@@ -16,8 +16,9 @@ export interface RunnerOptions {
   readonly crashPoints: CrashPoints
   /** Called after a job has ended or got stuck. */
   readonly onEnd: (job: Row<'job'>) => void
-  /** How long a silent server keeps its jobs. */
+  /** How long a silent server keeps its jobs; well above `freshMs`, or no act could ever begin under such a lease. */
   readonly leaseMs?: number
+  readonly renewMs?: number
   readonly pollMs?: number
 }
 
@@ -43,7 +44,8 @@ interface Running {
 const most = 256 // jobs at once; what is scarce (starts, copies) is limited where it is done
 
 export function createRunner(options: RunnerOptions): Runner {
-  const { tools, definitions, leaseMs = 10_000, pollMs = 1_000 } = options
+  const { tools, definitions, leaseMs = 10_000, renewMs = leaseMs / 4, pollMs = 1_000 } = options
+  if (leaseMs < 2 * freshMs) throw new RangeError(`under a lease of ${leaseMs} ms no act could begin`)
   const serverId = newId<'server'>()
   const running = new Map<JobId, Running>()
   let looking: Promise<void> | null = null
@@ -126,7 +128,7 @@ export function createRunner(options: RunnerOptions): Runner {
   const poll = setInterval(runner.kick, pollMs)
   const renewal = setInterval(() => {
     renew().catch(error => tools.log.error({ err: error }, 'cannot renew leases'))
-  }, leaseMs / 4)
+  }, renewMs)
   const expiry = setInterval(() => {
     expire().catch(error => tools.log.error({ err: error }, 'cannot expire jobs'))
   }, 60_000)

@@ -17,9 +17,36 @@ export interface Connection {
   close(): Promise<void>
 }
 
+/**
+ * Has PostgreSQL parse and plan each statement once per connection: the statements of a deployment are always the same, and
+ * planning is the larger part of their cost. A text that varies, with the length of a list for example, is prepared as long
+ * as there is room (a prepared statement stays in PostgreSQL's memory while its connection lives).
+ */
+class PreparingClient extends pg.Client {
+  readonly #names = new Map<string, string>()
+
+  override query(...args: never[]): never {
+    const [text, values, ...rest] = args as unknown[]
+    // Without values it may be several statements at once, a migration for example, and those cannot be prepared.
+    const name = typeof text === 'string' && Array.isArray(values) && values.length > 0 ? this.#nameOf(text) : undefined
+    const query = super.query as (...args: unknown[]) => never
+    return name ? query.call(this, { name, text, values }, ...rest) : query.apply(this, args)
+  }
+
+  #nameOf(text: string): string | undefined {
+    const known = this.#names.get(text)
+    if (known ?? this.#names.size >= mostPrepared) return known
+    const name = `s${this.#names.size}`
+    this.#names.set(text, name)
+    return name
+  }
+}
+const mostPrepared = 400
+
 /** Connects to `url`; a broken idle connection is told to `onError` and replaced by the pool. */
 export function connect(url: string, onError: (error: Error) => void, size = 20): Connection {
   const pool = new pg.Pool({
+    Client: PreparingClient,
     connectionString: url,
     max: size,
     connectionTimeoutMillis: 30_000,
