@@ -15,7 +15,7 @@ import { figure, inTurns, Series, timed } from './measure.ts'
 export const linkedClone: Benchmark = {
   name: 'linked-clone',
   about: 'deployVirtualMachine of a linked clone, call to running process; floor: overlay + bare QEMU; peer: libvirt',
-  rounds: 15,
+  rounds: 40,
   async run(server, rounds) {
     const libvirt = await startLibvirt(join(server.directory, 'libvirt'))
     try {
