@@ -5,7 +5,7 @@ import { setTemplate } from '../store/templates.ts'
 import type { Caller } from './caller.ts'
 import { changing } from './changing.ts'
 import { flag, id, label, type Values } from './parameters.ts'
-import { demandOsType } from './registration.ts'
+import { demandOsType } from './new-template.ts'
 import { type ImageKind, imageOfCall } from './template-call.ts'
 
 export const imageUpdateParameters = {
