@@ -8,7 +8,7 @@ import type { Caller } from './caller.ts'
 import { isOwnerAsked, narrowToOwner, ownershipParameters } from './ownership.ts'
 import { containing, type Page } from './paging.ts'
 import { flag, id, ids, text, type Values } from './parameters.ts'
-import { pageOf, reads } from './query.ts'
+import { narrowTo, pageOf, reads } from './query.ts'
 import { tagFilter } from './tags.ts'
 import type { ImageKind } from './template-call.ts'
 
@@ -64,10 +64,12 @@ export function selectImages(
   if (!params.showremoved) images = images.where('template.state', '=', 'Active')
   if (filter.startsWith('self')) images = narrowToOwner(images, 'template.account_id', caller, params)
   if (filter.endsWith('executable')) images = images.where('download_state', '=', 'DOWNLOADED')
-  if (params.id) images = images.where('template.id', '=', params.id)
+  images = narrowTo(images, {
+    'template.id': params.id,
+    'template.name': params.name,
+    'template.zone_id': params.zoneid,
+  })
   if (params.ids) images = images.where('template.id', 'in', params.ids)
-  if (params.name) images = images.where('template.name', '=', params.name)
-  if (params.zoneid) images = images.where('template.zone_id', '=', params.zoneid)
   if (params.hypervisor) images = images.where(reads('template.hypervisor', params.hypervisor))
   if (params.imagestoreid) images = images.where('template.image_store_id', '=', params.imagestoreid)
   if (params.isready !== undefined) images = images.where('download_state', params.isready ? '=' : '!=', 'DOWNLOADED')

@@ -4,7 +4,7 @@ import { listCommand } from '../command.ts'
 import { narrowToOwner, ownershipParameters } from '../ownership.ts'
 import { containing } from '../paging.ts'
 import { id, integer, list, text } from '../parameters.ts'
-import { pageOf, reads } from '../query.ts'
+import { narrowTo, pageOf, reads } from '../query.ts'
 import { accountView } from '../views/account.ts'
 
 export const listAccounts = listCommand({
@@ -30,8 +30,10 @@ export const listAccounts = listCommand({
       caller,
       params,
     )
-    if (params.id) accounts = accounts.where('account.id', '=', params.id)
-    if (params.name) accounts = accounts.where('account.name', '=', params.name)
+    accounts = narrowTo(accounts, {
+      'account.id': params.id,
+      'account.name': params.name,
+    })
     if (type) accounts = accounts.where('account.type', '=', type)
     if (params.state) accounts = accounts.where(reads('account.state', params.state))
     if (page.keyword) accounts = accounts.where('account.name', 'ilike', containing(page.keyword))

@@ -4,7 +4,7 @@ import { listCommand } from '../command.ts'
 import { narrowToOwner, ownershipParameters } from '../ownership.ts'
 import { containing } from '../paging.ts'
 import { id, text } from '../parameters.ts'
-import { pageOf, reads } from '../query.ts'
+import { narrowTo, pageOf, reads } from '../query.ts'
 import { affinityGroupView } from '../views/affinity-group.ts'
 
 export const listAffinityGroups = listCommand({
@@ -22,8 +22,10 @@ export const listAffinityGroups = listCommand({
   run: ({ app, caller, params, page }) => {
     let groups = selectAffinityGroups(app.db).orderBy('affinity_group.name').orderBy('affinity_group.id')
     groups = narrowToOwner(groups, 'affinity_group.account_id', caller, params)
-    if (params.id) groups = groups.where('affinity_group.id', '=', params.id)
-    if (params.name) groups = groups.where('affinity_group.name', '=', params.name)
+    groups = narrowTo(groups, {
+      'affinity_group.id': params.id,
+      'affinity_group.name': params.name,
+    })
     if (params.type) groups = groups.where(reads('affinity_group.type', params.type))
     if (params.virtualmachineid)
       groups = groups.where(

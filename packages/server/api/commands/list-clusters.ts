@@ -2,7 +2,7 @@ import { selectClusters } from '../../store/infrastructure.ts'
 import { listCommand } from '../command.ts'
 import { containing } from '../paging.ts'
 import { id, text } from '../parameters.ts'
-import { pageOf, reads } from '../query.ts'
+import { narrowTo, pageOf, reads } from '../query.ts'
 import { clusterView } from '../views/cluster.ts'
 
 export const listClusters = listCommand({
@@ -24,10 +24,12 @@ export const listClusters = listCommand({
     const isForeign = (params.clustertype ?? 'CloudManaged').toLowerCase() !== 'cloudmanaged'
     if (isForeign || (params.managedstate ?? 'Managed').toLowerCase() !== 'managed') return { count: 0, items: [] }
     let clusters = selectClusters(app.db).orderBy('cluster.name').orderBy('cluster.id')
-    if (params.id) clusters = clusters.where('cluster.id', '=', params.id)
-    if (params.name) clusters = clusters.where('cluster.name', '=', params.name)
-    if (params.zoneid) clusters = clusters.where('zone.id', '=', params.zoneid)
-    if (params.podid) clusters = clusters.where('pod.id', '=', params.podid)
+    clusters = narrowTo(clusters, {
+      'cluster.id': params.id,
+      'cluster.name': params.name,
+      'zone.id': params.zoneid,
+      'pod.id': params.podid,
+    })
     if (params.hypervisor) clusters = clusters.where(reads('cluster.hypervisor', params.hypervisor))
     if (params.allocationstate) clusters = clusters.where(reads('cluster.allocation_state', params.allocationstate))
     if (page.keyword) clusters = clusters.where('cluster.name', 'ilike', containing(page.keyword))

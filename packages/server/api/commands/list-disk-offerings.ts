@@ -2,7 +2,7 @@ import { listCommand } from '../command.ts'
 import { offeringIsIn, offeringState } from '../offerings.ts'
 import { containing } from '../paging.ts'
 import { id, text } from '../parameters.ts'
-import { pageOf } from '../query.ts'
+import { narrowTo, pageOf } from '../query.ts'
 import { diskOfferingView } from '../views/disk-offering.ts'
 
 export const listDiskOfferings = listCommand({
@@ -18,9 +18,11 @@ export const listDiskOfferings = listCommand({
   view: diskOfferingView,
   run: ({ app, params, page }) => {
     let offerings = app.db.selectFrom('disk_offering').selectAll().orderBy('sort_key').orderBy('name').orderBy('id')
-    if (params.id) offerings = offerings.where('id', '=', params.id)
-    if (params.name) offerings = offerings.where('name', '=', params.name)
-    if (params.storagetype) offerings = offerings.where('storage_type', '=', params.storagetype)
+    offerings = narrowTo(offerings, {
+      id: params.id,
+      name: params.name,
+      storage_type: params.storagetype,
+    })
     if (page.keyword) offerings = offerings.where('name', 'ilike', containing(page.keyword))
     return pageOf(offerings.where(offeringIsIn(params.state)), page)
   },

@@ -2,7 +2,7 @@ import { listCommand } from '../command.ts'
 import { isDomainInReach, listedDomains, selectDomains } from '../domains.ts'
 import { containing } from '../paging.ts'
 import { flag, id, integer, list, text } from '../parameters.ts'
-import { pageOf } from '../query.ts'
+import { narrowTo, pageOf } from '../query.ts'
 import { domainView } from '../views/domain.ts'
 
 export const listDomains = listCommand({
@@ -19,9 +19,11 @@ export const listDomains = listCommand({
   view: domainView,
   run: async ({ app, caller, params, page }) => {
     let domains = selectDomains(app.db).where(isDomainInReach(caller)).orderBy('domain.path')
-    if (params.id) domains = domains.where('domain.id', '=', params.id)
-    if (params.name) domains = domains.where('domain.name', '=', params.name)
-    if (params.level !== undefined) domains = domains.where('domain.level', '=', params.level)
+    domains = narrowTo(domains, {
+      'domain.id': params.id,
+      'domain.name': params.name,
+      'domain.level': params.level,
+    })
     if (page.keyword) domains = domains.where('domain.name', 'ilike', containing(page.keyword))
     const { count, items } = await pageOf(domains, page)
     return { count, items: await listedDomains(app.db, items) }

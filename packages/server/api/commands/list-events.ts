@@ -3,7 +3,7 @@ import { listCommand } from '../command.ts'
 import { narrowToOwner, ownershipParameters } from '../ownership.ts'
 import { containing } from '../paging.ts'
 import { choice, date, flag, id, type Parameter, text } from '../parameters.ts'
-import { pageOf, reads } from '../query.ts'
+import { narrowTo, pageOf, reads } from '../query.ts'
 import { eventView } from '../views/event.ts'
 
 const end = date('those until then; a day without a time is meant whole')
@@ -40,9 +40,11 @@ export const listEvents = listCommand({
     if (params.archived) return { count: 0, items: [] }
     const { startid } = params
     let events = narrowToOwner(selectEvents(app.db), 'event.account_id', caller, params)
-    if (params.id) events = events.where('event.id', '=', params.id)
-    if (params.type) events = events.where('event.type', '=', params.type)
-    if (params.level) events = events.where('event.level', '=', params.level)
+    events = narrowTo(events, {
+      'event.id': params.id,
+      'event.type': params.type,
+      'event.level': params.level,
+    })
     if (params.state) events = events.where(reads('event.state', params.state))
     if (params.startdate) events = events.where('event.created', '>=', params.startdate)
     if (params.enddate) events = events.where('event.created', '<=', params.enddate)

@@ -2,7 +2,7 @@ import { reachedBy, selectHosts } from '../../store/host-list.ts'
 import { listCommand } from '../command.ts'
 import { containing } from '../paging.ts'
 import { flag, id, list, text } from '../parameters.ts'
-import { pageOf, reads } from '../query.ts'
+import { narrowTo, pageOf, reads } from '../query.ts'
 import { hostView } from '../views/host.ts'
 import { vmOfCall } from '../vm-call.ts'
 
@@ -29,11 +29,13 @@ export const listHosts = listCommand({
     const isOther = params.type && params.type.toLowerCase() !== 'routing'
     if (isOther || params.hahost) return { count: 0, items: [] }
     let hosts = selectHosts(app.db)
-    if (params.id) hosts = hosts.where('host.id', '=', params.id)
-    if (params.name) hosts = hosts.where('host.name', '=', params.name)
-    if (params.zoneid) hosts = hosts.where('zone.id', '=', params.zoneid)
-    if (params.podid) hosts = hosts.where('pod.id', '=', params.podid)
-    if (params.clusterid) hosts = hosts.where('cluster.id', '=', params.clusterid)
+    hosts = narrowTo(hosts, {
+      'host.id': params.id,
+      'host.name': params.name,
+      'zone.id': params.zoneid,
+      'pod.id': params.podid,
+      'cluster.id': params.clusterid,
+    })
     if (params.state) hosts = hosts.where(reads('host.state', params.state))
     if (params.resourcestate) hosts = hosts.where(reads('host.resource_state', params.resourcestate))
     if (params.virtualmachineid)

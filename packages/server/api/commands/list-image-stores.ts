@@ -2,7 +2,7 @@ import { selectImageStores } from '../../store/infrastructure.ts'
 import { listCommand } from '../command.ts'
 import { containing } from '../paging.ts'
 import { flag, id, text } from '../parameters.ts'
-import { pageOf, reads } from '../query.ts'
+import { narrowTo, pageOf, reads } from '../query.ts'
 import { imageStoreView } from '../views/image-store.ts'
 
 export const listImageStores = listCommand({
@@ -21,9 +21,11 @@ export const listImageStores = listCommand({
   run: async ({ app, params, page }) => {
     if (params.protocol && params.protocol.toLowerCase() !== 'file') return { count: 0, items: [] }
     let stores = selectImageStores(app.db).orderBy('image_store.name').orderBy('image_store.id')
-    if (params.id) stores = stores.where('image_store.id', '=', params.id)
-    if (params.name) stores = stores.where('image_store.name', '=', params.name)
-    if (params.zoneid) stores = stores.where('image_store.zone_id', '=', params.zoneid)
+    stores = narrowTo(stores, {
+      'image_store.id': params.id,
+      'image_store.name': params.name,
+      'image_store.zone_id': params.zoneid,
+    })
     if (params.provider) stores = stores.where(reads('image_store.provider', params.provider))
     if (params.readonly !== undefined) stores = stores.where('image_store.read_only', '=', params.readonly)
     if (page.keyword) stores = stores.where('image_store.name', 'ilike', containing(page.keyword))

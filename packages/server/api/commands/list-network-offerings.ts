@@ -1,7 +1,7 @@
 import { listCommand } from '../command.ts'
 import { containing } from '../paging.ts'
 import { flag, id, text } from '../parameters.ts'
-import { pageOf, reads } from '../query.ts'
+import { narrowTo, pageOf, reads } from '../query.ts'
 import { networkOfferingView } from '../views/network-offering.ts'
 
 export const listNetworkOfferings = listCommand({
@@ -22,8 +22,10 @@ export const listNetworkOfferings = listCommand({
     if (traffictype.toLowerCase() !== 'guest' || state.toLowerCase() !== 'enabled' || params.forvpc)
       return { count: 0, items: [] }
     let offerings = app.db.selectFrom('network_offering').selectAll().orderBy('name')
-    if (params.id) offerings = offerings.where('id', '=', params.id)
-    if (params.name) offerings = offerings.where('name', '=', params.name)
+    offerings = narrowTo(offerings, {
+      id: params.id,
+      name: params.name,
+    })
     if (params.guestiptype) offerings = offerings.where(reads('guest_ip_type', params.guestiptype))
     if (page.keyword) offerings = offerings.where('name', 'ilike', containing(page.keyword))
     return pageOf(offerings, page)

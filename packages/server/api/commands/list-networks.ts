@@ -3,7 +3,7 @@ import { listCommand } from '../command.ts'
 import { isOwnerAsked, ownershipParameters } from '../ownership.ts'
 import { containing } from '../paging.ts'
 import { flag, id, text } from '../parameters.ts'
-import { pageOf, reads } from '../query.ts'
+import { narrowTo, pageOf, reads } from '../query.ts'
 import { networkView } from '../views/network.ts'
 
 export const listNetworks = listCommand({
@@ -27,9 +27,11 @@ export const listNetworks = listCommand({
     if (params.issystem || foreign || params.canusefordeploy === false) return { count: 0, items: [] }
     const isOwn = isOwnerAsked('network.account_id', caller, params)
     let networks = selectNetworks(app.db).where(eb => eb.or([isOwn, eb('network.name', '=', 'default')]))
-    if (params.id) networks = networks.where('network.id', '=', params.id)
-    if (params.name) networks = networks.where('network.name', '=', params.name)
-    if (params.zoneid) networks = networks.where('network.zone_id', '=', params.zoneid)
+    networks = narrowTo(networks, {
+      'network.id': params.id,
+      'network.name': params.name,
+      'network.zone_id': params.zoneid,
+    })
     if (params.type && params.type !== 'all')
       networks = networks.where(reads('network_offering.guest_ip_type', params.type))
     if (params.networkofferingid) networks = networks.where('network_offering.id', '=', params.networkofferingid)

@@ -1,7 +1,7 @@
 import { listCommand } from '../command.ts'
 import { containing } from '../paging.ts'
 import { id, text } from '../parameters.ts'
-import { pageOf } from '../query.ts'
+import { narrowTo, pageOf } from '../query.ts'
 import { osCategoryView } from '../views/os-type.ts'
 
 export const listOsCategories = listCommand({
@@ -15,8 +15,10 @@ export const listOsCategories = listCommand({
   view: osCategoryView,
   run: ({ app, params, page }) => {
     let categories = app.db.selectFrom('os_category').selectAll().orderBy('name')
-    if (params.id) categories = categories.where('id', '=', params.id)
-    if (params.name) categories = categories.where('name', '=', params.name)
+    categories = narrowTo(categories, {
+      id: params.id,
+      name: params.name,
+    })
     if (page.keyword) categories = categories.where('name', 'ilike', containing(page.keyword))
     return pageOf(categories, page)
   },

@@ -1,7 +1,7 @@
 import { listCommand } from '../command.ts'
 import { containing } from '../paging.ts'
 import { id, ids, text } from '../parameters.ts'
-import { pageOf } from '../query.ts'
+import { narrowTo, pageOf } from '../query.ts'
 import { osTypeView } from '../views/os-type.ts'
 
 export const listOsTypes = listCommand({
@@ -22,10 +22,12 @@ export const listOsTypes = listCommand({
       .selectAll('os_type')
       .select('os_category.name as category_name')
       .orderBy('os_type.description')
-    if (params.id) types = types.where('os_type.id', '=', params.id)
+    types = narrowTo(types, {
+      'os_type.id': params.id,
+      'os_type.category_id': params.oscategoryid,
+      'os_type.description': params.description,
+    })
     if (params.ids) types = types.where('os_type.id', 'in', params.ids)
-    if (params.oscategoryid) types = types.where('os_type.category_id', '=', params.oscategoryid)
-    if (params.description) types = types.where('os_type.description', '=', params.description)
     if (page.keyword) types = types.where('os_type.description', 'ilike', containing(page.keyword))
     return pageOf(types, page)
   },

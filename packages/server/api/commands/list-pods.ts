@@ -2,7 +2,7 @@ import { selectPods } from '../../store/infrastructure.ts'
 import { listCommand } from '../command.ts'
 import { containing } from '../paging.ts'
 import { id, text } from '../parameters.ts'
-import { pageOf, reads } from '../query.ts'
+import { narrowTo, pageOf, reads } from '../query.ts'
 import { podView } from '../views/pod.ts'
 
 export const listPods = listCommand({
@@ -18,9 +18,11 @@ export const listPods = listCommand({
   view: podView,
   run: ({ app, params, page }) => {
     let pods = selectPods(app.db).orderBy('pod.name').orderBy('pod.id')
-    if (params.id) pods = pods.where('pod.id', '=', params.id)
-    if (params.name) pods = pods.where('pod.name', '=', params.name)
-    if (params.zoneid) pods = pods.where('pod.zone_id', '=', params.zoneid)
+    pods = narrowTo(pods, {
+      'pod.id': params.id,
+      'pod.name': params.name,
+      'pod.zone_id': params.zoneid,
+    })
     if (params.allocationstate) pods = pods.where(reads('pod.allocation_state', params.allocationstate))
     if (page.keyword) pods = pods.where('pod.name', 'ilike', containing(page.keyword))
     return pageOf(pods, page)

@@ -3,7 +3,7 @@ import { listCommand } from '../command.ts'
 import { offeringIsIn, offeringState } from '../offerings.ts'
 import { containing } from '../paging.ts'
 import { flag, id, integer, text } from '../parameters.ts'
-import { pageOf } from '../query.ts'
+import { narrowTo, pageOf } from '../query.ts'
 import { vmOfCall } from '../vm-call.ts'
 import { serviceOfferingView } from '../views/service-offering.ts'
 
@@ -26,8 +26,10 @@ export const listServiceOfferings = listCommand({
   run: async ({ app, caller, params, page }) => {
     if (params.issystem) return { count: 0, items: [] }
     let offerings = app.db.selectFrom('service_offering').selectAll().orderBy('sort_key').orderBy('name').orderBy('id')
-    if (params.id) offerings = offerings.where('id', '=', params.id)
-    if (params.name) offerings = offerings.where('name', '=', params.name)
+    offerings = narrowTo(offerings, {
+      id: params.id,
+      name: params.name,
+    })
     const reaching = (
       column: 'cpus' | 'cpu_mhz' | 'memory_mib',
       most: 'max_cpus' | 'max_memory_mib' | null,

@@ -4,7 +4,7 @@ import { listCommand } from '../command.ts'
 import { narrowToOwner, ownershipParameters } from '../ownership.ts'
 import { containing } from '../paging.ts'
 import { choice, id, ids, invalid, text } from '../parameters.ts'
-import { pageOf } from '../query.ts'
+import { narrowTo, pageOf } from '../query.ts'
 import { tagFilter } from '../tags.ts'
 import { snapshotView } from '../views/snapshot.ts'
 
@@ -33,12 +33,14 @@ export const listSnapshots = listCommand({
       .orderBy('snapshot.created', 'desc')
       .orderBy('snapshot.id')
     snapshots = narrowToOwner(snapshots, 'snapshot.account_id', caller, params)
-    if (params.id) snapshots = snapshots.where('snapshot.id', '=', params.id)
+    snapshots = narrowTo(snapshots, {
+      'snapshot.id': params.id,
+      'snapshot.volume_id': params.volumeid,
+      'snapshot.name': params.name,
+      'snapshot.zone_id': params.zoneid,
+      'snapshot.image_store_id': params.imagestoreid,
+    })
     if (params.ids) snapshots = snapshots.where('snapshot.id', 'in', params.ids)
-    if (params.volumeid) snapshots = snapshots.where('snapshot.volume_id', '=', params.volumeid)
-    if (params.name) snapshots = snapshots.where('snapshot.name', '=', params.name)
-    if (params.zoneid) snapshots = snapshots.where('snapshot.zone_id', '=', params.zoneid)
-    if (params.imagestoreid) snapshots = snapshots.where('snapshot.image_store_id', '=', params.imagestoreid)
     const isOther =
       params.snapshottype === 'RECURRING' || !['MANUAL', ''].includes(params.intervaltype?.toUpperCase() ?? '')
     if (isOther) snapshots = snapshots.where(eb => eb.val(false))

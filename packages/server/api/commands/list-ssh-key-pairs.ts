@@ -3,7 +3,7 @@ import { selectKeyPairs } from '../key-pairs.ts'
 import { narrowToOwner, ownershipParameters } from '../ownership.ts'
 import { containing } from '../paging.ts'
 import { id, text } from '../parameters.ts'
-import { pageOf } from '../query.ts'
+import { narrowTo, pageOf } from '../query.ts'
 import { sshKeyPairView } from '../views/ssh-key-pair.ts'
 
 export const listSSHKeyPairs = listCommand({
@@ -20,9 +20,11 @@ export const listSSHKeyPairs = listCommand({
   run: ({ app, caller, params, page }) => {
     let keys = selectKeyPairs(app.db).orderBy('ssh_key_pair.name').orderBy('ssh_key_pair.id')
     keys = narrowToOwner(keys, 'ssh_key_pair.account_id', caller, params)
-    if (params.id) keys = keys.where('ssh_key_pair.id', '=', params.id)
-    if (params.name) keys = keys.where('ssh_key_pair.name', '=', params.name)
-    if (params.fingerprint) keys = keys.where('ssh_key_pair.fingerprint', '=', params.fingerprint)
+    keys = narrowTo(keys, {
+      'ssh_key_pair.id': params.id,
+      'ssh_key_pair.name': params.name,
+      'ssh_key_pair.fingerprint': params.fingerprint,
+    })
     if (page.keyword) keys = keys.where('ssh_key_pair.name', 'ilike', containing(page.keyword))
     return pageOf(keys, page)
   },

@@ -3,7 +3,7 @@ import { selectPools, shownPoolState } from '../../store/infrastructure.ts'
 import { listCommand } from '../command.ts'
 import { containing } from '../paging.ts'
 import { id, text } from '../parameters.ts'
-import { pageOf } from '../query.ts'
+import { narrowTo, pageOf } from '../query.ts'
 import { storagePoolView } from '../views/storage-pool.ts'
 
 export const listStoragePools = listCommand({
@@ -26,11 +26,13 @@ export const listStoragePools = listCommand({
     if (params.scope && params.scope.toLowerCase() !== 'cluster') return { count: 0, items: [] }
     const { hostid } = params
     let pools = selectPools(app.db).orderBy('storage_pool.name').orderBy('storage_pool.id')
-    if (params.id) pools = pools.where('storage_pool.id', '=', params.id)
-    if (params.name) pools = pools.where('storage_pool.name', '=', params.name)
-    if (params.zoneid) pools = pools.where('zone.id', '=', params.zoneid)
-    if (params.podid) pools = pools.where('pod.id', '=', params.podid)
-    if (params.clusterid) pools = pools.where('cluster.id', '=', params.clusterid)
+    pools = narrowTo(pools, {
+      'storage_pool.id': params.id,
+      'storage_pool.name': params.name,
+      'zone.id': params.zoneid,
+      'pod.id': params.podid,
+      'cluster.id': params.clusterid,
+    })
     if (hostid)
       pools = pools.where('cluster.id', 'in', eb =>
         eb.selectFrom('host').select('host.cluster_id').where('host.id', '=', hostid),

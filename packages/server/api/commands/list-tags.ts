@@ -3,7 +3,7 @@ import { listCommand } from '../command.ts'
 import { narrowToOwner, ownershipParameters } from '../ownership.ts'
 import { containing } from '../paging.ts'
 import { choice, id, text } from '../parameters.ts'
-import { pageOf } from '../query.ts'
+import { narrowTo, pageOf } from '../query.ts'
 import { tagView } from '../views/tag.ts'
 
 export const listTags = listCommand({
@@ -22,11 +22,13 @@ export const listTags = listCommand({
   run: ({ app, caller, params, page }) => {
     let tags = narrowToOwner(selectTags(app.db), 'resource_tag.account_id', caller, params)
     tags = tags.orderBy('resource_tag.resource_id').orderBy('resource_tag.key')
-    if (params.resourcetype) tags = tags.where('resource_type', '=', params.resourcetype)
-    if (params.resourceid) tags = tags.where('resource_id', '=', params.resourceid)
-    if (params.key) tags = tags.where('key', '=', params.key)
-    if (params.value) tags = tags.where('value', '=', params.value)
-    if (params.customer) tags = tags.where('customer', '=', params.customer)
+    tags = narrowTo(tags, {
+      resource_type: params.resourcetype,
+      resource_id: params.resourceid,
+      key: params.key,
+      value: params.value,
+      customer: params.customer,
+    })
     if (page.keyword) tags = tags.where('key', 'ilike', containing(page.keyword))
     return pageOf(tags, page)
   },

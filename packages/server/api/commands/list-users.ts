@@ -3,7 +3,7 @@ import { listCommand } from '../command.ts'
 import { narrowToOwner, ownershipParameters } from '../ownership.ts'
 import { containing } from '../paging.ts'
 import { id, integer, text } from '../parameters.ts'
-import { pageOf, reads } from '../query.ts'
+import { narrowTo, pageOf, reads } from '../query.ts'
 import { selectUsers } from '../users.ts'
 import { userView } from '../views/user.ts'
 
@@ -24,8 +24,10 @@ export const listUsers = listCommand({
     const type = accounttype === undefined ? undefined : roles.find(role => role.accountType === accounttype)?.type
     if (accounttype !== undefined && !type) return { count: 0, items: [] }
     let users = narrowToOwner(selectUsers(app.db), 'user.account_id', caller, params)
-    if (params.id) users = users.where('user.id', '=', params.id)
-    if (params.username) users = users.where('user.username', '=', params.username)
+    users = narrowTo(users, {
+      'user.id': params.id,
+      'user.username': params.username,
+    })
     if (type) users = users.where('account.type', '=', type)
     if (params.state) users = users.where(reads('user.state', params.state))
     if (page.keyword) users = users.where('user.username', 'ilike', containing(page.keyword))

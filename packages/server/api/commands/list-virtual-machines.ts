@@ -10,7 +10,7 @@ import { tagFilter } from '../tags.ts'
 import { containing } from '../paging.ts'
 import { flag, id, ids, invalid, list, stateFilter, text } from '../parameters.ts'
 import { refuseForUsers } from '../place.ts'
-import { countOf, pageOf, reads } from '../query.ts'
+import { countOf, narrowTo, pageOf, reads } from '../query.ts'
 import { virtualMachineView, type VmOnWire } from '../views/virtual-machine.ts'
 
 const gone = ['Destroyed', 'Expunging'] as const
@@ -52,12 +52,16 @@ export const listVirtualMachines = listCommand({
     refuseForUsers(caller, params, ['podid', 'clusterid', 'hostid', 'storageid'])
     let vms = narrowToState(selectVmIds(app.db), app, caller, params.state)
     vms = narrowToOwner(vms, 'vm.account_id', caller, params).where(hasTags('vm.id', params.tags))
-    if (params.id) vms = vms.where('vm.id', '=', params.id)
+    vms = narrowTo(vms, {
+      'vm.id': params.id,
+    })
     if (params.ids) vms = vms.where('vm.id', 'in', params.ids)
     if (params.name) vms = vms.where('vm.name', 'ilike', containing(params.name))
-    if (params.zoneid) vms = vms.where('vm.zone_id', '=', params.zoneid)
-    if (params.hostid) vms = vms.where('vm.host_id', '=', params.hostid)
-    if (params.clusterid) vms = vms.where('host.cluster_id', '=', params.clusterid)
+    vms = narrowTo(vms, {
+      'vm.zone_id': params.zoneid,
+      'vm.host_id': params.hostid,
+      'host.cluster_id': params.clusterid,
+    })
     if (params.podid)
       vms = vms.where(sql<SqlBool>`host.cluster_id in (select id from cluster where pod_id = ${params.podid})`)
     if (params.storageid)
@@ -69,11 +73,13 @@ export const listVirtualMachines = listCommand({
       vms = vms.where(
         sql<SqlBool>`vm.id in (select vm_id from affinity_group_vm where group_id = ${params.affinitygroupid})`,
       )
-    if (params.haenable !== undefined) vms = vms.where('vm.ha_enabled', '=', params.haenable)
-    if (params.isoid) vms = vms.where('vm.iso_id', '=', params.isoid)
-    if (params.templateid) vms = vms.where('vm.template_id', '=', params.templateid)
-    if (params.serviceofferingid) vms = vms.where('vm.service_offering_id', '=', params.serviceofferingid)
-    if (params.userid) vms = vms.where('vm.user_id', '=', params.userid)
+    vms = narrowTo(vms, {
+      'vm.ha_enabled': params.haenable,
+      'vm.iso_id': params.isoid,
+      'vm.template_id': params.templateid,
+      'vm.service_offering_id': params.serviceofferingid,
+      'vm.user_id': params.userid,
+    })
     if (params.hypervisor) vms = vms.where(reads('vm.hypervisor', params.hypervisor))
     const { networkid, keypair } = params
     if (networkid)

@@ -4,7 +4,7 @@ import { listCommand } from '../command.ts'
 import { narrowToOwner, ownershipParameters } from '../ownership.ts'
 import { containing } from '../paging.ts'
 import { id, ids, invalid, text } from '../parameters.ts'
-import { pageOf, reads } from '../query.ts'
+import { narrowTo, pageOf, reads } from '../query.ts'
 import { tagFilter } from '../tags.ts'
 import { listedVmSnapshotView } from '../views/vm-snapshot.ts'
 
@@ -32,9 +32,11 @@ export const listVMSnapshot = listCommand({
       .orderBy('vm_snapshot.created', 'desc')
       .orderBy('vm_snapshot.id')
     snapshots = narrowToOwner(snapshots, 'vm_snapshot.account_id', caller, owned)
-    if (params.vmsnapshotid) snapshots = snapshots.where('vm_snapshot.id', '=', params.vmsnapshotid)
+    snapshots = narrowTo(snapshots, {
+      'vm_snapshot.id': params.vmsnapshotid,
+      'vm_snapshot.vm_id': params.virtualmachineid,
+    })
     if (params.vmsnapshotids) snapshots = snapshots.where('vm_snapshot.id', 'in', params.vmsnapshotids)
-    if (params.virtualmachineid) snapshots = snapshots.where('vm_snapshot.vm_id', '=', params.virtualmachineid)
     if (params.state) snapshots = snapshots.where(reads('vm_snapshot.state', params.state))
     if (params.name) snapshots = snapshots.where('vm_snapshot.display_name', '=', params.name)
     if (page.keyword) {

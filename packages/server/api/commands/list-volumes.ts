@@ -8,7 +8,7 @@ import { containing } from '../paging.ts'
 import { tagFilter } from '../tags.ts'
 import { choice, flag, id, ids, stateFilter, text } from '../parameters.ts'
 import { refuseForUsers } from '../place.ts'
-import { pageOf } from '../query.ts'
+import { narrowTo, pageOf } from '../query.ts'
 import { volumeView } from '../views/volume.ts'
 
 export const listVolumes = listCommand({
@@ -41,19 +41,21 @@ export const listVolumes = listCommand({
     refuseForUsers(caller, params, ['storageid', 'podid', 'clusterid', 'hostid'])
     let volumes = selectVolumes(app.db).where('volume.removed', 'is', null).orderBy('volume.number', 'desc')
     volumes = narrowToOwner(volumes, 'volume.account_id', caller, params).where(hasTags('volume.id', params.tags))
-    if (params.id) volumes = volumes.where('volume.id', '=', params.id)
+    volumes = narrowTo(volumes, {
+      'volume.id': params.id,
+      'volume.name': params.name,
+      'volume.type': params.type,
+      'volume.state': params.state,
+      'volume.vm_id': params.virtualmachineid,
+      'volume.zone_id': params.zoneid,
+      'volume.pool_id': params.storageid,
+      'cluster.pod_id': params.podid,
+      'cluster.id': params.clusterid,
+      'vm.host_id': params.hostid,
+      'volume.service_offering_id': params.serviceofferingid,
+      'volume.display': params.displayvolume,
+    })
     if (params.ids) volumes = volumes.where('volume.id', 'in', params.ids)
-    if (params.name) volumes = volumes.where('volume.name', '=', params.name)
-    if (params.type) volumes = volumes.where('volume.type', '=', params.type)
-    if (params.state) volumes = volumes.where('volume.state', '=', params.state)
-    if (params.virtualmachineid) volumes = volumes.where('volume.vm_id', '=', params.virtualmachineid)
-    if (params.zoneid) volumes = volumes.where('volume.zone_id', '=', params.zoneid)
-    if (params.storageid) volumes = volumes.where('volume.pool_id', '=', params.storageid)
-    if (params.podid) volumes = volumes.where('cluster.pod_id', '=', params.podid)
-    if (params.clusterid) volumes = volumes.where('cluster.id', '=', params.clusterid)
-    if (params.hostid) volumes = volumes.where('vm.host_id', '=', params.hostid)
-    if (params.serviceofferingid) volumes = volumes.where('volume.service_offering_id', '=', params.serviceofferingid)
-    if (params.displayvolume !== undefined) volumes = volumes.where('volume.display', '=', params.displayvolume)
     if (params.isencrypted) volumes = volumes.where(sql<boolean>`false`)
     if (params.diskofferingid) volumes = volumes.where('volume.disk_offering_id', '=', params.diskofferingid)
     if (page.keyword) volumes = volumes.where('volume.name', 'ilike', containing(page.keyword))

@@ -2,7 +2,7 @@ import { selectZones } from '../../store/infrastructure.ts'
 import { listCommand } from '../command.ts'
 import { flag, id, ids, text } from '../parameters.ts'
 import { containing } from '../paging.ts'
-import { pageOf } from '../query.ts'
+import { narrowTo, pageOf } from '../query.ts'
 import { zoneView } from '../views/zone.ts'
 
 export const listZones = listCommand({
@@ -19,10 +19,12 @@ export const listZones = listCommand({
   view: zoneView,
   run: ({ app, params, page }) => {
     let zones = selectZones(app.db).orderBy('sort_key').orderBy('name').orderBy('id')
-    if (params.id) zones = zones.where('id', '=', params.id)
+    zones = narrowTo(zones, {
+      id: params.id,
+      name: params.name,
+      network_type: params.networktype,
+    })
     if (params.ids) zones = zones.where('id', 'in', params.ids)
-    if (params.name) zones = zones.where('name', '=', params.name)
-    if (params.networktype) zones = zones.where('network_type', '=', params.networktype)
     if (page.keyword) zones = zones.where('name', 'ilike', containing(page.keyword))
     return pageOf(zones, page)
   },
