@@ -24,12 +24,16 @@ export async function findTestFiles(root: string): Promise<string[]> {
 
 export function chooseFiles(found: readonly string[], filters: readonly string[], all: boolean): Chosen {
   const matching = found.filter(file => filters.length === 0 || filters.some(filter => file.includes(filter)))
-  const chosen = matching.filter(file => all || !file.endsWith('.slow.test.ts'))
+  const chosen = matching.filter(file => all || !isSlow(file))
   return {
     light: chosen.filter(file => !heavyPlaces.test(file)),
     heavy: chosen.filter(file => heavyPlaces.test(file)),
     slow: matching.length - chosen.length,
   }
+}
+
+export function isSlow(file: string): boolean {
+  return file.endsWith('.slow.test.ts')
 }
 
 export function inFolder(root: string, files: readonly string[]): string[] {

@@ -5,11 +5,12 @@ import { join } from 'node:path'
 import { run } from 'node:test'
 import { UsageError } from '../explain.ts'
 import { checks, complaintOf } from './checks.ts'
-import { chooseFiles, findTestFiles, inFolder } from './choose-files.ts'
+import { chooseFiles, findTestFiles, inFolder, isSlow } from './choose-files.ts'
 import { createReport, type Report } from './test-reporter.ts'
 
-/** For one file: a hang should not take all night. */
+/** For one file: a hang should not take all day. The slow ones are there to take long. */
 const longestFileMs = 20 * 60_000
+const longestSlowFileMs = 6 * 60 * 60_000
 const mostAtOnce = 4
 
 export async function runTests(args: string[], root = join(import.meta.dirname, '../../..')): Promise<number> {
@@ -41,5 +42,6 @@ function parse(args: readonly string[]): { all: boolean; filters: string[] } {
 /** Each file in a process of its own. */
 async function runFiles(files: string[], concurrency: number, cwd: string, report: Report): Promise<void> {
   if (files.length === 0) return
-  for await (const event of run({ files, concurrency, cwd, timeout: longestFileMs })) report.hear(event)
+  const timeout = files.some(isSlow) ? longestSlowFileMs : longestFileMs
+  for await (const event of run({ files, concurrency, cwd, timeout })) report.hear(event)
 }
