@@ -38,8 +38,11 @@ export interface Step {
   /** Looks at what was made before; a step that is not needed leaves no mark and is not undone. */
   readonly when?: (made: never) => boolean
   readonly do: (context: never) => Promise<unknown>
-  readonly undo: ((context: never) => Promise<void>) | Nothing
+  readonly undo: Undo<never>
 }
+
+/** It may answer a sentence on what it left, which is added to the job's problem. */
+type Undo<Context> = ((context: Context) => Promise<string | undefined | void>) | Nothing
 
 export interface JobTraits<Input> {
   readonly kind: string
@@ -109,7 +112,7 @@ export class JobBuilder<Input, Made> implements JobDefinition<Input> {
     name: N,
     step: {
       do: (context: RecordContext<Input, Made>) => Promise<R>
-      undo: ((context: RecordContext<Input, Made>) => Promise<void>) | Nothing
+      undo: Undo<RecordContext<Input, Made>>
     },
   ): JobBuilder<Input, Made & Record<N, Awaited<R>>> {
     return new JobBuilder(this.traits, [...this.steps, { name, sort: 'record', ...step }])
@@ -119,7 +122,7 @@ export class JobBuilder<Input, Made> implements JobDefinition<Input> {
     name: N,
     step: {
       do: (context: StepContext<Input, Made>) => Promise<R>
-      undo: ((context: StepContext<Input, Made>) => Promise<void>) | Nothing
+      undo: Undo<StepContext<Input, Made>>
     },
   ): JobBuilder<Input, Made & Record<N, Awaited<R>>> {
     return new JobBuilder(this.traits, [...this.steps, { name, sort: 'act', ...step }])
@@ -131,7 +134,7 @@ export class JobBuilder<Input, Made> implements JobDefinition<Input> {
     step: {
       when: (made: Made) => boolean
       do: (context: StepContext<Input, Made>) => Promise<R>
-      undo: ((context: StepContext<Input, Made>) => Promise<void>) | Nothing
+      undo: Undo<StepContext<Input, Made>>
     },
   ): JobBuilder<Input, Made & Partial<Record<N, Awaited<R>>>> {
     return new JobBuilder(this.traits, [...this.steps, { name, sort: 'act', ...step }])

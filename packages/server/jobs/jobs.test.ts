@@ -397,7 +397,7 @@ function doneTwice(definition: JobDefinition): JobDefinition {
         typeof undo === 'function'
           ? async context => {
               await undo(context)
-              await undo(context)
+              return undo(context)
             }
           : undo,
     }

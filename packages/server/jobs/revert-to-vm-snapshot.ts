@@ -1,6 +1,7 @@
 // Brings a machine back to a VM snapshot: its disks become new, empty layers on the snapshot's, its present ones go. To one with
 // memory the machine goes on from there, a new process on the saved memory; to one without it is left stopped. All is prepared
-// before the machine is stopped, and the old disks are let go of only when the new state stands.
+// before the machine is stopped, and the old disks are let go of only when the new state stands: a revert that fails gives them back,
+// and runs the machine again if it ran (interrupt-vm.ts).
 import { type LayerId, newId, type VmId, type VmSnapshotId, type VolumeId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import { powerAfterRevert } from '@ramet/core/vm-snapshot.ts'
@@ -25,10 +26,11 @@ import {
 import { setVolume, volumesOf } from '../store/volumes.ts'
 import { forkDisks, unforkDisks } from './cut-disks.ts'
 import { defineJob, nothing, type RecordContext, type StepContext } from './define-job.ts'
+import { interruption } from './interrupt-vm.ts'
 import { machineSpec } from './machine-spec.ts'
 import { removeIfUnneeded } from './remove-layer.ts'
 import { originOf } from './tools.ts'
-import { beginStop, noteRunning, noteStopped, runMachine, takeHost } from './vm-steps.ts'
+import { noteRunning, runMachine, takeHost } from './vm-steps.ts'
 
 export interface RevertToVmSnapshot {
   readonly vm: VmId
@@ -64,23 +66,9 @@ export const revertToVmSnapshot = defineJob<RevertToVmSnapshot>({
     do: context => forkDisks(context, context.made.begin.disks),
     undo: context => unforkDisks(context, context.made.begin.disks),
   })
-  .record('begin-stop', {
-    do: async context => {
-      if (context.made.begin.wasRunning) await beginStop.do(context)
-    },
-    undo: beginStop.undo,
-  })
-  .actWhen('stop', {
-    when: made => made.begin.wasRunning,
-    do: ({ driver, input, signal }) => driver.machines.stop(input.vm, 0, signal),
-    undo: nothing('power that was cut stays cut; the step before looks at what the machine does'),
-  })
-  .record('note-stopped', {
-    do: async context => {
-      if (context.made.begin.wasRunning) await noteStopped.do(context)
-    },
-    undo: noteStopped.undo,
-  })
+  .record('begin-stop', interruption.begin)
+  .actWhen('stop', interruption.stop)
+  .record('note-stopped', interruption.note)
   .record('switch', {
     do: context => switchTo(context, context.made.begin, context.made.fork),
     undo: switchBack,

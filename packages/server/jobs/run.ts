@@ -1,7 +1,7 @@
 // One claim of one job: forward through its steps, or backward through their undos, from wherever the record says.
 // Forward it goes in legs. A leg is one durable write and then at most one act: the write notes what the act before it
 // made, does the records up to the next act, and notes that this one begins, or that the job is done.
-import { Problem, asProblem, restoreProblem, storeProblem } from '@ramet/core/problem.ts'
+import { Problem, asProblem, restoreProblem, storeProblem, withRemark } from '@ramet/core/problem.ts'
 import { type Db, inTransaction, type Tx } from '../store/database.ts'
 import { recordEvent } from '../store/events.ts'
 import * as store from '../store/jobs.ts'
@@ -187,7 +187,7 @@ class JobRun {
       for (const step of this.#definition.steps.toReversed()) {
         const phase = noted.get(step.name)?.phase
         this.#at = step.name
-        if (phase !== undefined && phase !== 'undone') await this.#undo(step, problem)
+        if (phase !== undefined && phase !== 'undone') problem = await this.#undo(step, problem)
       }
       this.#at = 'end'
       return await this.#fail(problem)
@@ -197,20 +197,22 @@ class JobRun {
     }
   }
 
-  async #undo(step: Step, problem: Problem): Promise<void> {
-    const undo = typeof step.undo === 'function' ? step.undo : async () => {}
-    const mark = { step: step.name, phase: 'undone' } as const
-    const note = (db: Db) => store.noteJob(db, this.#claim, { step: step.name, percent: 0 }, [mark])
+  /** Returns the problem, with what the undo has to say about what it left. */
+  async #undo(step: Step, problem: Problem): Promise<Problem> {
+    const undo = typeof step.undo === 'function' ? step.undo : async () => undefined
     const { letGo } = this.#signals
-    if (step.sort === 'record') {
-      await this.#writeInTransaction(`${step.name}/undone`, async tx => {
-        await undo(this.#contexts.ofRecord(step, this.#made, letGo, tx, problem) as never)
-        await note(tx)
-      })
-    } else {
-      await undo(this.#contexts.ofAct(step, this.#made, letGo, problem) as never)
-      await this.#write(`${step.name}/undone`, () => note(this.#db))
+    const note = async (db: Db, remark: string | undefined | void) => {
+      const told = remark ? withRemark(problem, remark) : problem
+      const change = { step: step.name, percent: 0, ...(remark && { problem: storeProblem(told) }) }
+      await store.noteJob(db, this.#claim, change, [{ step: step.name, phase: 'undone' }])
+      return told
     }
+    if (step.sort === 'record')
+      return this.#writeInTransaction(`${step.name}/undone`, async tx =>
+        note(tx, await undo(this.#contexts.ofRecord(step, this.#made, letGo, tx, problem) as never)),
+      )
+    const remark = await undo(this.#contexts.ofAct(step, this.#made, letGo, problem) as never)
+    return this.#write(`${step.name}/undone`, () => note(this.#db, remark))
   }
 
   #fail(problem: Problem): Promise<Row<'job'>> {

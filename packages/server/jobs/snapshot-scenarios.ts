@@ -26,10 +26,10 @@ export const snapshotScenarios: readonly Scenario[] = [
     ['cut'],
     scenario(createVmSnapshot, lab => aCreation(lab, false), leavesOneInError),
   ),
-  scenario(revertToVmSnapshot, lab => aRevert(lab, 'Running', true), leavesItReady),
+  scenario(revertToVmSnapshot, lab => aRevert(lab, 'Running', true), leavesItReady('Running')),
   without(
     ['look', 'stop', 'run'],
-    scenario(revertToVmSnapshot, lab => aRevert(lab, 'Stopped', false), leavesItReady),
+    scenario(revertToVmSnapshot, lab => aRevert(lab, 'Stopped', false), leavesItReady('Stopped')),
   ),
   scenario(deleteVmSnapshot, aDeletion, 'again'),
   scenario(removeLayer, aMerge, 'again'),
@@ -83,14 +83,16 @@ async function aRevert(lab: Lab, state: VmState, withMemory: boolean) {
   return { vm, snapshot, diskOnly: false, safety: null }
 }
 
-/** The machine may be off, but it has all that it had; the snapshot can be reverted to still. */
-async function leavesItReady(lab: Lab, input: Awaited<ReturnType<typeof aRevert>>): Promise<void> {
-  assert.deepEqual(await found(lab, input.vm), ['now', 'now'])
-  assert.equal((await rowOf(lab, input.snapshot)).state, 'Ready')
-  const isOn = lab.world.machines.get(input.vm)?.power === 'on'
-  assert.equal(await stateOf(lab, input.vm), isOn ? 'Running' : 'Stopped')
-  // So that nothing of this machine is left to compare.
-  await done(lab, stopVm, { vm: input.vm, forced: true })
+/** The machine has all that it had, and runs if it ran; the snapshot can be reverted to still. */
+function leavesItReady(state: VmState) {
+  return async (lab: Lab, { vm, snapshot }: Awaited<ReturnType<typeof aRevert>>): Promise<void> => {
+    assert.deepEqual(await found(lab, vm), ['now', 'now'])
+    assert.equal((await rowOf(lab, snapshot)).state, 'Ready')
+    assert.equal(await stateOf(lab, vm), state)
+    assert.equal(lab.world.machines.get(vm)?.power === 'on', state === 'Running')
+    // So that nothing of this machine is left to compare.
+    await done(lab, stopVm, { vm, forced: true })
+  }
 }
 
 async function aDeletion(lab: Lab): Promise<{ vm: VmId; snapshot: VmSnapshotId }> {

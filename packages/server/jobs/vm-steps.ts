@@ -122,7 +122,11 @@ export const runMachine = {
 /** Starting → Running, with what the driver told about the process. */
 export async function noteRunning({ tx, input }: RecordContext<OnVm, object>, facts: MachineFacts): Promise<void> {
   await moveVm(tx, input.vm, 'OperationSucceeded')
-  for (const [nic, port] of Object.entries(facts.sshPorts))
+  await notePorts(tx, facts)
+}
+
+export async function notePorts(tx: Tx, { sshPorts }: MachineFacts): Promise<void> {
+  for (const [nic, port] of Object.entries(sshPorts))
     await tx
       .updateTable('nic')
       .set({ ssh_port: port })

@@ -5,8 +5,9 @@ import { attachVolume } from '../jobs/attach-volume.ts'
 import { contentOf, writeDisk, writeMemory } from '../drivers/simulated/snapshots.ts'
 import { stopVm } from '../jobs/stop-vm.ts'
 import { volumesOf } from '../store/volumes.ts'
-import { callJob, type Given } from './call.ts'
-import type { Lab } from './lab.ts'
+import type { Answer } from '../api/command.ts'
+import { call, callJob, type Given, listed } from './call.ts'
+import { type Lab, stateOf } from './lab.ts'
 import { aMachine, aVolume, done } from './volumes.ts'
 
 /** A machine with a root and a data disk. */
@@ -52,4 +53,48 @@ export async function revert(lab: Lab, id: VmSnapshotId, given: Given = {}): Pro
 
 export async function remove(lab: Lab, id: VmSnapshotId): Promise<void> {
   assert.deepEqual(await callJob(lab, 'deleteVMSnapshot', { vmsnapshotid: id }), { success: true })
+}
+
+export const snapshotsOf = (lab: Lab, vm: VmId, given: Given = {}) =>
+  listed(lab, 'listVMSnapshot', { virtualmachineid: vm, ...given })
+
+/** PARENT > NAME for each, with a star behind the current one. */
+export async function tree(lab: Lab, vm: VmId): Promise<string[]> {
+  const nameOf = (value: unknown) => (typeof value === 'string' ? value : '')
+  return (await snapshotsOf(lab, vm))
+    .map(each => `${nameOf(each['parentName'])} > ${nameOf(each['displayname'])}${each['current'] ? ' *' : ''}`)
+    .toSorted()
+}
+
+export const mixed = { A: false, B: true, C: false }
+
+/** The tree A-(B, C), with memory or without, of a machine that runs. */
+export async function aTree(lab: Lab, memory: Readonly<Record<'A' | 'B' | 'C', boolean>>) {
+  const vm = await aTwoDiskMachine(lab)
+  write(lab, vm, 'a')
+  const A = await take(lab, vm, 'A', { snapshotmemory: memory.A })
+  write(lab, vm, 'b')
+  const B = await take(lab, vm, 'B', { snapshotmemory: memory.B })
+  await revert(lab, A)
+  if ((await stateOf(lab, vm)) === 'Stopped') await start(lab, vm)
+  write(lab, vm, 'c')
+  const C = await take(lab, vm, 'C', { snapshotmemory: memory.C })
+  write(lab, vm, 'later')
+  return { vm, A, B, C }
+}
+
+export const stop = (lab: Lab, vm: VmId) => done(lab, stopVm, { vm, forced: true })
+export const start = (lab: Lab, id: VmId) => callJob(lab, 'startVirtualMachine', { id })
+
+export const setting = (lab: Lab, name: string, value: string | number | boolean) =>
+  call(lab, 'updateConfiguration', { name, value })
+
+/** What the call is refused with; its answer where it is not. */
+export async function refusal(lab: Lab, name: string, given: Given): Promise<Answer> {
+  try {
+    return await callJob(lab, name, given)
+  } catch (error) {
+    const { code, kind, message } = error as { code: string; kind: string; message: string }
+    return { code, kind, errortext: message }
+  }
 }
