@@ -74,17 +74,17 @@ describe('VM snapshots when something goes wrong', () => {
 
   test('a revert that fails runs the machine again on the disks that it had, and says so', async () => {
     const { vm, A, B } = await aTree(lab, mixed)
-    for (const [to, call] of [
+    for (const [to, fault] of [
       [A, 'layers.fork'],
       [A, 'machines.stop'],
       [B, 'machines.stop'],
       [B, 'machines.start'],
     ] as const) {
-      lab.world.faults.set(call, 1)
+      lab.world.faults.set(fault, 1)
       const { errortext } = await callJob(lab, 'revertToVMSnapshot', { vmsnapshotid: to })
       assert.match(
         String(errortext),
-        new RegExp(`refuses ${call}${call === 'layers.fork' ? '$' : '.*The machine runs'}`),
+        new RegExp(`refuses ${fault}${fault === 'layers.fork' ? '$' : '.*The machine runs'}`),
       )
       assert.equal(await stateOf(lab, vm), 'Running')
       assert.deepEqual(await found(lab, vm), ['later', 'later'])

@@ -218,7 +218,7 @@ describe('VM snapshots, by the scenarios of the specification', () => {
       const given = { id: vm, serviceofferingid: (offering['serviceoffering'] as Answer)['id'] as string }
       const answer = await callJob(lab, 'scaleVirtualMachine', given)
       await quiet(lab)
-      const names = (await snapshotsOf(lab, vm)).map(each => each['displayname']).toSorted()
+      const names = (await snapshotsOf(lab, vm)).map(each => String(each['displayname'])).toSorted()
       if (rule === 'refuse') {
         assert.equal(answer['errorcode'], 431)
         assert.equal(await sizeOf(vm), earlier)
