@@ -1,19 +1,22 @@
 // A tree of VM snapshots A-(B, C) of a linked and of a full clone with two disks: taken, reverted to from a running and a stopped
-// machine, and A deleted under the running guest. What counts is what the guest finds: on its root disk, on its data disk, and in its
+// machine, and deleted under the running guest: one in the middle, the current one, all. What counts is what the guest finds: on its root disk, on its data disk, and in its
 // memory (/run is one).
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, describe, test } from 'node:test'
+import { after, before, describe, test, type TestContext } from 'node:test'
 import { promisify } from 'node:util'
 import { ramDirectory } from '@ramet/server/drivers/qemu/machine-folder.ts'
 import { diagnose } from '@ramet/server/doctor/main.ts'
 import { buildTiny } from '../images/tiny/build.ts'
+import { clockError } from './guest-clock.ts'
 import { imageCache } from './image-cache.ts'
 import { Cloud, type Fields, list, type Machine, type World } from './world.ts'
 
 const run = promisify(execFile)
+/** What the guest reads afterwards comes from its disks. */
+const forget = 'sync; echo 3 > /proc/sys/vm/drop_caches'
 
 for (const type of ['linked', 'full'] as const)
   describe(`a tree of VM snapshots of a ${type} clone`, { timeout: 600_000 }, () => {
@@ -70,6 +73,13 @@ for (const type of ['linked', 'full'] as const)
         .map(each => [String(each['displayname']), each['parentName'] ?? null, each['current']] as const)
         .toSorted(([one], [other]) => one.localeCompare(other))
 
+    /** Not surely further from it than promised. */
+    async function hasHostsTime(t: TestContext): Promise<void> {
+      const { ms, doubtMs } = await clockError(machine.sshAddress, world().key)
+      t.diagnostic(`the guest's clock: ${ms.toFixed(1)} ms, give or take ${doubtMs.toFixed(1)}`)
+      assert.ok(Math.abs(ms) - doubtMs <= 250, `the guest's clock is ${ms} ms ahead, give or take ${doubtMs}`)
+    }
+
     test('A is taken of the disks, B of disks and memory, while the guest runs', async t => {
       await write('a')
       const a = await take('A', { quiescevm: true })
@@ -116,8 +126,7 @@ for (const type of ['linked', 'full'] as const)
         await world().awaitSsh(machine)
         assert.deepEqual(await found(), [name.toLowerCase(), name.toLowerCase(), name.toLowerCase()])
         random.push(await world().ssh(machine, 'cat /proc/sys/kernel/random/uuid'))
-        const guest = Number(await world().ssh(machine, 'date +%s'))
-        assert.ok(Math.abs(guest - Date.now() / 1000) < 5, 'the clock is the host’s')
+        await hasHostsTime(t)
       }
       assert.equal(new Set(random).size, 3, 'the same random numbers twice')
     })
@@ -143,7 +152,7 @@ for (const type of ['linked', 'full'] as const)
       assert.equal(files.length, 7, files.join('\n'))
     })
 
-    test('after the memory of every process is gone, B still brings all back', async () => {
+    test('after the memory of every process is gone, B still brings all back to the stopped machine', async t => {
       await world().stop(machine, true)
       await cloud.server.end('SIGTERM')
       await rm(ramDirectory(join(cloud.dataDir, 'vms')), { recursive: true, force: true })
@@ -152,6 +161,38 @@ for (const type of ['linked', 'full'] as const)
       assert.equal(state, 'Running')
       await world().awaitSsh(machine)
       assert.deepEqual(await found(), ['b', 'b', 'b'])
+      await hasHostsTime(t)
+    })
+
+    test('stopped, it reverts to the disks of D, stays Stopped, and finds them when it is started', async () => {
+      await world().stop(machine, true)
+      const { state } = await revert('D')
+      assert.equal(state, 'Stopped')
+      machine = await world().start(machine)
+      await world().awaitSsh(machine)
+      assert.deepEqual((await found()).slice(0, 2), ['d', 'd'])
+      assert.deepEqual(await tree(), [
+        ['B', null, false],
+        ['D', 'B', true],
+      ])
+    })
+
+    test('the current one is deleted, and then all: the guest keeps what it has, and B what it held', async () => {
+      await write('f')
+      await world().deleteSnapshot(ids['D'] ?? '')
+      await world().ssh(machine, forget)
+      assert.deepEqual(await found(), ['f', 'f', 'f'])
+      assert.deepEqual(await tree(), [['B', null, true]])
+      await revert('B')
+      await world().awaitSsh(machine)
+      assert.deepEqual(await found(), ['b', 'b', 'b'])
+      await write('g')
+      await world().deleteSnapshot(ids['B'] ?? '')
+      await world().ssh(machine, forget)
+      assert.deepEqual(await found(), ['g', 'g', 'g'])
+      assert.deepEqual(await tree(), [])
+      const files = await cloud.layerFiles()
+      assert.equal(files.length, 3, files.join('\n'))
     })
 
     test('every file is sound, and nothing is left when the machine is gone', async () => {

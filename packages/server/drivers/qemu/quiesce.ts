@@ -2,7 +2,7 @@
 // may be at rest: it is there before the guest is asked and goes when it was woken, so the next server wakes it after any crash.
 import { access, rm, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ClockOutcome, Quiesced } from '../driver.ts'
+import type { Quiesced } from '../driver.ts'
 import type { Machine } from './machine.ts'
 
 /** A guest flushes all it holds first. */
@@ -10,8 +10,6 @@ const freezeLimitMs = 10_000
 const pingLimitMs = 5000
 const thawLimitMs = 2000
 const tryAgainMs = 1000
-const farOffMs = 100
-const mostTellings = 10
 
 /** What came of it, and how to wake the guest: a call that may be made at any time, and must be. */
 export async function quiesce(machine: Machine): Promise<{ outcome: Quiesced; wake: () => Promise<void> }> {
@@ -53,24 +51,4 @@ async function tryToWake({ agent, found }: Machine): Promise<boolean> {
   if (!answer) return false
   await rm(found.folder.quiesced, { force: true })
   return true
-}
-
-/** A busy guest reads the time late, so it is asked what it has, and told again where that is too far off. */
-export async function setClock({ agent }: Machine, limitMs: number): Promise<ClockOutcome> {
-  const deadline = performance.now() + limitMs
-  const left = () => Math.max(1, deadline - performance.now())
-  if (!(await agent?.ping(limitMs))) return 'agent-missing'
-  try {
-    for (let told = 0; told < mostTellings && performance.now() < deadline; told += 1) {
-      // In nanoseconds: more than a double holds exactly, but right to the microsecond.
-      if (!(await agent?.command('guest-set-time', { time: Date.now() * 1e6 }, left()))) return 'failed'
-      const asked = Date.now()
-      const answer = await agent?.command('guest-get-time', {}, left())
-      const guest = Number(answer?.value) / 1e6
-      if (guest > asked - farOffMs && guest < Date.now() + farOffMs) return 'set'
-    }
-    return 'failed'
-  } catch {
-    return 'failed'
-  }
 }
