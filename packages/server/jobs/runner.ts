@@ -5,9 +5,10 @@ import type { Db, Tx } from '../store/database.ts'
 import { claimJobs, expireJobs, freshMs, insertScheduled, releaseLeases, renewLeases } from '../store/jobs.ts'
 import { eventRow } from '../store/events.ts'
 import type { Row } from '../store/tables.ts'
+import type { RunSignals } from './claimed-job.ts'
 import type { CrashPoints } from './crash-points.ts'
 import { eventOf, type JobDefinition } from './define-job.ts'
-import { type RunSignals, runJob } from './run.ts'
+import { runJob } from './run.ts'
 import type { JobOrigin, Tools } from './tools.ts'
 
 export interface RunnerOptions {

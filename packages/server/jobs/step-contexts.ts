@@ -11,6 +11,11 @@ import type { Tools } from './tools.ts'
 /** What the steps returned, by name. */
 export type Made = Readonly<Record<string, unknown>>
 
+export function madeIn(noted: ReadonlyMap<string, Row<'job_step'>>): Made {
+  const ofThoseDone = [...noted].filter(([, { phase }]) => phase === 'done')
+  return Object.fromEntries(ofThoseDone.map(([name, { made }]) => [name, made]))
+}
+
 type ActContext = StepContext<unknown, Made>
 
 export class StepContexts {
