@@ -180,7 +180,8 @@ export class SnapshotGuest {
   async merge(place: number): Promise<void> {
     const disk = this.disks[place]!
     const [from, into] = [disk.chain.at(-2)!, disk.chain.at(-1)!]
-    await this.#lab.driver.machines.merge(this.vm, disk, from, into, quiet, never)
+    const merge = { into, onto: disk.chain.at(-3) ?? null, bytesPerSecond: null }
+    await this.#lab.driver.machines.merge(this.vm, disk, merge, quiet, never)
     const chain = disk.chain.filter(({ id }) => id !== from.id) as unknown as LayerChain
     this.disks = this.disks.with(place, { ...disk, chain })
   }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { newId } from '@ramet/core/ids.ts'
 import type { DriverUnderTest } from './contract.ts'
-import type { Cut, DiskSpec, LayerChain, LayerRef, MachineSpec, MemoryImageRef } from './driver.ts'
+import type { Cut, DiskSpec, LayerChain, LayerRef, MachineSpec, MemoryImageRef, Merge } from './driver.ts'
 
 const never = new AbortController().signal
 const quiet = () => {}
@@ -29,7 +29,7 @@ export function snapshotContract(
     for (const each of [child, sibling]) await driver().layers.fork(each, [base, from], gib, owner)
     await under().write([base, from, child], 2, 'c')
     const before = await contents([base, from, sibling])
-    for (const _ of twice) await driver().layers.merge([base, from, child], owner, quiet, never)
+    for (const _ of twice) await driver().layers.merge([base, from, child], merge(child, base), owner, quiet, never)
     assert.deepEqual(await contents([base, child]), ['a', 'b', 'c', ''])
     assert.deepEqual(await contents([base, from, sibling]), before)
     await driver().layers.discard(sibling)
@@ -42,9 +42,9 @@ export function snapshotContract(
     await driver().layers.blank(from, gib, owner)
     await under().write([from], 1, 'b')
     await driver().layers.fork(child, [from], 2 * gib, owner)
-    await assert.rejects(driver().layers.merge([from, child], owner, quiet, AbortSignal.abort()))
+    await assert.rejects(driver().layers.merge([from, child], merge(child, null), owner, quiet, AbortSignal.abort()))
     assert.deepEqual(await contents([from, child]), ['', 'b', '', ''])
-    const facts = await driver().layers.merge([from, child], owner, quiet, never)
+    const facts = await driver().layers.merge([from, child], merge(child, null), owner, quiet, never)
     assert.equal(facts.virtualBytes, 2 * gib)
     await driver().layers.discard(from)
     assert.deepEqual(await contents([child]), ['', 'b', '', ''])
@@ -161,18 +161,51 @@ export function snapshotContract(
     await under().write([base, middle, third], 3, 't')
     const full: DiskSpec = { ...disk, chain: [base, middle, third] }
     await driver().machines.start({ ...spec, disks: [full] })
-    for (const _ of twice) assert.equal(await driver().machines.merge(spec.vm, full, base, middle, quiet, never), true)
+    for (const _ of twice)
+      assert.equal(await driver().machines.merge(spec.vm, full, merge(middle, null), quiet, never), true)
     await driver().layers.discard(base)
     const shorter: DiskSpec = { ...disk, chain: [middle, third] }
     for (const _ of twice)
-      assert.equal(await driver().machines.merge(spec.vm, shorter, middle, third, quiet, never), true)
+      assert.equal(await driver().machines.merge(spec.vm, shorter, merge(third, null), quiet, never), true)
     await driver().layers.discard(middle)
     assert.equal((await driver().machines.activeLayers(spec.vm))?.get(0), third.id)
     await driver().machines.stop(spec.vm, 0, never)
     assert.deepEqual(await contents([third]), ['', 'r', 'm', 't'])
-    assert.equal(await driver().machines.merge(spec.vm, shorter, middle, third, quiet, never), false)
+    assert.equal(await driver().machines.merge(spec.vm, shorter, merge(third, null), quiet, never), false)
     await driver().machines.start({ ...spec, disks: [{ ...disk, chain: [third] }] })
     await removed(spec)
+  })
+
+  test('several layers go into the one above them at once, and whatever else stands on them is as it was', async () => {
+    const [base, lower, upper, tip, sibling] = [aLayer(), aLayer(), aLayer(), aLayer(), aLayer()]
+    const chain: LayerChain = [base, lower, upper, tip]
+    await driver().layers.blank(base, gib, owner)
+    await under().write([base], 0, 'a')
+    for (const [index, text] of ['b', 'c', 'd'].entries()) {
+      const below = chain.slice(0, index + 1) as unknown as LayerChain
+      await driver().layers.fork(chain[index + 1]!, below, gib, owner)
+      await under().write([...below, chain[index + 1]!] as unknown as LayerChain, index + 1, text)
+    }
+    await driver().layers.fork(sibling, [base, lower, upper], gib, owner)
+    const shown = ['a', 'b', 'c', 'd']
+    if (driver().capabilities.liveMerge) {
+      const disk: DiskSpec = { deviceId: 0, chain }
+      const spec = aMachine(tip, { disks: [disk], host: under().hosts[0] })
+      await driver().machines.start(spec)
+      for (const _ of twice)
+        assert.equal(await driver().machines.merge(spec.vm, disk, merge(tip, base), quiet, never), true)
+      assert.equal((await driver().machines.activeLayers(spec.vm))?.get(0), tip.id)
+      await removed(spec)
+    } else await driver().layers.merge(chain, merge(tip, base), owner, quiet, never)
+    assert.deepEqual(await contents([base, tip]), shown)
+    for (const _ of twice) await driver().layers.merge([base, tip], merge(tip, null), owner, quiet, never)
+    assert.deepEqual(await contents([tip]), shown)
+    assert.deepEqual(await contents([base, lower, upper, sibling]), ['a', 'b', 'c', ''])
+    await assert.rejects(driver().layers.merge([base, tip], merge(tip, base), owner, quiet, never), {
+      code: 'not-below',
+    })
+    for (const each of [sibling, upper, lower, base]) await driver().layers.discard(each)
+    assert.deepEqual(await contents([tip]), shown)
   })
 
   /** A machine of two disks with something in them, and a cut of both. */
@@ -222,6 +255,10 @@ export function snapshotContract(
     await driver().machines.stop(vm, 0, never)
     await driver().machines.discard(vm)
   }
+}
+
+function merge(into: LayerRef, onto: LayerRef | null): Merge {
+  return { into, onto, bytesPerSecond: null }
 }
 
 function tips(disks: readonly DiskSpec[]): (readonly [number, string | undefined])[] {

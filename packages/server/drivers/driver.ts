@@ -126,6 +126,14 @@ export interface Cut {
   readonly quiesce: boolean
 }
 
+/** All that `into` shows of the layers between it and `onto` is put into it; it stands on `onto` from then on, or on nothing. */
+export interface Merge {
+  readonly into: LayerRef
+  readonly onto: LayerRef | null
+  /** Null: as fast as it goes. */
+  readonly bytesPerSecond: number | null
+}
+
 export type Quiesced = 'quiesced' | 'agent-missing' | 'failed'
 
 export interface CutFacts {
@@ -199,6 +207,12 @@ export interface Capabilities {
   readonly memorySnapshot: boolean
   /** Layers of a running machine are merged while it writes: `machines.merge`. */
   readonly liveMerge: boolean
+  /** The most layers that a disk may consist of. */
+  readonly longestChain: number
+  /** From so many layers without a name on, a chain is shortened without being asked. */
+  readonly consolidateAt: number
+  /** The most layers that may stand on one of an account; null: any number. */
+  readonly mostDeltas: number | null
 }
 
 export interface Driver {
@@ -271,11 +285,10 @@ export interface Driver {
     /** Writes what the chain shows into a file of its own, of the server, that anybody can use elsewhere: a qcow2 image on QEMU. */
     export(chain: LayerChain, file: string, owner: Owner, progress: Progress, signal: AbortSignal): Promise<void>
     /**
-     * Puts into the topmost layer of `child`, which no machine may have open, what it shows of the layer right below: from then on it
-     * stands on the one below that, or on nothing, and shows the same. The layer below is only read, and so are its other children.
-     * Aborted or killed in the middle, the child shows the same still, on the old chain; a repeat finishes.
+     * Merges within a chain that no machine has open, described as before the merge. What is below `into` is only read, and so are
+     * others that stand on it. Aborted or killed in the middle, the layer shows the same still, on the old chain; a repeat finishes.
      */
-    merge(child: LayerChain, owner: Owner, progress: Progress, signal: AbortSignal): Promise<LayerFacts>
+    merge(chain: LayerChain, merge: Merge, owner: Owner, progress: Progress, signal: AbortSignal): Promise<LayerFacts>
     /** Null when there is no such layer, or only a half-made one. */
     facts(layer: LayerRef): Promise<LayerFacts | null>
     /** Removes exactly the files of this layer: all companions, whatever type was recorded. */
@@ -325,17 +338,10 @@ export interface Driver {
      */
     cut(vm: VmId, cut: Cut, progress: Progress, signal: AbortSignal): Promise<CutFacts>
     /**
-     * Puts into layer `into` of the disk of a running machine what it shows of `from`, right below it, as `layers.merge` does, while the guest
-     * works. `disk` is described as before the merge. False when the machine is off or goes off before the end.
+     * Does what `layers.merge` does with a disk of a running machine, while the guest works. False when the machine is off or goes off
+     * before the end.
      */
-    merge(
-      vm: VmId,
-      disk: DiskSpec,
-      from: LayerRef,
-      into: LayerRef,
-      progress: Progress,
-      signal: AbortSignal,
-    ): Promise<boolean>
+    merge(vm: VmId, disk: DiskSpec, merge: Merge, progress: Progress, signal: AbortSignal): Promise<boolean>
     /** Sets the guest's clock to the host's time: one that went on from a memory image believes that no time has passed. */
     setClock(vm: VmId, limitMs: number): Promise<ClockOutcome>
     /**

@@ -1,22 +1,13 @@
 // Removes a disk layer that nobody names any more, then whatever it was the last to stand on. One that nothing stands on is
-// discarded. One that carries a single other is merged down into that: under a running machine by its own process, else by a tool.
-// Either way every disk shows what it showed, at each moment: what the lower layer holds is added to the upper, never taken away
-// before the upper is whole. Other jobs that let go of a layer share two halves: `removeIfUnneeded`, `forgetLayerAndAncestors`.
+// discarded. One that carries a single other is merged down into that (merge-layers.ts). Other jobs that let go of a layer
+// share two halves: `removeIfUnneeded`, `forgetLayerAndAncestors`.
 import type { LayerId } from '@ramet/core/ids.ts'
 import type { LayerFacts } from '../drivers/driver.ts'
 import type { Tx } from '../store/database.ts'
-import { diskOver, removalOf } from '../store/layer-removal.ts'
-import {
-  forgetLayer,
-  holdLayer,
-  layerChain,
-  layerRef,
-  layerRefIfAny,
-  markRemoving,
-  standOnGrandparent,
-} from '../store/layers.ts'
+import { removalOf } from '../store/layer-removal.ts'
+import { forgetLayer, holdLayer, layerChain, layerRefIfAny, markRemoving, standOnGrandparent } from '../store/layers.ts'
 import { defineJob, nothing, type RecordContext, type StepContext } from './define-job.ts'
-import { diskOf, ownerOfLayer } from './machine-spec.ts'
+import { mergeLayers } from './merge-layers.ts'
 import { type JobOrigin, type JobStarter, originOf } from './tools.ts'
 
 export interface RemoveLayer {
@@ -79,17 +70,11 @@ async function mark({ tx, input }: RecordContext<RemoveLayer, object>) {
 type Marked = { readonly mark: Awaited<ReturnType<typeof mark>> }
 
 async function merge(context: StepContext<RemoveLayer, Marked>): Promise<LayerFacts> {
-  const { db, driver, input, made, progress, signal } = context
+  const { db, made, progress } = context
   if (made.mark?.op !== 'merge') throw new Error('there is nothing to merge')
   const { into } = made.mark
-  const [from, to] = await Promise.all([layerRef(db, input.layer), layerRef(db, into)])
-  const over = await diskOver(db, into)
-  const isLive =
-    over && (await driver.machines.merge(over.vm, await diskOf(db, over.volume), from, to, progress, signal))
-  if (!isLive) return driver.layers.merge(await layerChain(db, into), await ownerOfLayer(db, into), progress, signal)
-  const facts = await driver.layers.facts(to)
-  if (!facts) throw new Error(`layer ${into} is gone after the merge`)
-  return facts
+  const chain = await layerChain(db, into)
+  return mergeLayers(context, into, chain.at(-3)?.id ?? null, progress)
 }
 
 /** Deletes the record of a layer whose files are gone, and starts the removal of a parent that was kept only for it. */

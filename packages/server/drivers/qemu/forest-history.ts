@@ -193,7 +193,8 @@ export class ForestLab {
 
   async #merge(from: LayerId, into: LayerId, killAfter: number | null): Promise<void> {
     const below = this.#forest.get(from)?.parent ?? null
-    const merge = { deviceId: 0, from: this.#ref(from), into: this.#ref(into), below: below && this.#ref(below) }
+    const onto = below && this.#ref(below)
+    const merge = { deviceId: 0, into: this.#ref(into), onto, between: [this.#ref(from)], bytesPerSecond: null }
     if (killAfter !== null) {
       await beginMerge(this.#daemon.qmp, merge)
       await new Promise(resolve => setTimeout(resolve, killAfter))

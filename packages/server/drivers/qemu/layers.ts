@@ -39,9 +39,9 @@ export function qemuLayers(privileges: Privileges): Driver['layers'] {
     resize: (chain, virtualBytes, owner) => resizeLayer(chain, virtualBytes, privileges.account(owner)),
     export: (chain, file, owner, progress, signal) =>
       exportChain(chain, file, privileges.account(owner), progress, signal),
-    merge: async (child, owner, progress, signal) => {
-      await requirePool(tipOf(child).pool)
-      return mergeLayer(child, privileges.account(owner), progress, signal)
+    merge: async (chain, merge, owner, progress, signal) => {
+      await requirePool(merge.into.pool)
+      return mergeLayer(chain, merge, privileges.account(owner), progress, signal)
     },
     facts: async layer => {
       await requirePool(layer.pool)

@@ -12,14 +12,14 @@ import type { Installed } from './host.ts'
 import { listFolders, machineFolder, ownerOfFolder, writeRecord } from './machine-folder.ts'
 import { Machine } from './machine.ts'
 import type { Found } from './machine.ts'
-import { beginLiveMerge, finishLiveMerge, mergeOf } from './merge-live.ts'
+import { beginLiveMerge, finishLiveMerge } from './merge-live.ts'
 import type { Accelerator, Log } from './options.ts'
 import type { Privileges } from './privileges.ts'
 import { problems } from './problems.ts'
 import { removeFolder, removeRunning } from './remove-folder.ts'
 import { startMachine } from './start-machine.ts'
 import { stopMachine } from './stop-machine.ts'
-import { type Merge, mergeEnded } from './stream-job.ts'
+import { mergeEnded, type Stream, streamOf } from './stream-job.ts'
 import { Turns } from './turns.ts'
 
 export interface Surroundings {
@@ -65,7 +65,8 @@ export class Machines {
         return active
       },
       cut: (vm, cut, progress, signal) => this.#inTurn(vm, () => this.#cut(vm, cut, progress, signal)),
-      merge: (vm, disk, from, into, progress, signal) => this.#merge(vm, mergeOf(disk, from, into), progress, signal),
+      merge: (vm, { deviceId, chain }, merge, progress, signal) =>
+        this.#merge(vm, streamOf(deviceId, chain, merge), progress, signal),
       setClock: async (vm, limitMs) => {
         await this.#seen()
         const machine = this.#running.get(vm)
@@ -186,18 +187,19 @@ export class Machines {
   }
 
   /** What QEMU does in between takes minutes, and nobody waits for his turn meanwhile. */
-  async #merge(vm: VmId, merge: Merge, progress: Progress, signal: AbortSignal): Promise<boolean> {
+  async #merge(vm: VmId, stream: Stream, progress: Progress, signal: AbortSignal): Promise<boolean> {
     signal.throwIfAborted()
     let isBegun = false
-    if (!(await this.#whileOn(vm, async machine => void (isBegun = await beginLiveMerge(machine, merge))))) return false
+    if (!(await this.#whileOn(vm, async machine => void (isBegun = await beginLiveMerge(machine, stream)))))
+      return false
     if (!isBegun) return true
     const machine = this.#running.get(vm)
     try {
-      if (machine) await mergeEnded(await machine.monitor(), merge, progress, signal)
+      if (machine) await mergeEnded(await machine.monitor(), stream, progress, signal)
     } catch (error) {
       if (await machine?.survives(error)) throw error
     }
-    return this.#whileOn(vm, each => finishLiveMerge(each, merge))
+    return this.#whileOn(vm, each => finishLiveMerge(each, stream))
   }
 
   /** False when the machine is off, or goes off meanwhile. */

@@ -3,36 +3,37 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { Duplex } from 'node:stream'
-import type { LayerChain, LayerFacts, Progress } from '../driver.ts'
-import { machineNodes, tipOf } from './blockdev.ts'
+import type { LayerChain, LayerFacts, Merge, Progress } from '../driver.ts'
+import { machineNodes } from './blockdev.ts'
 import { imageProblem } from './convert.ts'
 import { flush } from './cut.ts'
 import { factsOf } from './layer-files.ts'
 import { dropped, type Identity } from './privileges.ts'
 import { problems } from './problems.ts'
 import { Qmp } from './qmp.ts'
-import { beginMerge, mergeEnded } from './stream-job.ts'
+import { beginMerge, mergeEnded, streamOf } from './stream-job.ts'
 import { lastLine, toolEnvironment } from './tools.ts'
 
 export const storageDaemon = 'qemu-storage-daemon'
 const greetingLimitMs = 30_000
 
 export async function mergeLayer(
-  child: LayerChain,
+  chain: LayerChain,
+  merge: Merge,
   owner: Identity | null,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<LayerFacts> {
   signal.throwIfAborted()
-  const into = tipOf(child)
-  const from = child.at(-2)
-  if (!from) throw problems.notBelow('(none)', into.id)
-  await Promise.all(child.map(factsOf)) // a missing file is named
-  const nodes = machineNodes(0, child).flatMap(node => ['--blockdev', JSON.stringify(node)])
-  const merge = { deviceId: 0, from, into, below: child.at(-3) ?? null }
+  const { into } = merge
+  const stream = streamOf(0, chain, merge)
+  const [base, ...rest] = chain.slice(0, chain.findIndex(({ id }) => id === into.id) + 1)
+  const below = [base ?? into, ...rest] as const
+  await Promise.all(below.map(factsOf)) // a missing file is named
+  const nodes = machineNodes(0, below).flatMap(node => ['--blockdev', JSON.stringify(node)])
   await withDaemon(nodes, into.pool.path, owner, async qmp => {
-    await beginMerge(qmp, merge)
-    await mergeEnded(qmp, merge, progress, signal)
+    await beginMerge(qmp, stream)
+    await mergeEnded(qmp, stream, progress, signal)
   })
   await flush(into)
   progress(100)

@@ -41,8 +41,12 @@ export const problems = {
     ),
   otherLayer: (deviceId: number) =>
     new Problem('refused', 'other-layer', `Disk ${deviceId} does not write the layer that was to be cut`),
-  notBelow: (from: string, into: string) =>
-    new Problem('refused', 'not-below', `Layer ${from} is not right below ${into}`),
+  notBelow: (onto: string, into: string) =>
+    new Problem(
+      'refused',
+      'not-below',
+      `Layer ${into} stands not on ${onto} by way of another; there is nothing to merge`,
+    ),
   memoryNotSaved: () =>
     new Problem(
       'refused',

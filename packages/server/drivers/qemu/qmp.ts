@@ -56,6 +56,7 @@ export interface QmpCommands {
       device: string
       'base-node'?: string
       'backing-file'?: string
+      speed?: number
       'filter-node-name': string
       'auto-dismiss': boolean
     }

@@ -138,7 +138,10 @@ describe('snapshots of a guest that works', { skip: tiny ? false : 'tiny cannot 
     await driver.layers.fork(sibling, disk.chain, dataBytes, anOwner)
     const shown = await sum(siblingChain)
     const [from, into] = [disks[1]!.chain.at(-2)!, disks[1]!.chain.at(-1)!]
-    assert.equal(await driver.machines.merge(spec.vm, disks[1]!, from, into, quiet, never), true)
+    assert.equal(
+      await driver.machines.merge(spec.vm, disks[1]!, { into, onto: null, bytesPerSecond: null }, quiet, never),
+      true,
+    )
     disks = disks.with(1, {
       ...disks[1]!,
       chain: disks[1]!.chain.filter(({ id }) => id !== from.id) as unknown as LayerChain,

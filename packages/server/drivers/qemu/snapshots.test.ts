@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { newId } from '@ramet/core/ids.ts'
 import { aMachine, anOwner } from '../contract.ts'
-import type { Cut, Driver, LayerChain, LayerRef, MachineSpec, MemoryImageRef, PoolRef } from '../driver.ts'
+import type { Cut, Driver, LayerChain, LayerRef, MachineSpec, MemoryImageRef, Merge, PoolRef } from '../driver.ts'
 import { aQemuDriver, processOf, type QemuUnderTest } from './a-driver.ts'
 import { chainAsFilename, writableChainAsFilename } from './blockdev.ts'
 import { layerFile } from './layer-files.ts'
@@ -102,14 +102,14 @@ describe('snapshots when something goes wrong', () => {
     await driver.machines.start({ ...spec, disks: [disk] })
     const pid = (await processOf(made.runDirectory, spec.vm))?.pid ?? 0
     const seen: number[] = []
-    const merged = driver.machines.merge(spec.vm, disk, root, tip, percent => void seen.push(percent), never)
+    const merged = driver.machines.merge(spec.vm, disk, flattening(tip), percent => void seen.push(percent), never)
     while (!seen.some(percent => percent > 5)) await sleep(1)
     process.kill(pid, 'SIGKILL')
     assert.equal(await merged, false)
     assert.ok((seen.at(-1) ?? 100) < 99, `it was killed at ${seen.at(-1)} %`)
     for (const each of chain) assert.match(await checked(each), /No errors were found/)
     assert.equal(await sumOf(chain), shown)
-    await driver.layers.merge(chain, anOwner, quiet, never)
+    await driver.layers.merge(chain, flattening(tip), anOwner, quiet, never)
     assert.equal(await sumOf([tip]), shown)
     assert.equal(await sumOf([root, sibling]), beside)
     assert.match(await checked(tip), /No errors were found/)
@@ -126,9 +126,9 @@ describe('snapshots when something goes wrong', () => {
     const disk = { deviceId: 0, chain }
     await driver.machines.start({ ...spec, disks: [disk] })
     const abort = new AbortController()
-    const merged = driver.machines.merge(spec.vm, disk, root, chain[1]!, () => abort.abort(), abort.signal)
+    const merged = driver.machines.merge(spec.vm, disk, flattening(chain[1]!), () => abort.abort(), abort.signal)
     await assert.rejects(merged, { kind: 'cancelled' })
-    assert.equal(await driver.machines.merge(spec.vm, disk, root, chain[1]!, quiet, never), true)
+    assert.equal(await driver.machines.merge(spec.vm, disk, flattening(chain[1]!), quiet, never), true)
     await driver.machines.stop(spec.vm, 0, never)
     assert.equal(await sumOf([chain[1]!]), shown)
     await driver.machines.discard(spec.vm)
@@ -192,6 +192,10 @@ describe('snapshots when something goes wrong', () => {
     await driver.machines.discard(vm)
   }
 })
+
+function flattening(into: LayerRef): Merge {
+  return { into, onto: null, bytesPerSecond: null }
+}
 
 /** In many small pieces, so that it takes its time to merge. */
 async function fill(layer: LayerRef): Promise<void> {

@@ -38,6 +38,9 @@ export function simulatedDriver(world: World): Driver {
       vmSnapshot: true,
       memorySnapshot: true,
       liveMerge: true,
+      longestChain: 32, // this and the deltas as on vSphere
+      consolidateAt: 16,
+      mostDeltas: 255,
     },
     hosts: {
       facts: async host => {

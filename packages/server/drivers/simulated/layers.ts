@@ -6,7 +6,7 @@ import type { LayerId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { Driver, LayerChain, LayerFacts, LayerRef, PoolRef, Progress } from '../driver.ts'
 import type { Calling } from './driver.ts'
-import { contentOf, mergeLayer } from './snapshots.ts'
+import { contentOf, mergeLayers } from './snapshots.ts'
 import { type Blocks, change, type SimulatedLayer, type World } from './world.ts'
 
 export const imageBytes = 2 ** 30
@@ -58,11 +58,11 @@ export function simulatedLayers(world: World, call: Calling): Driver['layers'] {
       await mkdir(dirname(file), { recursive: true })
       await writeFile(file, `the disk ${layerIn(world, chain).id}`)
     },
-    merge: async (child, _owner, progress, signal) => {
+    merge: async (chain, merge, _owner, progress, signal) => {
       await call('layers.merge', 0, signal)
-      demandLayers(world, child)
+      demandLayers(world, chain)
       await copying(world, progress, signal)
-      return mergeLayer(world, child)
+      return mergeLayers(world, chain, merge)
     },
     facts: async ({ id }) => {
       await call('layers.facts')

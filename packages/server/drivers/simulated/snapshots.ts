@@ -1,7 +1,7 @@
 // Cuts and merges of simulated machines, and what tests write into their disks and memory to see that nothing is lost.
 import type { LayerId, VmId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
-import type { Cut, CutFacts, Driver, LayerChain, LayerFacts } from '../driver.ts'
+import type { Cut, CutFacts, Driver, LayerChain, LayerFacts, LayerRef, Merge } from '../driver.ts'
 import type { Calling } from './driver.ts'
 import { copying, demandLayers, layerIn } from './layers.ts'
 import { factsOfMemory, saveMemory } from './memory.ts'
@@ -23,16 +23,13 @@ export function simulatedSnapshots(world: World, call: Calling): Snapshots {
       if (wanted.memory) await copying(world, progress, signal)
       return cut(world, machine, wanted)
     },
-    merge: async (vm, disk, from, into, progress, signal) => {
+    merge: async (vm, { chain }, merge, progress, signal) => {
       await call('machines.merge', 0, signal)
       if (!runningIn(world, vm)) return false
-      const place = disk.chain.findIndex(({ id }) => id === into.id)
-      if (place < 1 || disk.chain[place - 1]?.id !== from.id)
-        throw new Problem('refused', 'not-below', `Layer ${from.id} is not right below ${into.id}`)
-      if (world.layers.get(into.id)?.base !== from.id) return true // an earlier try did it
+      if (isMerged(world, chain, merge)) return true
       await copying(world, progress, signal)
       if (!runningIn(world, vm)) return false
-      mergeLayer(world, disk.chain.slice(0, place + 1) as unknown as LayerChain)
+      mergeLayers(world, chain, merge)
       return true
     },
     setClock: async vm => {
@@ -65,15 +62,32 @@ function cut(world: World, machine: SimulatedMachine, { disks, memory, quiesce }
   return { stunMs: 1, quiesced: quiesce ? world.quiesced : null, memory: facts }
 }
 
-/** Also where it was done before. */
-export function mergeLayer(world: World, child: LayerChain): LayerFacts {
-  const into = layerIn(world, child)
-  const from = world.layers.get(child.at(-2)?.id as LayerId)
-  if (!from || into.base !== from.id) return into
-  const bytes = into.allocatedBytes + from.allocatedBytes
-  const layer = { ...into, base: from.base, allocatedBytes: bytes, blocks: { ...from.blocks, ...into.blocks } }
+export function mergeLayers(world: World, chain: LayerChain, merge: Merge): LayerFacts {
+  const into = layerIn(world, [merge.into])
+  if (isMerged(world, chain, merge)) return into
+  const between = betweenIn(chain, merge).map(each => layerIn(world, [each]))
+  const layer = {
+    ...into,
+    base: merge.onto?.id ?? null,
+    allocatedBytes: between.reduce((sum, { allocatedBytes }) => sum + allocatedBytes, into.allocatedBytes),
+    blocks: Object.assign({}, ...[...between, into].map(({ blocks }) => blocks)) as Blocks,
+  }
   change(world, { layer })
   return layer
+}
+
+/** An earlier try did it. */
+function isMerged(world: World, chain: LayerChain, merge: Merge): boolean {
+  return !betweenIn(chain, merge).some(({ id }) => id === layerIn(world, [merge.into]).base)
+}
+
+/** What goes into `into`, base first. */
+function betweenIn(chain: LayerChain, { into, onto }: Merge): LayerRef[] {
+  const at = chain.findIndex(({ id }) => id === into.id)
+  const base = onto ? chain.findIndex(({ id }) => id === onto.id) : -1
+  if (at < 1 || base >= at - 1 || (onto && base < 0))
+    throw new Problem('refused', 'not-below', `Layer ${into.id} stands not on ${onto?.id} by way of another`)
+  return chain.slice(base + 1, at)
 }
 
 /** What a reader of the layer sees, by block. */
