@@ -48,6 +48,8 @@ async function clear(world: World, template: string): Promise<void> {
       await world.client.run('deleteVMSnapshot', { vmsnapshotid: id as string })
     await world.expunge(found)
   }
+  for (const { id } of await list(world.client, 'listVolumes', 'volume', { name: 'made' }))
+    await world.client.call('deleteVolume', { id: id as string })
   for (const { id } of await list(world.client, 'listTemplates', 'template', { templatefilter: 'all', name: 'made' }))
     await world.deleteTemplate(id as string)
   await world.deleteTemplate(template)
@@ -130,6 +132,36 @@ export const snapshotLanes: readonly Lane[] = [
         [],
         (at, { prepared: id }) => at.client.call('revertSnapshot', { id }),
         made => backup(world, made),
+      ),
+  },
+  {
+    kind: 'create-volume-from-snapshot',
+    case: 'linked to a VM snapshot',
+    failAt: 'publish/done/before',
+    arrange: (world, image) =>
+      machine(world, image, [false], (at, { root, ids: [vmsnapshotid = ''] }) =>
+        at.client.call('createVolume', { name: 'made', vmsnapshotid, volumeid: root }),
+      ),
+  },
+  {
+    kind: 'create-volume-from-snapshot',
+    case: 'of a snapshot on secondary storage',
+    arrange: (world, image) =>
+      machine(
+        world,
+        image,
+        [],
+        (at, { prepared: snapshotid }) => at.client.call('createVolume', { name: 'made', snapshotid }),
+        made => backup(world, made),
+      ),
+  },
+  {
+    kind: 'make-template',
+    case: 'of a VM snapshot',
+    points: /\/copy\//,
+    arrange: (world, image) =>
+      machine(world, image, [false], (at, { ids: [vmsnapshotid = ''] }) =>
+        at.client.call('createTemplate', { name: 'made', vmsnapshotid }),
       ),
   },
   {

@@ -19,6 +19,9 @@ export interface Layer {
   readonly bytes: number
 }
 
+/** The longest chain that a new disk may make: each layer makes reading slower. */
+export const mostLayers = 16
+
 export type Forest = ReadonlyMap<LayerId, Layer>
 
 export type RemovalStep =

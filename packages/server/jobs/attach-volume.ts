@@ -1,6 +1,6 @@
 // Attaches a volume to a machine: to one that runs by hot-plug, to one that is stopped for its next start. A volume that was never
 // used gets its disk here, empty or from its uploaded file, on a storage that the machine's hosts reach.
-import type { LayerId, StoragePoolId, VmId, VolumeId } from '@ramet/core/ids.ts'
+import type { JobId, LayerId, StoragePoolId, VmId, VolumeId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import { attachEvent, choosePlace, type VolumeState } from '@ramet/core/volume.ts'
 import type { ImageFacts, LayerFacts } from '../drivers/driver.ts'
@@ -21,8 +21,10 @@ import {
   wrongVolumeState,
 } from '../store/volumes.ts'
 import { defineJob, nothing, type RecordContext, type StepContext } from './define-job.ts'
+import { createVolumeFromSnapshot } from './create-volume-from-snapshot.ts'
 import { letGoOfUpload } from './discard-upload.ts'
 import { diskOf } from './machine-spec.ts'
+import { untilEnded } from './others.ts'
 import { originOf } from './tools.ts'
 import { placementFactors } from './vm-steps.ts'
 
@@ -33,6 +35,8 @@ export interface AttachVolume {
   readonly deviceId: number | null
   /** Made if the volume has no disk yet. */
   readonly layer: LayerId
+  /** The job that is making the volume's disk. */
+  readonly after?: JobId
 }
 
 export const attachVolume = defineJob<AttachVolume>({
@@ -69,7 +73,9 @@ interface Begun {
   readonly pool: StoragePoolId | null
 }
 
-async function begin({ tx, input, settings, driver }: RecordContext<AttachVolume, object>): Promise<Begun> {
+async function begin(context: RecordContext<AttachVolume, object>): Promise<Begun> {
+  const { tx, input, settings, driver } = context
+  if (input.after) await untilEnded(context, createVolumeFromSnapshot.traits.kind, input.after)
   const vm = await holdVm(tx, input.vm)
   demandAction(vm, 'attach')
   await demandNoVmSnapshots(tx, vm.id, 'attaching a volume')

@@ -2,7 +2,6 @@
 // a running machine the disk is cut first, so that it goes on writing elsewhere while the copy is made; what the cut left behind is
 // merged afterwards. Or it is made of a disk as a VM snapshot has it, which stands still anyway.
 import type { LayerId, SnapshotId, VmSnapshotId } from '@ramet/core/ids.ts'
-import { Problem } from '@ramet/core/problem.ts'
 import { stat } from 'node:fs/promises'
 import { discardImage } from '../images/fetch.ts'
 import { requireStore } from '../images/store.ts'
@@ -10,7 +9,7 @@ import { layerChain } from '../store/layers.ts'
 import { holdRoom } from '../store/limits.ts'
 import { holdSnapshot, moveSnapshot, snapshotFile } from '../store/snapshots.ts'
 import { demandAction, holdVm } from '../store/vms.ts'
-import { demandNoneAtWork, demandSnapshotAction, disksOf, holdVmSnapshot } from '../store/vm-snapshots.ts'
+import { demandNoneAtWork, diskThen, usableVmSnapshot } from '../store/vm-snapshots.ts'
 import { demandLoose, holdVolumeAsAsked, type OnVolume, volumeLock, wrongVolumeState } from '../store/volumes.ts'
 import {
   type CutDisk,
@@ -105,25 +104,13 @@ async function begin({ tx, input, job }: RecordContext<CreateSnapshot, object>):
   if (vm) await demandNoneAtWork(tx, vm.id)
   const volume = await holdVolumeAsAsked(tx, input)
   await moveSnapshot(tx, input.snapshot, 'CreateRequested')
-  if (input.vmSnapshot) return { source: await layerIn(tx, input.vmSnapshot, input.volume), disks: [] }
+  if (input.vmSnapshot) {
+    const { vm_id } = await usableVmSnapshot(tx, input.vmSnapshot)
+    const disk = await diskThen(tx, { vmSnapshot: input.vmSnapshot, vm: vm_id, volume: input.volume })
+    return { source: disk.layer_id, disks: [] }
+  }
   if (vm) demandAction(vm, 'snapshot')
   else await demandLoose(tx, volume, job.id)
   if (volume.state !== 'Ready' || !volume.layer_id) throw wrongVolumeState(volume, 'a snapshot of it')
   return { source: volume.layer_id, disks: vm?.state === 'Running' ? await reserveCut(tx, [volume]) : [] }
-}
-
-async function layerIn(
-  tx: RecordContext<CreateSnapshot, object>['tx'],
-  id: VmSnapshotId,
-  volume: CreateSnapshot['volume'],
-): Promise<LayerId> {
-  const vmSnapshot = await holdVmSnapshot(tx, id)
-  demandSnapshotAction(vmSnapshot, 'use')
-  const disk = (await disksOf(tx, id)).find(each => each.volume_id === volume)
-  if (disk) return disk.layer_id
-  throw new Problem(
-    'refused',
-    'volume-not-in-vm-snapshot',
-    `VM snapshot ${vmSnapshot.display_name} has no disk of volume ${volume}`,
-  )
 }

@@ -6,6 +6,7 @@ import { changeVm } from './change-vm.ts'
 import { createSnapshot } from './create-snapshot.ts'
 import { createVmSnapshot } from './create-vm-snapshot.ts'
 import { createVolume } from './create-volume.ts'
+import { createVolumeFromSnapshot } from './create-volume-from-snapshot.ts'
 import { deleteAccount } from './delete-account.ts'
 import { deleteDomain } from './delete-domain.ts'
 import { deleteSnapshot } from './delete-snapshot.ts'
@@ -52,6 +53,7 @@ export const definitions: readonly JobDefinition[] = [
   createTags,
   createVmSnapshot,
   createVolume,
+  createVolumeFromSnapshot,
   deleteAccount,
   deleteDomain,
   deleteSnapshot,

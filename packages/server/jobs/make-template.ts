@@ -1,15 +1,19 @@
-// Makes a template: of a volume that nobody writes, or of a volume's snapshot. The file is made on secondary storage, examined like one
-// that came from elsewhere, and only then a template.
+// Makes a template: of a volume that nobody writes, of a volume's snapshot, or of a disk as a VM snapshot has it. The file is made on
+// secondary storage, examined like one that came from elsewhere, and only then a template.
 import type { SnapshotId, TemplateId } from '@ramet/core/ids.ts'
 import { pathToFileURL } from 'node:url'
 import type { RecordContext, StepContext } from './define-job.ts'
 import { copyImage, discardImage } from '../images/fetch.ts'
 import { requireStore } from '../images/store.ts'
 import { storeOfImage } from '../store/image-stores.ts'
+import type { LayerChain } from '../drivers/driver.ts'
+import type { Db } from '../store/database.ts'
+import { layerChain } from '../store/layers.ts'
 import { holdRoom } from '../store/limits.ts'
 import { snapshotFile, usableSnapshot } from '../store/snapshots.ts'
 import { imageFile, setTemplate } from '../store/templates.ts'
 import { demandAction, holdVm } from '../store/vms.ts'
+import { type DiskThen, diskThen, usableVmSnapshot } from '../store/vm-snapshots.ts'
 import { demandLoose, holdVolumeAsAsked, type OnVolume, volumeLock, wrongVolumeState } from '../store/volumes.ts'
 import { defineJob, nothing } from './define-job.ts'
 import { snapshotLock } from './delete-snapshot.ts'
@@ -17,7 +21,7 @@ import { diskOf, ownerOf } from './machine-spec.ts'
 
 export interface MakeTemplate {
   readonly template: TemplateId
-  readonly source: OnVolume | { readonly snapshot: SnapshotId }
+  readonly source: OnVolume | { readonly snapshot: SnapshotId } | DiskThen
 }
 
 export const makeTemplate = defineJob<MakeTemplate>({
@@ -73,6 +77,11 @@ async function begin({ tx, input: { template, source }, job }: RecordContext<Mak
     await usableSnapshot(tx, source.snapshot)
     return
   }
+  if ('vmSnapshot' in source) {
+    await usableVmSnapshot(tx, source.vmSnapshot)
+    await diskThen(tx, source)
+    return
+  }
   const vm = source.vm && (await holdVm(tx, source.vm))
   const volume = await holdVolumeAsAsked(tx, source)
   if (vm) demandAction(vm, 'making a template of its disks')
@@ -94,7 +103,12 @@ async function copy({
     const from = pathToFileURL((await snapshotFile(db, input.source.snapshot)).file).href
     await copyImage(from, file, null, { maxBytes: limitOf(settings), allowPrivate: true }, signal)
   } else {
-    const { chain } = await diskOf(db, input.source.volume)
+    const chain = await chainOf(db, input.source)
     await driver.layers.export(chain, file, await ownerOf(db, input.source.volume), progress, signal)
   }
+}
+
+async function chainOf(db: Db, source: OnVolume | DiskThen): Promise<LayerChain> {
+  if (!('vmSnapshot' in source)) return (await diskOf(db, source.volume)).chain
+  return layerChain(db, (await diskThen(db, source)).layer_id)
 }

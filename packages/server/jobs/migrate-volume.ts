@@ -7,13 +7,21 @@ import { takesNewDisks } from '@ramet/core/pool.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { LayerFacts } from '../drivers/driver.ts'
 import type { Settings } from '../settings.ts'
-import { holdCapacity, poolRooms, setPoolSpace } from '../store/capacity.ts'
+import { setPoolSpace } from '../store/capacity.ts'
 import type { Tx } from '../store/database.ts'
-import { forgetLayer, layerChain, layerRef, layerRefIfAny, publishLayer, reserveLayer } from '../store/layers.ts'
+import {
+  chainBytes,
+  forgetLayer,
+  layerChain,
+  layerRef,
+  layerRefIfAny,
+  publishLayer,
+  reserveLayer,
+} from '../store/layers.ts'
 import { demandPoolTakesDisks } from '../store/pools.ts'
 import { demandAction, holdVm, setCloneType, type Vm } from '../store/vms.ts'
 import { demandNoVmSnapshots } from '../store/vm-snapshots.ts'
-import { demandSizeFits, noRoom, poolsInReach, tagsAsked } from '../store/volume-pools.ts'
+import { demandSizeFits, holdRoomOn, poolsInReach, tagsAsked } from '../store/volume-pools.ts'
 import {
   demandLoose,
   holdVolumeAsAsked,
@@ -65,7 +73,7 @@ export const migrateVolume = defineJob<MigrateVolume>({
       const base = baseOf(made.begin, made['cache-template'])
       const volume = await holdVolumeAsAsked(tx, input)
       await demandPoolTakesDisks(tx, input.pool)
-      await holdSpace(tx, settings, input.pool, made.begin.bytes)
+      await holdRoomOn(tx, placementFactors(settings), input.pool, made.begin.bytes)
       await reserveLayer(tx, {
         id: input.layer,
         pool: input.pool,
@@ -121,7 +129,7 @@ async function begin({ tx, input, settings, job }: Recording): Promise<Begun> {
     .executeTakeFirst()
   const whole = await chainBytes(tx, volume.layer_id)
   const bytes = arrives.as === 'linked' ? (own?.allocated_bytes ?? 0) : whole
-  await holdSpace(tx, settings, input.pool, bytes)
+  await holdRoomOn(tx, placementFactors(settings), input.pool, bytes)
   await moveVolume(tx, volume.id, 'MigrationRequested')
   return { arrives, bytes }
 }
@@ -215,18 +223,6 @@ async function cloneTypeOn(tx: Tx, settings: Settings, vm: Vm | null, pool: Stor
     offering: offering?.clone_type,
     createFullClone: settings.flag(fullCloneSetting[vm?.hypervisor ?? 'KVM'], pool),
   })
-}
-
-async function chainBytes(tx: Tx, layer: LayerId): Promise<number> {
-  const ids = (await layerChain(tx, layer)).map(({ id }) => id)
-  const rows = await tx.selectFrom('layer').select('allocated_bytes').where('id', 'in', ids).execute()
-  return rows.reduce((sum, { allocated_bytes }) => sum + allocated_bytes, 0)
-}
-
-async function holdSpace(tx: Tx, settings: Settings, pool: StoragePoolId, bytes: number): Promise<void> {
-  await holdCapacity(tx)
-  const room = (await poolRooms(tx, placementFactors(settings))).find(({ id }) => id === pool)
-  if (!room || room.freeBytes < bytes) throw noRoom(room?.name ?? pool, bytes)
 }
 
 function baseOf({ arrives }: Begun, cached: LayerId | undefined): LayerId | null {

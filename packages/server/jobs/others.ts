@@ -31,6 +31,18 @@ export async function refuseIfAwaitedJobFailed<I, M>({ db, job }: StepContext<I,
   // One that was cancelled was another's decision.
 }
 
+/** Goes on only when job `id`, of `kind`, has ended; fails when that did. */
+export async function untilEnded<I, M>(context: StepContext<I, M>, kind: string, id: JobId): Promise<void> {
+  await refuseIfAwaitedJobFailed(context, kind)
+  const open = await context.db
+    .selectFrom('job')
+    .select('id')
+    .where('id', '=', id)
+    .where('completed', 'is', null)
+    .executeTakeFirst()
+  if (open) throw new WaitForJob(id)
+}
+
 /** The unfinished job of this kind on the same thing, or a new one. */
 export async function startOnce<I>(
   tx: Tx,

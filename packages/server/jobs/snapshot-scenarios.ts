@@ -1,10 +1,11 @@
 // How each job on VM snapshots is brought about, and what its failure must leave (jobs.test.ts).
 import assert from 'node:assert/strict'
+import type { CloneType } from '@ramet/core/clone-type.ts'
 import { newId, type VmId, type VmSnapshotId } from '@ramet/core/ids.ts'
 import type { VmState } from '@ramet/core/vm.ts'
 import { aTemplate, type Lab, stateOf } from '../testing/lab.ts'
 import { aTwoDiskMachine, found, take, write } from '../testing/vm-snapshots.ts'
-import { aUsed, done } from '../testing/volumes.ts'
+import { aUsed, aVolume, done } from '../testing/volumes.ts'
 import { insertVmSnapshot } from '../api/vm-snapshot-call.ts'
 import { createVmSnapshot } from './create-vm-snapshot.ts'
 import { deleteVmSnapshot } from './delete-vm-snapshot.ts'
@@ -14,6 +15,7 @@ import { removeLayer } from './remove-layer.ts'
 import { expungeVm } from './expunge-vm.ts'
 import { type Volume, volumeById, volumesOf } from '../store/volumes.ts'
 import { createSnapshot } from './create-snapshot.ts'
+import { createVolumeFromSnapshot, type CreateVolumeFromSnapshot } from './create-volume-from-snapshot.ts'
 import { deleteSnapshot } from './delete-snapshot.ts'
 import { makeTemplate, type MakeTemplate } from './make-template.ts'
 import { revertSnapshot } from './revert-snapshot.ts'
@@ -46,6 +48,23 @@ export const snapshotScenarios: readonly Scenario[] = [
     makeTemplate,
     lab => aMaking(lab, async () => ({ volume: await aUsed(lab), vm: null })),
     leavesTemplateInError,
+  ),
+  without(
+    ['inspect', 'publish'],
+    scenario(makeTemplate, lab => aMaking(lab, () => aDiskThen(lab)), leavesTemplateInError),
+  ),
+  scenario(createVolumeFromSnapshot, lab => aVolumeFrom(lab, () => aDiskThen(lab, 'linked')), leavesNoVolume),
+  without(
+    ['begin', 'publish'],
+    scenario(createVolumeFromSnapshot, lab => aVolumeFrom(lab, () => aDiskThen(lab, 'full')), leavesNoVolume),
+  ),
+  without(
+    ['begin', 'publish'],
+    scenario(
+      createVolumeFromSnapshot,
+      lab => aVolumeFrom(lab, async () => ({ snapshot: (await aSnapshot(lab)).snapshot, reach: null })),
+      leavesNoVolume,
+    ),
   ),
   scenario(expungeVm, async lab => ({ vm: (await aDeletion(lab)).vm, evenRunning: true }), 'again'),
 ]
@@ -166,6 +185,31 @@ async function leavesTemplateInError(lab: Lab, { template }: MakeTemplate): Prom
     .where('id', '=', template)
     .executeTakeFirstOrThrow()
   assert.equal(download_state, 'DOWNLOAD_ERROR')
+}
+
+/** The data disk of a running machine, as a VM snapshot has it. */
+async function aDiskThen(lab: Lab, cloneType: CloneType | null = null) {
+  const { vm, snapshot } = await aDeletion(lab)
+  const volume = (await volumesOf(lab.app.db, vm))[1]
+  assert.ok(volume)
+  return { vmSnapshot: snapshot, vm, volume: volume.id, cloneType }
+}
+
+async function aVolumeFrom(lab: Lab, source: () => Promise<CreateVolumeFromSnapshot['source']>) {
+  return { source: await source(), volume: await aVolume(lab, { state: 'Creating' }), layer: newId<'layer'>() }
+}
+
+async function leavesNoVolume(lab: Lab, { volume }: CreateVolumeFromSnapshot): Promise<void> {
+  const { db } = lab.app
+  const row = await db.selectFrom('volume').selectAll().where('id', '=', volume).executeTakeFirstOrThrow()
+  assert.deepEqual([row.state, row.layer_id], ['Expunged', null])
+  assert.ok(row.removed)
+  // As it was before, for the comparison.
+  await db
+    .updateTable('volume')
+    .set({ state: 'Creating', removed: null, pool_id: null })
+    .where('id', '=', volume)
+    .execute()
 }
 
 function rowOf(lab: Lab, snapshot: VmSnapshotId) {

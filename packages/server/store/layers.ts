@@ -95,6 +95,13 @@ export async function layerChain(db: Db, id: LayerId): Promise<LayerChain> {
   return [base, ...rest]
 }
 
+/** What the layer and all it stands on occupy: at most what a flat copy is going to. */
+export async function chainBytes(db: Db, id: LayerId): Promise<number> {
+  const ids = (await layerChain(db, id)).map(layer => layer.id)
+  const rows = await db.selectFrom('layer').select('allocated_bytes').where('id', 'in', ids).execute()
+  return rows.reduce((sum, { allocated_bytes }) => sum + allocated_bytes, 0)
+}
+
 /** All layers of the pool as the plain data that core/layer.ts plans with. */
 export async function forestOfPool(db: Db, pool: StoragePoolId): Promise<Forest> {
   return readForest(db, sql`layer.pool_id = ${pool}`)

@@ -39,6 +39,13 @@ export async function holdVmSnapshot(tx: Tx, id: VmSnapshotId): Promise<VmSnapsh
   return snapshot
 }
 
+/** The same, if something can be made from it. */
+export async function usableVmSnapshot(tx: Tx, id: VmSnapshotId): Promise<VmSnapshot> {
+  const snapshot = await holdVmSnapshot(tx, id)
+  demandSnapshotAction(snapshot, 'use')
+  return snapshot
+}
+
 /** Throws the sentence of core/vm-snapshot.ts when `action` must wait. */
 export function demandSnapshotAction(snapshot: VmSnapshot, action: VmSnapshotAction): void {
   const reason = refusal(snapshot, action)
@@ -98,6 +105,22 @@ export async function disksOf(db: Db, snapshot: VmSnapshotId): Promise<SnapshotD
     .where('snapshot_id', '=', snapshot)
     .orderBy('device_id')
     .execute()
+}
+
+/** A disk as a VM snapshot has it, as a job is asked about it. */
+export interface DiskThen {
+  readonly vmSnapshot: VmSnapshotId
+  /** Whose snapshot it is. */
+  readonly vm: VmId
+  /** Whose disk. */
+  readonly volume: VolumeId
+}
+
+export async function diskThen(db: Db, { vmSnapshot: id, volume }: DiskThen): Promise<SnapshotDisk> {
+  const disk = (await disksOf(db, id)).find(each => each.volume_id === volume)
+  if (disk) return disk
+  const name = (await vmSnapshotById(db, id))?.display_name ?? id
+  throw new Problem('refused', 'volume-not-in-vm-snapshot', `VM snapshot ${name} has no disk of volume ${volume}`)
 }
 
 export interface NamedDisk {

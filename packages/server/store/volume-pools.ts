@@ -27,21 +27,63 @@ export async function choosePool(
 ): Promise<StoragePoolId> {
   await holdCapacity(tx)
   const reached = await poolsInReach(tx, factors, vm, volume.id)
+  const who = `host of virtual machine ${vm.name}`
+  return roomiest(tx, factors, volume, bytes, { reached, who, otherwise: outOfReach(volume.name, vm.name) })
+}
+
+/** The same for a volume that is attached to nothing: a pool that some host of its zone reaches. */
+export async function choosePoolInZone(
+  tx: Tx,
+  factors: Factors,
+  volume: Row<'volume'>,
+  bytes: number,
+): Promise<StoragePoolId> {
+  await holdCapacity(tx)
+  const hosts = (await hostRooms(tx, factors)).filter(({ zone }) => zone === volume.zone_id)
+  const reached = new Set(hosts.flatMap(({ pools }) => pools))
+  const otherwise = new Problem(
+    'refused',
+    'pool-out-of-reach',
+    `No host of the zone reaches the storage pool asked for volume ${volume.name}; name another, or none`,
+  )
+  return roomiest(tx, factors, volume, bytes, { reached, who: 'host of the zone', otherwise })
+}
+
+interface Reach {
+  readonly reached: ReadonlySet<StoragePoolId>
+  readonly who: string
+  /** Why the pool that was asked for cannot be had. */
+  readonly otherwise: Problem
+}
+
+async function roomiest(
+  tx: Tx,
+  factors: Factors,
+  volume: Row<'volume'>,
+  bytes: number,
+  { reached, who, otherwise }: Reach,
+): Promise<StoragePoolId> {
   const tags = await tagsAsked(tx, volume)
   const pools = (await poolRooms(tx, factors)).filter(
     pool => pool.takesNewDisks && reached.has(pool.id) && tags.every(tag => pool.tags.includes(tag)),
   )
   if (pools.length === 0) {
     const tagged = tags.length > 0 ? ` and has the tags ${tags.join(', ')}` : ''
-    const text = `No host of virtual machine ${vm.name} reaches a storage pool that is Up${tagged}`
-    throw new Problem('no-capacity', 'no-capacity', text)
+    throw new Problem('no-capacity', 'no-capacity', `No ${who} reaches a storage pool that is Up${tagged}`)
   }
   const asked = volume.pool_id ? pools.filter(({ id }) => id === volume.pool_id) : pools
-  if (asked.length === 0) throw outOfReach(volume.name, vm.name)
+  if (asked.length === 0) throw otherwise
   const large = await largeEnough(tx, asked, volume.size_bytes)
   const [first] = large.filter(({ freeBytes }) => freeBytes >= bytes).sort((a, b) => b.freeBytes - a.freeBytes)
   if (!first) throw noRoom(large.map(({ name }) => name).join(', '), bytes)
   return first.id
+}
+
+/** Throws unless the pool has room for `bytes`; the capacity stays held until the transaction ends. */
+export async function holdRoomOn(tx: Tx, factors: Factors, pool: StoragePoolId, bytes: number): Promise<void> {
+  await holdCapacity(tx)
+  const room = (await poolRooms(tx, factors)).find(({ id }) => id === pool)
+  if (!room || room.freeBytes < bytes) throw noRoom(room?.name ?? pool, bytes)
 }
 
 /** What the volume's disk offering asks of its storage pool. */
@@ -96,7 +138,7 @@ export function outOfReach(volume: string, vm: string): Problem {
   )
 }
 
-export function noRoom(pools: string, bytes: number): Problem {
+function noRoom(pools: string, bytes: number): Problem {
   const text = `Storage pool ${pools} has no room for ${Math.ceil(bytes / 2 ** 20)} MiB; free space, or choose another`
   return new Problem('no-capacity', 'no-capacity', text)
 }

@@ -56,7 +56,6 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
     on: ({ vm }) => ({ resourcetype: 'UserVm', resourceids: vm, 'tags[0].key': 'k', 'tags[0].value': 'v' }),
   },
   createUser: { for: newUser, only: 'domain-admins' },
-  createVolume: { for: () => ({ zoneid: '$zone', diskofferingid: '$diskoffering' }) },
   createZone: admins,
   deleteAccount: onAccount,
   deleteAffinityGroup: { on: ({ affinity }) => ({ id: affinity }) },
@@ -204,6 +203,12 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
   createTemplate: [
     { on: ({ root }) => ({ name: 'x', volumeid: root }) },
     { on: ({ snapshot }) => ({ name: 'x', snapshotid: snapshot }) },
+    { on: ({ vmSnapshot }) => ({ name: 'x', vmsnapshotid: vmSnapshot }) },
+  ],
+  createVolume: [
+    { for: () => ({ zoneid: '$zone', diskofferingid: '$diskoffering' }) },
+    { on: ({ vmSnapshot, root }) => ({ vmsnapshotid: vmSnapshot, volumeid: root }) },
+    { on: ({ snapshot }) => ({ snapshotid: snapshot }) },
   ],
   createVMSnapshot: { on: ({ vm }) => ({ virtualmachineid: vm }) },
   deleteSnapshot: { on: ({ snapshot }) => ({ id: snapshot }) },

@@ -12,18 +12,20 @@ import { ownerOf, ownerParameters } from '../ownership.ts'
 import { flag, id, invalid, long, text } from '../parameters.ts'
 import { vmOfCall } from '../vm-call.ts'
 import { volumeResult } from '../volume-call.ts'
+import { isFromSnapshot, sourceParameters, startFromSnapshot } from '../volume-from-snapshot.ts'
 
 export const createVolume = jobCommand({
   name: 'createVolume',
   description:
-    'Creates a volume: a data disk of its own. It is Allocated, without storage, until it is attached for the first time',
+    'Creates a volume: a data disk of its own. An empty one is Allocated, without storage, until it is attached for the first time; one of a snapshot is Ready, with its content',
   permission: 'user',
   params: {
     ...ownerParameters,
     name: text('its name; made up when absent'),
-    diskofferingid: id<'disk-offering'>('its disk offering').must,
-    zoneid: id<'zone'>('its zone; that of the machine when absent'),
-    size: long('GiB, where the offering leaves it open', 1, 64 * 1024),
+    diskofferingid: id<'disk-offering'>('its disk offering; of a snapshot, that of the volume when absent'),
+    ...sourceParameters,
+    zoneid: id<'zone'>('its zone; that of the snapshot or the machine when absent'),
+    size: long('GiB, where the offering leaves it open; at least those of snapshotid', 1, 64 * 1024),
     virtualmachineid: id<'vm'>('attach it to this machine at once'),
     displayvolume: flag('whether users see it; true when absent'),
     storageid: id<'storage-pool'>(
@@ -34,9 +36,11 @@ export const createVolume = jobCommand({
   async run({ app, caller, params }) {
     demandLabel(params.name || undefined)
     const vm = params.virtualmachineid && (await vmOfCall(app, caller, params.virtualmachineid, 'virtualmachineid'))
+    if (params.storageid && !isAdmin(caller)) throw invalid('storageid', 'is for administrators; leave it out')
+    if (isFromSnapshot(params)) return startFromSnapshot(app, caller, params, vm)
     const zoneId = params.zoneid ?? vm?.zone_id
     if (!zoneId) throw invalid('zoneid', 'is missing')
-    if (params.storageid && !isAdmin(caller)) throw invalid('storageid', 'is for administrators; leave it out')
+    if (!params.diskofferingid) throw invalid('diskofferingid', 'is missing, or snapshotid or vmsnapshotid is')
     const [owner, zone, offering] = await Promise.all([
       ownerOf(app, caller, params),
       chosenZone(app, zoneId),
