@@ -34,7 +34,8 @@ export class Problem extends Error {
 
 /** The same problem, that tells besides what came of it. */
 export function withRemark(problem: Problem, remark: string): Problem {
-  return new Problem(problem.kind, problem.code, `${problem.message}. ${remark}`, { cause: problem })
+  const { kind, code, message } = problem
+  return new Problem(kind, code, `${message}. ${remark}`, { cause: problem })
 }
 
 /** A problem as the database and the wire keep it. */
