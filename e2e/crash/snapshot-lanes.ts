@@ -48,6 +48,7 @@ async function clear(world: World, template: string): Promise<void> {
       await world.client.run('deleteVMSnapshot', { vmsnapshotid: id as string })
     await world.expunge(found)
   }
+  await world.quiet() // what the machine left hidden is merged into its volumes
   for (const { id } of await list(world.client, 'listVolumes', 'volume', { name: 'made' }))
     await world.client.call('deleteVolume', { id: id as string })
   for (const { id } of await list(world.client, 'listTemplates', 'template', { templatefilter: 'all', name: 'made' }))
