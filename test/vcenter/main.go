@@ -1,0 +1,106 @@
+// A vCenter to test against: vcsim, the simulator of github.com/vmware/govmomi, over TLS. What is ours is kept apart:
+//
+//	strict.go   refuses requests that the published schema does not allow, as a vCenter does and vcsim does not
+//	control.go  lets a test bring faults and end sessions
+//	schema.go   prints the schema of govmomi's types, which our tables are compared with
+//
+// It prints one line of JSON when it listens, and ends when its standard input does.
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25"
+)
+
+func main() {
+	version := flag.String("api-version", "8.0.3.0", "version of the API that is spoken")
+	user := flag.String("username", "operator", "the only user")
+	password := flag.String("password", "", "and the password")
+	machines := flag.Int("machines", 2, "virtual machines of each resource pool")
+	hosts := flag.Int("hosts", 3, "hosts of the cluster")
+	describe := flag.Bool("schema", false, "print the types whose names stand on standard input, and end")
+	flag.Parse()
+	log.SetOutput(io.Discard) // the simulator's own chatter
+
+	if *describe {
+		printSchema(os.Stdin, os.Stdout)
+		return
+	}
+	model := simulator.VPX()
+	model.Machine = *machines
+	model.ClusterHost = *hosts
+	model.Host = 0
+	defer model.Remove()
+	if err := model.Create(); err != nil {
+		fail(err)
+	}
+	model.Service.Listen = &url.URL{Host: "127.0.0.1:0", User: url.UserPassword(*user, *password)}
+	setVersion(model, *version)
+	inner := model.Service.NewServer()
+	defer inner.Close()
+
+	certificate, thumbprint := selfSigned()
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}})
+	if err != nil {
+		fail(err)
+	}
+	server := &http.Server{Handler: control(model, strict(model.Service.ServeMux)), ErrorLog: log.Default()}
+	go server.Serve(listener)
+	_ = json.NewEncoder(os.Stdout).Encode(map[string]string{
+		"url":        "https://" + listener.Addr().String() + "/sdk",
+		"thumbprint": thumbprint,
+	})
+	_, _ = io.Copy(io.Discard, os.Stdin)
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+func setVersion(model *simulator.Model, version string) {
+	instance := model.Map().Get(vim25.ServiceInstance)
+	instance.(*simulator.ServiceInstance).Content.About.ApiVersion = version
+}
+
+func selfSigned() (tls.Certificate, string) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		fail(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()),
+		Subject:      pkix.Name{CommonName: "vcenter.test"},
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(24 * time.Hour),
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		fail(err)
+	}
+	sum := sha256.Sum256(der)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, hex.EncodeToString(sum[:])
+}
