@@ -96,6 +96,15 @@ describe('a linked and a full clone of one template', { timeout: 600_000 }, () =
     ])
   })
 
+  test('have the addresses that were planned for them', async () => {
+    for (const machine of [linked, full]) {
+      const address = (await fieldsOf(machine))['ipaddress'] as string
+      assert.match(address, /^10\.1\./)
+      assert.match(await world().ssh(machine, 'busybox ip -4 -o addr'), new RegExp(` ${address}/16 `))
+    }
+    assert.notEqual((await fieldsOf(linked))['ipaddress'], (await fieldsOf(full))['ipaddress'])
+  })
+
   test('let their password in, and not the other one’s', async () => {
     for (const machine of [linked, full])
       assert.equal(await sshByPassword(machine.sshAddress, machine.password ?? '', 'hostname'), machine.name)

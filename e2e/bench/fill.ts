@@ -8,6 +8,7 @@ import { connect, type Database } from '@ramet/server/store/database.ts'
 import { sql } from 'kysely'
 
 const atOnce = 5000
+const numbersFrom = 1_000_000
 
 interface Copy {
   readonly n: number
@@ -30,7 +31,7 @@ export async function fill(directory: string, count: number): Promise<void> {
 
 function copies(from: number, count: number): Copy[] {
   return Array.from({ length: count }, (_, index) => ({
-    n: 1_000_000 + from + index,
+    n: numbersFrom + from + index,
     vm: randomUUID(),
     volume: randomUUID(),
     layer: randomUUID(),
@@ -77,7 +78,8 @@ async function copyMachine(db: Database, directory: string, made: readonly Copy[
   await copied('user_vm_clone_setting', `jsonb_build_object('id', c.n, 'vm_id', c.vm)`, ofModel)
   await copied(
     'nic',
-    `jsonb_build_object('id', c.nic, 'vm_id', c.vm, 'mac', '52:54:' || regexp_replace(lpad(to_hex(c.n), 8, '0'), '(..)(..)(..)(..)', '\\1:\\2:\\3:\\4'))`,
+    `jsonb_build_object('id', c.nic, 'vm_id', c.vm, 'mac', '52:54:' || regexp_replace(lpad(to_hex(c.n), 8, '0'), '(..)(..)(..)(..)', '\\1:\\2:\\3:\\4'),
+      'ip_address', (select end_ip - (c.n - ${numbersFrom}) from network where id = m.network_id))`,
     ofModel,
   )
   const { pool_id: pool, parent_id: base, virtual_bytes: virtualBytes, allocated_bytes: allocatedBytes } = model

@@ -100,7 +100,7 @@ async function makeAdministrator(tx: Tx, admin: AdminFile, passwordHash: string,
 
 async function makeZone(tx: Tx): Promise<ZoneId> {
   const id = newId<'zone'>()
-  const dns = '10.0.2.3' // the name server that QEMU's user-mode network offers its guests
+  const dns = '10.1.0.3' // the name server that QEMU's user-mode network offers its guests
   await tx
     .insertInto('zone')
     .values({ id, name: 'zone1', network_type: 'Advanced', dns1: dns, internal_dns1: dns })

@@ -1,12 +1,5 @@
 // What a deployment asks for, looked up and judged before anything is written: every refusal names its parameter.
-import {
-  type DiskOfferingId,
-  newId,
-  type NetworkId,
-  type ServiceOfferingId,
-  type TemplateId,
-  type ZoneId,
-} from '@ramet/core/ids.ts'
+import { type DiskOfferingId, newId, type ServiceOfferingId, type TemplateId, type ZoneId } from '@ramet/core/ids.ts'
 import { hostNameRefusal } from '@ramet/core/names.ts'
 import { type Sizes, sizesOf } from '@ramet/core/offering.ts'
 import { Problem } from '@ramet/core/problem.ts'
@@ -15,7 +8,7 @@ import { zoneById } from '../store/infrastructure.ts'
 import { holdName, nameTaken, type NewVolume } from '../store/new-vm.ts'
 import type { Tx } from '../store/database.ts'
 import type { Row } from '../store/tables.ts'
-import { type Caller, demandOwned, isAdmin, unknownId } from './caller.ts'
+import { type Caller, demandOwned, unknownId } from './caller.ts'
 import { invalid } from './parameters.ts'
 
 const gib = 2 ** 30
@@ -89,24 +82,6 @@ export function demandSizes(offering: Row<'service_offering'>, details: Readonly
   const sizes = sizesOf(offering, details)
   if ('refusal' in sizes) throw invalid(sizes.parameter, sizes.refusal)
   return sizes
-}
-
-/** The networks asked for, or the zone's default one. */
-export async function chosenNetworks(
-  app: App,
-  caller: Caller,
-  zone: ZoneId,
-  ids: readonly NetworkId[] | undefined,
-): Promise<NetworkId[]> {
-  const inZone = await app.db.selectFrom('network').selectAll().where('zone_id', '=', zone).orderBy('created').execute()
-  if (!ids || ids.length === 0) return inZone.slice(0, 1).map(network => network.id)
-  if (ids.length > 1) throw invalid('networkids', 'names several networks; a machine has one NIC so far')
-  for (const id of ids) {
-    const network = inZone.find(each => each.id === id)
-    if (!network) throw unknownId('networkids', id)
-    if (!isAdmin(caller) && network.name !== 'default') await demandOwned(app, caller, network, 'networkids', id)
-  }
-  return [...ids]
 }
 
 export async function chosenKeys(

@@ -95,6 +95,15 @@ export function ipAddress(description: string, versions: readonly (4 | 6)[] = [4
   })
 }
 
+/** Of one card, not of a group of them; empty is as if absent. */
+export function macAddress(description: string): Optional<string> {
+  return single('string', description, (name, value) => {
+    if (value !== '' && !/^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/i.test(value))
+      throw invalid(name, `must be a MAC address of one card, such as 52:54:00:12:34:56; "${value}" is none`)
+    return value.toLowerCase()
+  })
+}
+
 export function choice<const C extends string>(description: string, choices: readonly C[]): Optional<C> {
   return single('string', `${description}: ${choices.join(', ')}`, (name, value) => {
     const found = choices.find(each => each.toLowerCase() === value.toLowerCase())
@@ -190,7 +199,42 @@ export function map(description: string): Parameter<ReadonlyMap<string, string>>
   return { type: 'map', description, required: false, length: 255, read: readMap }
 }
 
+/** `name[0].networkid=…&name[0].ip=…`: several things, each with the same fields. */
+export function records<P extends Record<string, Parameter<unknown>>>(
+  description: string,
+  fields: P,
+): Parameter<Values<P>[]> {
+  const told = Object.entries(fields).map(([name, field]) => `${name}: ${field.description}`)
+  return {
+    type: 'map',
+    description: `${description}; ${told.join('; ')}`,
+    required: false,
+    length: 255,
+    read: (name, raw) =>
+      [...entriesOf(name, raw)].map(([index, entry]) => recordOf(`${name}[${index}]`, fields, entry)),
+  }
+}
+
+function recordOf<P extends Record<string, Parameter<unknown>>>(
+  name: string,
+  fields: P,
+  entry: RawParameters,
+): Values<P> {
+  const values = Object.entries(fields).map(([field, parameter]) => {
+    const given = entry.get(field)
+    return [
+      field,
+      parameter.read(`${name}.${field}`, new Map(given === undefined ? [] : [[`${name}.${field}`, given]])),
+    ]
+  })
+  return Object.fromEntries(values) as Values<P>
+}
+
 function readMap(name: string, raw: RawParameters): Map<string, string> {
+  return new Map([...entriesOf(name, raw).values()].flatMap(pairsOf))
+}
+
+function entriesOf(name: string, raw: RawParameters): Map<string, Map<string, string>> {
   const entries = new Map<string, Map<string, string>>()
   for (const [key, value] of raw) {
     const [, index, field] = key.match(/^[^[]+\[(\d+)\]\.?([^[\]]*)$/) ?? []
@@ -199,7 +243,7 @@ function readMap(name: string, raw: RawParameters): Map<string, string> {
       throw new Problem('malformed', 'malformed-map', `Parameter ${key} is not of the form ${name}[0].key=value`)
     entries.set(index, (entries.get(index) ?? new Map()).set(field, checked(key, value, 4096)))
   }
-  return new Map([...entries.values()].flatMap(pairsOf))
+  return entries
 }
 
 function pairsOf(entry: Map<string, string>): [string, string][] {

@@ -77,6 +77,8 @@ export interface NicSpec {
   readonly kind: 'user-nat'
   /** May the guest open connections outwards? They would be the host's own, and so reach the host's own services. */
   readonly outward: boolean
+  /** What the guest is told when it asks for an address; absent: what the hypervisor tells everybody. */
+  readonly plan?: { readonly address: string; readonly cidr: string; readonly gateway: string }
   /** Port to forward SSH from, when one was used before; another is taken if it is busy. */
   readonly sshPort: number | null
 }

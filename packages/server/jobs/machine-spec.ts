@@ -116,6 +116,7 @@ async function nicSpecs(db: Db, vm: VmId, outward: boolean): Promise<NicSpec[]> 
     mac: nic.mac,
     kind: 'user-nat',
     outward,
+    plan: { address: nic.ip_address, cidr: nic.cidr, gateway: nic.gateway },
     sshPort: nic.ssh_port,
   }))
 }

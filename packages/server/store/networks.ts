@@ -13,9 +13,10 @@ export async function newNetwork(tx: Tx, account: AccountId, zone: ZoneId): Prom
       network_offering_id: await natOffering(tx),
       name: 'default',
       display_text: 'Default network',
-      cidr: '10.0.2.0/24',
-      gateway: '10.0.2.2',
-      netmask: '255.255.255.0',
+      cidr: '10.1.0.0/16',
+      gateway: '10.1.0.1',
+      start_ip: '10.1.0.10', // those below are the network's own, such as its name server
+      end_ip: '10.1.255.254',
     })
     .execute()
 }

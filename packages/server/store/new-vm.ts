@@ -1,9 +1,8 @@
 // The record of a new machine: made whole by the call that asks for it, in state Stopped; the deployment does the rest.
-import { randomBytes } from 'node:crypto'
-import { type AccountId, newId, type NetworkId, type VmId, type VolumeId } from '@ramet/core/ids.ts'
+import { type AccountId, newId, type VmId, type VolumeId } from '@ramet/core/ids.ts'
 import { type Insertable, sql } from 'kysely'
 import type { Db, Tx } from './database.ts'
-import { eventRow } from './events.ts'
+import { insertNics, type NewNic } from './nics.ts'
 import type { Row, Tables } from './tables.ts'
 
 export interface NewVolume {
@@ -22,7 +21,7 @@ export interface NewVm {
   readonly name: string | undefined
   readonly displayName: string | undefined
   readonly instanceSuffix: string
-  readonly networks: readonly NetworkId[]
+  readonly nics: readonly NewNic[]
   readonly keys: readonly { readonly name: string; readonly public_key: string }[]
   readonly volumes: readonly NewVolume[]
 }
@@ -47,7 +46,7 @@ export async function insertVm(tx: Tx, { vm, account, name, displayName, ...rest
     })
     .returningAll()
     .executeTakeFirstOrThrow()
-  await insertNics(tx, row, rest.networks)
+  await insertNics(tx, row, rest.nics)
   if (rest.keys.length > 0)
     await tx
       .insertInto('vm_ssh_key_pair')
@@ -63,39 +62,6 @@ async function freeName(tx: Tx, account: AccountId, number: number): Promise<str
     await holdName(tx, account, name)
     if (!(await nameTaken(tx, account, name))) return name
   }
-}
-
-async function insertNics(tx: Tx, vm: Row<'vm'>, networks: readonly NetworkId[]): Promise<void> {
-  if (networks.length === 0) return
-  const nics = networks.map((network, index) => ({
-    id: newId<'nic'>(),
-    vm_id: vm.id,
-    network_id: network,
-    device_id: index,
-    mac: newMac(),
-    ip_address: '10.0.2.15',
-    is_default: index === 0,
-  }))
-  const events = nics.map(nic =>
-    eventRow({
-      type: 'NIC.CREATE',
-      description: `created NIC ${nic.device_id} of ${vm.name}`,
-      account: vm.account_id,
-      user: vm.user_id,
-      resourceType: 'Nic',
-      resource: nic.id,
-    }),
-  )
-  await tx
-    .with('told', db => db.insertInto('event').values(events))
-    .insertInto('nic')
-    .values(nics)
-    .execute()
-}
-
-/** A random address of the locally administered unicast range, with the prefix that KVM guests customarily have. */
-function newMac(): string {
-  return ['52', '54', '00', ...(randomBytes(3).toString('hex').match(/../g) ?? [])].join(':')
 }
 
 function volumeRows(vm: NewVm['vm'], account: AccountId, number: number, volumes: readonly NewVolume[]) {

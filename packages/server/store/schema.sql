@@ -247,11 +247,13 @@ create table network (
   network_offering_id uuid not null references network_offering,
   name text not null,
   display_text text not null,
-  cidr text not null,
-  gateway text not null,
-  netmask text not null,
+  cidr cidr not null,
+  gateway inet not null,
+  start_ip inet not null, -- machines get addresses from here
+  end_ip inet not null, -- to here
   state text not null default 'Implemented',
-  created timestamptz not null default now()
+  created timestamptz not null default now(),
+  check (gateway << cidr and start_ip << cidr and end_ip << cidr and start_ip <= end_ip)
 );
 
 -- What was changed; names, defaults and meanings stand in core/settings.ts.
@@ -513,18 +515,43 @@ create index volume_by_vm on volume (vm_id) where removed is null;
 
 create index volume_by_account on volume (account_id) where removed is null;
 
+-- A machine's place in a network. Address and MAC are nobody else's there until the row goes.
 create table nic (
   id uuid primary key,
   vm_id uuid not null references vm on delete cascade,
   network_id uuid not null references network,
   device_id integer not null,
-  mac text not null unique,
-  ip_address text,
+  mac text not null,
+  ip_address inet not null,
   ssh_port integer,
   is_default boolean not null,
   created timestamptz not null default now(),
-  unique (vm_id, device_id)
+  unique (vm_id, device_id),
+  unique (network_id, ip_address),
+  unique (network_id, mac)
 );
+
+-- The first address that no NIC of the network has, from `wish` on and then from the beginning; null when all are taken.
+create function free_address(of_network uuid, wish inet) returns inet language plpgsql stable as $$
+declare
+  n network;
+  free inet;
+  taken inet;
+begin
+  select * into n from network where id = of_network;
+  foreach free in array array[wish, n.start_ip] loop
+    for taken in
+      select ip_address from nic where network_id = n.id and ip_address >= free and ip_address <= n.end_ip order by ip_address
+    loop
+      if free = n.gateway then free := free + 1; end if;
+      exit when taken <> free;
+      free := free + 1;
+    end loop;
+    if free = n.gateway then free := free + 1; end if;
+    if free <= n.end_ip then return free; end if;
+  end loop;
+  return null;
+end $$;
 
 -- The memory of a running machine at one moment: a file of its RAM and the state of its devices. Immutable.
 create table memory_image (

@@ -90,6 +90,28 @@ function storeTests(kind: Installation['kind']): void {
     })
   })
 
+  test('machines from before there was a plan of addresses each get an address of their own', async () => {
+    await withDatabase(async ({ db }) => {
+      await applyFirst(db, 1)
+      await sql.raw(machineOfOld(newId<'vm'>())).execute(db)
+      await sql
+        .raw(`
+        insert into network_offering (id, name, display_text, guest_ip_type) values (gen_random_uuid(), 'n', '', 'Isolated');
+        insert into network (id, account_id, zone_id, network_offering_id, name, display_text, cidr, gateway, netmask)
+          select gen_random_uuid(), account.id, zone.id, o.id, 'default', '', '10.0.2.0/24', '10.0.2.2', '255.255.255.0'
+          from account, zone, network_offering o;
+        insert into nic (id, vm_id, network_id, device_id, mac, ip_address, is_default)
+          select gen_random_uuid(), vm.id, network.id, n, 'mac' || n, '10.0.2.15', n = 0 from vm, network, generate_series(0, 2) n;`)
+        .execute(db)
+      await migrate(db)
+      const nics = await db.selectFrom('nic').select('ip_address').orderBy('ip_address').execute()
+      assert.deepEqual(
+        nics.map(nic => nic.ip_address),
+        ['10.1.0.10', '10.1.0.11', '10.1.0.12'],
+      )
+    })
+  })
+
   test('what something stands on cannot be removed, whatever the code believes', async () => {
     await withDatabase(async ({ db }) => {
       await applyFirst(db, 1)

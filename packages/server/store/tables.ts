@@ -224,7 +224,8 @@ export interface Tables {
     display_text: string
     cidr: string
     gateway: string
-    netmask: string
+    start_ip: string
+    end_ip: string
     state: Generated<string>
     created: Created
   }
@@ -384,7 +385,7 @@ export interface Tables {
     network_id: id.NetworkId
     device_id: number
     mac: string
-    ip_address: Nullable<string>
+    ip_address: string
     ssh_port: Nullable<number>
     is_default: boolean
     created: Created

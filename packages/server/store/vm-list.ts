@@ -136,7 +136,7 @@ function nicsIn(eb: VmExpression) {
         'nic.device_id',
         'nic.network_id',
       ])
-      .select(['network.name as network_name', 'network.gateway', 'network.netmask'])
+      .select(['network.name as network_name', 'network.gateway', 'network.cidr'])
       .whereRef('nic.vm_id', '=', 'vm.id')
       .orderBy('nic.device_id'),
   )

@@ -85,8 +85,16 @@ export async function setCloneType(tx: Tx, vm: VmId, cloneType: CloneType): Prom
     .execute()
 }
 
-export async function nicsOf(db: Db, vm: VmId): Promise<Row<'nic'>[]> {
-  return db.selectFrom('nic').selectAll().where('vm_id', '=', vm).orderBy('device_id').execute()
+/** With what each must know of its network. */
+export async function nicsOf(db: Db, vm: VmId) {
+  return db
+    .selectFrom('nic')
+    .innerJoin('network', 'network.id', 'nic.network_id')
+    .selectAll('nic')
+    .select(['network.cidr', 'network.gateway'])
+    .where('vm_id', '=', vm)
+    .orderBy('device_id')
+    .execute()
 }
 
 /** The account that owns the machine, and as whose user its process runs. */

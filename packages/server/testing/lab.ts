@@ -175,7 +175,7 @@ export async function aDeployment(lab: Lab, template: TemplateId, owner?: Accoun
     .executeTakeFirstOrThrow()
   const zone = await db.selectFrom('zone').select('id').executeTakeFirstOrThrow()
   const offering = await db.selectFrom('service_offering').selectAll().orderBy('sort_key').executeTakeFirstOrThrow()
-  const network = await db.selectFrom('network').select('id').executeTakeFirstOrThrow()
+  const network = await db.selectFrom('network').selectAll().orderBy('created').executeTakeFirstOrThrow()
   const [vm, volume, layer] = [newId<'vm'>(), newId<'volume'>(), newId<'layer'>()]
   await db.transaction().execute(tx =>
     insertVm(tx, {
@@ -194,7 +194,7 @@ export async function aDeployment(lab: Lab, template: TemplateId, owner?: Accoun
       name: undefined,
       displayName: undefined,
       instanceSuffix: 'VM',
-      networks: [network.id],
+      nics: [{ network }],
       keys: [],
       volumes: [{ id: volume, type: 'ROOT', sizeBytes: 2 ** 30, diskOffering: null }],
     }),

@@ -10,11 +10,11 @@ import { activeTemplate } from '../../store/templates.ts'
 import { demandSizeFits } from '../../store/volume-pools.ts'
 import { affinityParameters, chosenAffinityGroups } from '../affinity-groups.ts'
 import { originOfCall } from '../caller.ts'
+import { chosenNics, nicParameters } from '../chosen-nics.ts'
 import { jobCommand } from '../command.ts'
 import {
   chosenDataVolume,
   chosenKeys,
-  chosenNetworks,
   chosenTemplate,
   chosenZone,
   demandFreeName,
@@ -47,7 +47,7 @@ export const deployVirtualMachine = jobCommand({
     ),
     name: text('host name, RFC 1123; made up when absent', 63),
     displayname: text('label for people; the name when absent'),
-    networkids: list('networks, the first is the default', id<'network'>('a network')),
+    ...nicParameters,
     diskofferingid: id<'disk-offering'>('offering of an additional data disk; with an ISO, of the root disk'),
     size: long('GiB of that data disk, where its offering leaves it open', 1, 64 * 1024),
     rootdisksize: long('GiB of the root disk, at least the template’s', 1, 64 * 1024),
@@ -66,15 +66,15 @@ export const deployVirtualMachine = jobCommand({
     const owner = await ownerOf(app, caller, params)
     const where = await chosenPlace(app, caller, params)
     const names = [...(params.keypairs ?? []), ...(params.keypair ? [params.keypair] : [])]
-    const [zone, template, offering, networks, keys, dataVolume, affinities] = await Promise.all([
+    const [zone, template, offering, keys, dataVolume, affinities] = await Promise.all([
       chosenZone(app, params.zoneid),
       chosenTemplate(app, caller, params.templateid, params.hypervisor),
       serviceOfferingNamed(app, params.serviceofferingid),
-      chosenNetworks(app, caller, params.zoneid, params.networkids),
       chosenKeys(app, owner, names),
       chosenDataVolume(app, params.diskofferingid, params.size),
       chosenAffinityGroups(app, owner.id, params),
     ])
+    const nics = await chosenNics(app, caller, zone, params)
     const sizes = demandSizes(offering, params.details)
     const user_data = demandUserData(app, params.userdata)
     if (template.zone_id !== zone.id) throw invalid('templateid', `names ${template.name}, which is in another zone`)
@@ -119,7 +119,7 @@ export const deployVirtualMachine = jobCommand({
         name: params.name || undefined,
         displayName: params.displayname,
         instanceSuffix: app.settings.text('instance.name'),
-        networks,
+        nics,
         keys,
         volumes,
       })

@@ -1,4 +1,5 @@
 // A guest network on the wire.
+import { netmaskOf } from '@ramet/core/ipv4.ts'
 import type { Row } from '../../store/tables.ts'
 import { boolean, date, string, view } from '../view.ts'
 import { pathOnWire } from './domain.ts'
@@ -25,7 +26,7 @@ export const networkView = view<ListedNetwork>('network', {
   acltype: string('Account: it belongs to one', () => 'Account'),
   cidr: string('its addresses', network => network.cidr),
   gateway: string('its gateway', network => network.gateway),
-  netmask: string('its netmask', network => network.netmask),
+  netmask: string('its netmask', network => netmaskOf(network.cidr)),
   dns1: string('its name server', network => network.dns1),
   zoneid: string('its zone', network => network.zone_id),
   zonename: string('the name of its zone', network => network.zone_name),

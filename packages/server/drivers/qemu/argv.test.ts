@@ -120,6 +120,12 @@ test('a guest reaches nothing by its network unless it may', () => {
   assert.match(valuesOf(argumentsOf({ nics: [aNic(true)] }), '-netdev')[0] ?? '', /,restrict=off,/)
 })
 
+test('a guest is told the address that is planned for it', () => {
+  const plan = { address: '10.1.0.77', cidr: '10.1.0.0/16', gateway: '10.1.0.1' }
+  const netdev = valuesOf(argumentsOf({ nics: [{ ...aNic(false), plan }] }), '-netdev')[0]
+  assert.match(netdev ?? '', /,net=10\.1\.0\.0\/16,host=10\.1\.0\.1,dhcpstart=10\.1\.0\.77,/)
+})
+
 test('a process is recognised by its command line, with its ports', () => {
   const args = argumentsOf()
   assert.equal(machineOfArguments(['qemu-system-x86_64', ...args], '/data/vms'), vm)

@@ -159,8 +159,9 @@ function seed(folder: MachineFolder): string[] {
 }
 
 /** Unless restricted, QEMU carries the guest's connections as its own: to the host's services and its private networks too. */
-function networkCard({ id, deviceId, mac, outward }: NicSpec, ports: SshPorts): string[] {
-  const netdev = `user,id=nic-${id},restrict=${outward ? 'off' : 'on'},hostfwd=tcp:127.0.0.1:${ports[id]}-:22`
+function networkCard({ id, deviceId, mac, outward, plan }: NicSpec, ports: SshPorts): string[] {
+  const addresses = plan ? `,net=${plan.cidr},host=${plan.gateway},dhcpstart=${plan.address}` : ''
+  const netdev = `user,id=nic-${id},restrict=${outward ? 'off' : 'on'}${addresses},hostfwd=tcp:127.0.0.1:${ports[id]}-:22`
   const device = `virtio-net-pci,id=nic${deviceId},netdev=nic-${id},mac=${mac},bus=nic-port-${deviceId},addr=0x0`
   return ['-netdev', netdev, '-device', device]
 }
