@@ -7,9 +7,10 @@ import { useRefusal } from '@ramet/core/snapshot.ts'
 import type { App } from '../app.ts'
 import { attachVolume } from '../jobs/attach-volume.ts'
 import { createVolumeFromSnapshot, type CreateVolumeFromSnapshot } from '../jobs/create-volume-from-snapshot.ts'
+import { holdLockKey } from '../store/jobs.ts'
 import { holdRoom } from '../store/limits.ts'
 import type { Row } from '../store/tables.ts'
-import type { Vm } from '../store/vms.ts'
+import { type Vm, vmLock } from '../store/vms.ts'
 import { demandSnapshotAction, disksOf } from '../store/vm-snapshots.ts'
 import { demandSizeFits } from '../store/volume-pools.ts'
 import type { Volume } from '../store/volumes.ts'
@@ -80,6 +81,9 @@ export async function startFromSnapshot(app: App, caller: Caller, given: Given, 
       display: given.displayvolume ?? true,
     })
     const input = { volume: volume.id, layer: newId<'layer'>(), source: made.source }
+    // Two keys, always in one order: two calls that want the same would else wait for each other.
+    const keys = [createVolumeFromSnapshot.traits.lock(input), ...(vm ? [vmLock(vm.id)] : [])]
+    for (const key of keys.toSorted()) await holdLockKey(tx, key)
     const jobid = await app.jobs.start(tx, createVolumeFromSnapshot, input, origin)
     if (!vm) return { id: volume.id, jobid }
     // It is written down after the job that it waits for: so no two of such pairs wait for each other.
