@@ -8,7 +8,11 @@ import { wireCodes } from './errors.ts'
 const root = join(import.meta.dirname, '../../..')
 
 /** Where a code is not written out: the helper for images, whose calls are read instead, and two that pass a problem on. */
-const passedOn = new Set(["new Problem('invalid', code", 'new Problem(kind, code', 'new Problem(problem.kind, problem.code'])
+const passedOn = new Set([
+  "new Problem('invalid', code",
+  'new Problem(kind, code',
+  'new Problem(problem.kind, problem.code',
+])
 
 test('docs/errors.md lists exactly the problems of the sources', async () => {
   const raised = new Set<string>()
