@@ -22,6 +22,33 @@ const answers: Record<string, [status: number, body: object]> = {
   listZones: [200, { listzonesresponse: { count: 1, zone: [{ name: 'here', id: 'z1' }] } }],
   listApis: [200, { listapisresponse: { api: [{ name: 'listZones' }, { name: 'listHosts' }] } }],
   startVirtualMachine: [200, { startvirtualmachineresponse: { jobid: 'j' } }],
+  listVMSnapshot: [
+    200,
+    {
+      listvmsnapshotresponse: {
+        count: 2,
+        vmSnapshot: ['a', 'b'].map(displayname => ({ displayname, state: 'Ready', warning: '2 of at most 4' })),
+      },
+    },
+  ],
+  deleteVMSnapshot: [200, { deletevmsnapshotresponse: { jobid: 'deletion' } }],
+  'queryAsyncJobResult deletion': [
+    200,
+    {
+      queryasyncjobresultresponse: {
+        jobstatus: 1,
+        jobresult: {
+          success: true,
+          removals: ['merged', 'not-merged'].map(jobid => ({ jobid, jobstatus: 0, jobprogress: 0, bytes: 2 ** 20 })),
+        },
+      },
+    },
+  ],
+  'queryAsyncJobResult merged': [200, { queryasyncjobresultresponse: { jobstatus: 1, jobprogress: 100 } }],
+  'queryAsyncJobResult not-merged': [
+    200,
+    { queryasyncjobresultresponse: { jobstatus: 2, jobprogress: 1, jobresult: { errortext: 'The pool is full' } } },
+  ],
   queryAsyncJobResult: [
     200,
     {
@@ -39,7 +66,9 @@ const unknown: [number, object] = [401, { errorresponse: { errorcode: 401, error
 async function aDataDir(t: TestContext): Promise<string> {
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
     const form = await text(request)
-    const [status, body] = answers[new URLSearchParams(form).get('command') ?? ''] ?? unknown
+    const given = new URLSearchParams(form)
+    const command = given.get('command') ?? ''
+    const [status, body] = answers[`${command} ${given.get('jobid')}`] ?? answers[command] ?? unknown
     response.writeHead(status).end(JSON.stringify(body))
   }
   const server = createServer((request, response) => void answer(request, response)).listen(0, '127.0.0.1')
@@ -80,6 +109,21 @@ test('a command that does not exist is answered with one that does', async t => 
 test('a job that fails ends with its sentence and exit code 1', async t => {
   const { code, out, err } = await ramet(['startVirtualMachine', 'id=1'], { RAMET_DATA_DIR: await aDataDir(t) })
   assert.deepEqual({ code, out, err }, { code: 1, out: '', err: 'No host fits (error 533)\n' })
+})
+
+test('a deletion is followed until its layers are merged, and what was not is told', async t => {
+  const { code, out, err } = await ramet(['deleteVMSnapshot', 'vmsnapshotid=1'], { RAMET_DATA_DIR: await aDataDir(t) })
+  assert.deepEqual({ code, out }, { code: 0, out: 'Done\n' })
+  assert.equal(
+    err,
+    'merging 2 MiB of disk layers, which goes on without this command\nWarning: A disk layer was not merged, and it will be tried again: The pool is full\n',
+  )
+})
+
+test('what objects warn of is told once', async t => {
+  const { out, err } = await ramet(['listVMSnapshot'], { RAMET_DATA_DIR: await aDataDir(t) })
+  assert.match(out, /^DISPLAYNAME +STATE\na +Ready\nb +Ready$/m)
+  assert.equal(err, 'Warning: 2 of at most 4\n')
 })
 
 test('without a server there is a sentence that says how to start one', async () => {

@@ -7,7 +7,8 @@ import { type Invocation, parseArguments } from './arguments.ts'
 import { UsageError } from './explain.ts'
 import { nearest } from './near.ts'
 import { openProgress } from './progress.ts'
-import { render } from './render.ts'
+import { followRemovals } from './removals.ts'
+import { render, warningsIn } from './render.ts'
 
 export async function callApi(args: string[]): Promise<number> {
   const invocation = parseArguments(args)
@@ -16,8 +17,10 @@ export async function callApi(args: string[]): Promise<number> {
   const progress = openProgress(process.stderr)
   try {
     const answer = await client.run(command, parameters, progress.show)
+    const failures = await followRemovals(client, answer, progress.show)
     progress.clear()
     print(json ? JSON.stringify(answer, null, 2) : render(command, answer, process.stdout.columns ?? Infinity))
+    for (const text of [...failures, ...(json ? [] : warningsIn(answer))]) process.stderr.write(`Warning: ${text}\n`)
     return 0
   } catch (error) {
     progress.clear()

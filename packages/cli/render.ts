@@ -1,7 +1,7 @@
 // An answer of the API as text: a table for objects, plain text for a console's log, a word for a bare success.
 import { type Fields, isFields } from '@ramet/client/api-error.ts'
 import { columnsFor, isFilled } from './columns.ts'
-import { cellText, table } from './table.ts'
+import { cellText, oneLine, table } from './table.ts'
 
 /** A password is told once, to whoever asked for the machine or for a new one; a list on a screen is for many eyes. */
 const tellsPassword = /^(deploy|clone|resetPassword)/i
@@ -9,11 +9,17 @@ const tellsPassword = /^(deploy|clone|resetPassword)/i
 export function render(command: string, answer: Fields, width: number): string {
   if (/^getConsoleLog$/i.test(command)) return consoleText(answer)
   const shown = tellsPassword.test(command) ? answer : withoutPasswords(answer)
+  if (isDone(shown)) return typeof shown.displaytext === 'string' ? shown.displaytext : 'Done'
   const found = objectsIn(shown)
   if (found)
     return withTotal(table(columnsFor(found.kind, found.rows), found.rows, width), found.rows.length, shown.count)
-  if (isDone(shown)) return typeof shown.displaytext === 'string' ? shown.displaytext : 'Done'
   return isEmptyList(shown) ? 'None' : pairs(shown)
+}
+
+/** What its objects warn of, each sentence once. */
+export function warningsIn(answer: Fields): string[] {
+  const warnings = objectsIn(answer)?.rows.map(({ warning }) => warning) ?? []
+  return [...new Set(warnings.filter(isFilled).map(warning => oneLine(cellText(warning))))]
 }
 
 /** The list of objects, or the one object, that an answer holds. */

@@ -24,7 +24,7 @@ export function table(
 }
 
 /** What a machine's user wrote must not move the cursor of whoever lists it. */
-function oneLine(text: string): string {
+export function oneLine(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}]+/gu, ' ')
 }
 

@@ -101,6 +101,8 @@ export function plainCommand<P extends Parameters>(
 /** What the result of a job is made from: an object read when it is asked for, or mere success. */
 export interface JobResult<S> {
   readonly view: View<S>
+  /** The fields are the result's own, not those of an object in it. */
+  readonly isFlat?: true
   read(app: App, job: Row<'job'>): Promise<S | undefined>
 }
 
@@ -124,7 +126,8 @@ export function jobCommand<P extends Parameters, S>(
     async result(app, job, caller) {
       if (!result) return { success: true }
       const item = await result.read(app, job)
-      return { [result.view.object]: item ? render(result.view, item, isAdmin(caller)) : {} }
+      const fields = item ? render(result.view, item, isAdmin(caller)) : {}
+      return result.isFlat ? fields : { [result.view.object]: fields }
     },
   }
 }

@@ -1,9 +1,11 @@
 // What the commands on VM snapshots have in common: finding one for its owner, judging a new one, the results of their jobs.
 import type { VmId, VmSnapshotId } from '@ramet/core/ids.ts'
+import { jobStatusNumber } from '@ramet/core/job-state.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import { snapshotsAtWork } from '@ramet/core/snapshot.ts'
 import { internalName, type VmSnapshotType } from '@ramet/core/vm-snapshot.ts'
 import type { App } from '../app.ts'
+import type { StartedRemoval } from '../jobs/delete-vm-snapshot.ts'
 import { isVmSnapshotEnabled } from '../store/hypervisor.ts'
 import type { Tx } from '../store/database.ts'
 import { selectVmSnapshots } from '../store/vm-snapshot-list.ts'
@@ -11,6 +13,8 @@ import { currentOf, demandNoneAtWork, type VmSnapshot, vmSnapshotById, vmSnapsho
 import { demandAction, holdVm, type Vm } from '../store/vms.ts'
 import { type Caller, demandOwned, unknownId } from './caller.ts'
 import type { JobResult } from './command.ts'
+import { selectJobs } from './job-query.ts'
+import { type Deletion, deletionView } from './views/deletion.ts'
 import { virtualMachineView, type VmOnWire } from './views/virtual-machine.ts'
 import { vmSnapshotView, type VmSnapshotOnWire } from './views/vm-snapshot.ts'
 import { vmResult } from './vm-call.ts'
@@ -143,5 +147,23 @@ export const vmOfSnapshotResult: JobResult<VmOnWire> = {
   async read(app, job) {
     const snapshot = await vmSnapshotById(app.db, job.instance_id as VmSnapshotId)
     return snapshot && vmResult.read(app, { ...job, instance_id: snapshot.vm_id })
+  },
+}
+
+/** The deletion of a VM snapshot, with how far it is by now to remove the layers which that freed. */
+export const deletionResult: JobResult<Deletion> = {
+  view: deletionView,
+  isFlat: true,
+  async read(app, { result }) {
+    const removals = (result?.['removals'] ?? []) as readonly StartedRemoval[]
+    const ids = removals.map(({ job }) => job)
+    const jobs = ids.length > 0 ? await selectJobs(app.db).where('job.id', 'in', ids).execute() : []
+    return {
+      removals: removals.map(removal => {
+        const job = jobs.find(({ id }) => id === removal.job)
+        // One that is forgotten ended long ago.
+        return { ...removal, status: job ? jobStatusNumber(job.state) : 1, percent: job?.percent ?? 100 }
+      }),
+    }
   },
 }

@@ -39,6 +39,8 @@ export interface Step {
   readonly when?: (made: never) => boolean
   readonly do: (context: never) => Promise<unknown>
   readonly undo: Undo<never>
+  /** How long it takes, where others take 1: for eyes only. */
+  readonly weight?: number
 }
 
 /** It may answer a sentence on what it left, which is added to the job's problem. */
@@ -123,6 +125,7 @@ export class JobBuilder<Input, Made> implements JobDefinition<Input> {
     step: {
       do: (context: StepContext<Input, Made>) => Promise<R>
       undo: Undo<StepContext<Input, Made>>
+      weight?: number
     },
   ): JobBuilder<Input, Made & Record<N, Awaited<R>>> {
     return new JobBuilder(this.traits, [...this.steps, { name, sort: 'act', ...step }])
@@ -135,6 +138,7 @@ export class JobBuilder<Input, Made> implements JobDefinition<Input> {
       when: (made: Made) => boolean
       do: (context: StepContext<Input, Made>) => Promise<R>
       undo: Undo<StepContext<Input, Made>>
+      weight?: number
     },
   ): JobBuilder<Input, Made & Partial<Record<N, Awaited<R>>>> {
     return new JobBuilder(this.traits, [...this.steps, { name, sort: 'act', ...step }])

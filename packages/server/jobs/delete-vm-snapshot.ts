@@ -1,7 +1,8 @@
 // Deletes a VM snapshot: its memory goes, its children hang on its parent, and its layers lose this name. What that frees is done by
 // jobs of its own (remove-layer.ts), also while the machine runs; no other snapshot notices.
-import type { MemoryImageId, VmId, VmSnapshotId } from '@ramet/core/ids.ts'
+import type { JobId, LayerId, MemoryImageId, VmId, VmSnapshotId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
+import { holdLayer } from '../store/layers.ts'
 import { forgetMemory, markMemoryRemoving, memoryRefIfAny } from '../store/memory-images.ts'
 import { vmLock } from '../store/vms.ts'
 import {
@@ -50,15 +51,28 @@ export const deleteVmSnapshot = defineJob<DeleteVmSnapshot>({
   })
   .record('remove', {
     do: async ({ tx, input, made, jobs, job }) => {
-      if (!made.begin.isThere) return
+      if (!made.begin.isThere) return []
       if (made.begin.memory) await forgetMemory(tx, made.begin.memory)
       const layers = await takeOutOfTree(tx, await holdVmSnapshot(tx, input.snapshot))
       await moveVmSnapshot(tx, input.snapshot, 'OperationSucceeded', { removed: new Date(), is_current: false })
       const origin = { ...originOf(job), command: 'removeLayer' }
-      for (const layer of layers) await removeIfUnneeded(tx, layer, jobs, origin)
+      const removals: StartedRemoval[] = []
+      for (const layer of layers) {
+        const removal = await removeIfUnneeded(tx, layer, jobs, origin)
+        if (removal) removals.push({ job: removal, layer, bytes: (await holdLayer(tx, layer))?.allocated_bytes ?? 0 })
+      }
+      return removals
     },
     undo: nothing('nothing follows it'),
   })
+  .returning(made => ({ removals: made.remove }))
+
+/** The job that merges or discards a layer, and what its file held when that began. */
+export interface StartedRemoval {
+  readonly job: JobId
+  readonly layer: LayerId
+  readonly bytes: number
+}
 
 interface Begun {
   readonly isThere: boolean

@@ -1,7 +1,7 @@
 // Removes a disk layer that nobody names any more, then whatever it was the last to stand on. One that nothing stands on is
 // discarded. One that carries a single other is merged down into that (merge-layers.ts). Other jobs that let go of a layer
 // share two halves: `removeIfUnneeded`, `forgetLayerAndAncestors`.
-import type { LayerId } from '@ramet/core/ids.ts'
+import type { JobId, LayerId } from '@ramet/core/ids.ts'
 import type { LayerFacts } from '../drivers/driver.ts'
 import type { Tx } from '../store/database.ts'
 import { removalOf } from '../store/layer-removal.ts'
@@ -31,6 +31,7 @@ export const removeLayer = defineJob<RemoveLayer>({
   })
   .actWhen('merge', {
     when: ({ mark: found }) => found?.op === 'merge',
+    weight: 96, // so that the job is as far as its bytes are
     do: merge,
     undo: nothing('a layer that holds more than it must shows the same; the rest is merged the next time'),
   })
@@ -88,14 +89,17 @@ export async function forgetLayerAndAncestors(tx: Tx, id: LayerId, jobs: JobStar
 }
 
 /**
- * Starts the removal of a layer that has lost its name, if something can be done about it now; else it stays, hidden.
- * Tells whether it did.
+ * Starts the removal of a layer that has lost its name, if something can be done about it now; else it stays, hidden: null.
  */
-export async function removeIfUnneeded(tx: Tx, id: LayerId, jobs: JobStarter, origin: JobOrigin): Promise<boolean> {
+export async function removeIfUnneeded(
+  tx: Tx,
+  id: LayerId,
+  jobs: JobStarter,
+  origin: JobOrigin,
+): Promise<JobId | null> {
   await holdLayer(tx, id)
   const removal = await removalOf(tx, id)
-  if (!removal) return false
+  if (!removal) return null
   const lock = removal.op === 'merge' ? { lock: removal.lock } : {}
-  await jobs.start(tx, removeLayer, { layer: id, ...lock }, origin)
-  return true
+  return jobs.start(tx, removeLayer, { layer: id, ...lock }, origin)
 }

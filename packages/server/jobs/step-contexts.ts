@@ -87,10 +87,22 @@ export class StepContexts {
   }
 
   percentBefore(step: Step): number {
-    return Math.floor((100 * this.#definition.steps.indexOf(step)) / this.#definition.steps.length)
+    return Math.floor((100 * this.#weightBefore(step)) / this.#weight(this.#definition.steps))
   }
 
+  /** The last of them leaves something to the end of the job. */
   #percentAfter(step: Step): number {
-    return Math.floor((100 * (this.#definition.steps.indexOf(step) + 1)) / (this.#definition.steps.length + 1))
+    return Math.floor(
+      (100 * (this.#weightBefore(step) + this.#weight([step]))) / (this.#weight(this.#definition.steps) + 1),
+    )
+  }
+
+  #weightBefore(step: Step): number {
+    const { steps } = this.#definition
+    return this.#weight(steps.slice(0, steps.indexOf(step)))
+  }
+
+  #weight(steps: readonly Step[]): number {
+    return steps.reduce((sum, { weight = 1 }) => sum + weight, 0)
   }
 }

@@ -7,6 +7,7 @@ import type { Answer } from '../api/command.ts'
 import { volumesOf } from '../store/volumes.ts'
 import { call, callJob, listed } from '../testing/call.ts'
 import { stopTestDatabase } from '../testing/database.ts'
+import { eventually } from '../testing/eventually.ts'
 import { type Lab, quiet, simulatedLab, stateOf } from '../testing/lab.ts'
 import {
   aTree,
@@ -178,6 +179,32 @@ describe('VM snapshots, by the scenarios of the specification', () => {
       ['keep-hidden', 'keep-hidden'],
     )
     assert.deepEqual(await tree(lab, vm), [' > A', 'A > B', 'A > C *'])
+  })
+
+  test('(5) the result of a deletion tells how far its layers are merged', async () => {
+    const { vm, C } = await aTree(lab, mixed)
+    lab.world.delays.set('machines.merge', 500)
+    const { jobid } = await call(lab, 'deleteVMSnapshot', { vmsnapshotid: C })
+    const removals = async () => {
+      const { jobresult } = await call(lab, 'queryAsyncJobResult', { jobid: jobid as string })
+      return ((jobresult as Answer | undefined)?.['removals'] as Answer[] | undefined) ?? null
+    }
+    const early = await eventually('the snapshot is deleted', removals)
+    assert.deepEqual(await tree(lab, vm), [' > A *', 'A > B'])
+    assert.deepEqual(
+      early.map(each => each['jobstatus']),
+      [0, 0],
+    )
+    await quiet(lab)
+    lab.world.delays.delete('machines.merge')
+    const late = await removals()
+    assert.deepEqual(
+      late?.map(({ jobstatus, jobprogress, bytes, movedbytes }) => [jobstatus, jobprogress, bytes === movedbytes]),
+      [
+        [1, 100, true],
+        [1, 100, true],
+      ],
+    )
   })
 
   test('(6) attach, detach and resize are refused while there are VM snapshots', async () => {

@@ -52,7 +52,7 @@ export async function revert(lab: Lab, id: VmSnapshotId, given: Given = {}): Pro
 }
 
 export async function remove(lab: Lab, id: VmSnapshotId): Promise<void> {
-  assert.deepEqual(await callJob(lab, 'deleteVMSnapshot', { vmsnapshotid: id }), { success: true })
+  assert.equal((await callJob(lab, 'deleteVMSnapshot', { vmsnapshotid: id }))['success'], true)
 }
 
 export const snapshotsOf = (lab: Lab, vm: VmId, given: Given = {}) =>
