@@ -70,7 +70,23 @@ async function backup(world: World, { vm, root }: Made): Promise<string> {
   return (snapshot as Fields)['id'] as string
 }
 
+const deploy = (world: World, { ids: [vmsnapshotid = ''] }: Made) =>
+  world.client.call('deployVirtualMachine', { vmsnapshotid, name: name() })
+const seed = (world: World, { ids: [vmsnapshotid = ''] }: Made) =>
+  world.client.call('prepareTemplate', { vmsnapshotid })
+
 export const snapshotLanes: readonly Lane[] = [
+  {
+    kind: 'seed-vm-snapshot',
+    failAt: 'publish/done/before',
+    arrange: (world, image) => machine(world, image, [false], seed),
+  },
+  {
+    kind: 'deploy-vm',
+    case: 'the first from its VM snapshot',
+    points: /\/(seed-snapshot|reserve-disks|make-disks|wait)\//,
+    arrange: (world, image) => machine(world, image, [false], deploy),
+  },
   {
     kind: 'create-vm-snapshot',
     case: 'with memory',

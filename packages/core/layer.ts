@@ -11,9 +11,9 @@ export type LayerState = 'creating' | 'ready' | 'removing'
 export interface Layer {
   readonly id: LayerId
   readonly parent: LayerId | null
-  /** Named by something a person knows: a volume, a VM snapshot's disk, a template's copy. */
+  /** Named by something a person knows: a volume, a VM snapshot's disk, the copy of a template or of a VM snapshot. */
   readonly named: boolean
-  /** An account's layer may be merged into the one that stands on it. A template's copy is never (docs/decisions/0008). */
+  /** An account's layer may be merged into the one that stands on it. A copy that many are cloned from is never (docs/decisions/0008). */
   readonly owned: boolean
   /** What its file occupies. */
   readonly bytes: number

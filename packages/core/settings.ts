@@ -2,6 +2,7 @@
 // Names and defaults are CloudStack's where it has them.
 
 import { namesIn } from './names.ts'
+import { type DeployMode, deployModes } from './vm-snapshot.ts'
 
 export type SettingType = 'Boolean' | 'Integer' | 'String'
 export type SettingScope = 'Global' | 'StoragePool'
@@ -170,6 +171,15 @@ export const settings = [
     'Advanced',
     'What another service offering means for the VM snapshots of a machine. discard: those with memory go; refuse: the change is refused; restore: a revert puts the old offering back',
   ),
+  {
+    name: 'vmsnapshot.deploy.mode',
+    type: 'String',
+    value: 'seed',
+    scope: 'StoragePool',
+    category: 'Storage',
+    description:
+      'How machines are made from a VM snapshot as linked clones. seed: of a flat copy of its root disk, made once, so that chains stay short; direct: right on its disk, which needs no copy and makes chains longer',
+  },
   ...limit('user.vms', '20', '40', 'virtual machines'),
   ...limit('volumes', '20', '40', 'volumes'),
   ...limit('templates', '20', '40', 'templates'),
@@ -230,6 +240,8 @@ export function settingRefusal({ name, type }: Setting, value: string): string |
   if (name === 'simulated.fail.next') return unknownCallRefusal(name, value)
   if (name === 'vmsnapshot.offering.change' && !offeringChanges.includes(value as OfferingChange))
     return `${name} is one of ${offeringChanges.join(', ')}, not "${value}"`
+  if (name === 'vmsnapshot.deploy.mode' && !deployModes.includes(value as DeployMode))
+    return `${name} is one of ${deployModes.join(', ')}, not "${value}"`
   return null
 }
 

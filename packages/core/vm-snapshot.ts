@@ -9,6 +9,10 @@ export type VmSnapshotType = 'Disk' | 'DiskAndMemory'
 /** What became of the wish that the guest's file systems be quiet: null where nobody wished it. */
 export type Quiesce = 'quiesced' | 'agent-missing' | 'failed'
 
+/** How a linked clone of one is made (setting vmsnapshot.deploy.mode): on a flat copy of its root disk, or right on that disk. */
+export const deployModes = ['seed', 'direct'] as const
+export type DeployMode = (typeof deployModes)[number]
+
 /** Each event and the moves it makes; an event that has no row for a state is refused and changes nothing. */
 export const vmSnapshotMoves = {
   CreateRequested: { Allocated: 'Creating' },

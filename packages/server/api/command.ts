@@ -70,9 +70,13 @@ export function listAnswer<S>(view: View<S>, count: number, items: readonly S[],
     : { count, [view.object]: items.map(item => render(view, item, isAdmin(caller))) }
 }
 
-/** A command that answers one object at once; `asList` where upstream wraps it in a list of one. */
+/** A command that answers one object at once; `asList` where upstream wraps it in a list of one, which null leaves empty. */
 export function objectCommand<P extends Parameters, S>(
-  spec: Common<P> & { view: View<S>; asList?: boolean; run(call: Call<P>): Promise<S> },
+  spec: Common<P> &
+    (
+      | { view: View<S>; asList: true; run(call: Call<P>): Promise<S | null> }
+      | { view: View<S>; asList?: false; run(call: Call<P>): Promise<S> }
+    ),
 ): Command {
   return {
     ...spec,
@@ -80,6 +84,7 @@ export function objectCommand<P extends Parameters, S>(
     answer: spec.view,
     async run(app, caller, raw) {
       const item = await spec.run({ app, caller, params: readParameters(spec.params, raw) })
+      if (item === null) return {}
       if (spec.asList) return listAnswer(spec.view, 1, [item], caller)
       return { [spec.view.object]: render(spec.view, item, isAdmin(caller)) }
     },

@@ -154,13 +154,14 @@ export function demandRootFor(iso: Row<'template'>, [disk]: readonly NewVolume[]
 }
 
 export function rootBytes(template: Row<'template'>, rootGib: number | undefined): number {
-  const bytes = template.virtual_bytes ?? 0
+  return rootOfSize(template.virtual_bytes ?? 0, rootGib, `the template ${template.name}`)
+}
+
+/** What `source` needs, or more. */
+export function rootOfSize(bytes: number, rootGib: number | undefined, source: string): number {
   if (rootGib === undefined) return bytes
   if (rootGib * gib < bytes)
-    throw invalid(
-      'rootdisksize',
-      `is ${rootGib} GiB; the template ${template.name} needs ${Math.ceil(bytes / gib)} GiB at least`,
-    )
+    throw invalid('rootdisksize', `is ${rootGib} GiB; ${source} needs ${Math.ceil(bytes / gib)} GiB at least`)
   return rootGib * gib
 }
 

@@ -3,7 +3,16 @@
 // Every call may be repeated: same arguments, same end state. A call that makes something accepts that it is there
 // already, whole or half; a call that removes something accepts that it never was.
 import type { Hypervisor } from '@ramet/core/clone-type.ts'
-import type { HostId, LayerId, MemoryImageId, NicId, StoragePoolId, TemplateId, VmId } from '@ramet/core/ids.ts'
+import type {
+  HostId,
+  LayerId,
+  MemoryImageId,
+  NicId,
+  StoragePoolId,
+  TemplateId,
+  VmId,
+  VmSnapshotId,
+} from '@ramet/core/ids.ts'
 
 /** A host that machines run on, as the server names it. */
 export interface HostRef {
@@ -146,6 +155,19 @@ export interface CutFacts {
   readonly memory: MemoryImageFacts | null
 }
 
+/** What a machine has of its host. */
+export interface MachineConfig {
+  readonly cpus: number
+  readonly memoryMib: number
+}
+
+export interface VmSnapshotRef {
+  readonly id: VmSnapshotId
+  readonly vm: VmId
+  readonly recorded: MachineConfig
+  readonly memory: MemoryImageRef | null
+}
+
 export type ClockOutcome = 'set' | 'agent-missing' | 'failed'
 
 export type Power = 'on' | 'off'
@@ -259,14 +281,18 @@ export interface Driver {
     ): Promise<LayerFacts>
     /** An empty layer of `owner` on top of `base`; `virtualBytes` may be larger than the base's. */
     fork(layer: LayerRef, base: LayerChain, virtualBytes: number, owner: Owner): Promise<LayerFacts>
-    /** A flat copy of what `source` shows, standing on nothing. */
+    /**
+     * A flat copy of what `source` shows, standing on nothing: of `owner`; or of nobody, readable by every machine and written by none.
+     * `reader` may read the source, where its layers are not the owner's.
+     */
     copy(
       layer: LayerRef,
       source: LayerChain,
       virtualBytes: number,
-      owner: Owner,
+      owner: Owner | null,
       progress: Progress,
       signal: AbortSignal,
+      reader?: Owner,
     ): Promise<LayerFacts>
     /** What the topmost layer of `source` holds, on `base`, which shows the same as what that layer stands on. */
     graft(
@@ -344,6 +370,11 @@ export interface Driver {
      * before the end.
      */
     merge(vm: VmId, disk: DiskSpec, merge: Merge, progress: Progress, signal: AbortSignal): Promise<boolean>
+    /**
+     * What the machine of a VM snapshot was when that was taken, as the hypervisor knows it; what it keeps no record of, as the
+     * server recorded it.
+     */
+    getVmSnapshotConfigs(snapshot: VmSnapshotRef): Promise<MachineConfig>
     /** Sets the guest's clock to the host's time: one that went on from a memory image believes that no time has passed. */
     setClock(vm: VmId, limitMs: number): Promise<ClockOutcome>
     /**

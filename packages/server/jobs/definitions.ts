@@ -37,6 +37,7 @@ import { resizeVolume } from './resize-volume.ts'
 import { restoreVm } from './restore-vm.ts'
 import { revertSnapshot } from './revert-snapshot.ts'
 import { revertToVmSnapshot } from './revert-to-vm-snapshot.ts'
+import { seedVmSnapshot } from './seed-vm-snapshot.ts'
 import { startVm } from './start-vm.ts'
 import { stopVm } from './stop-vm.ts'
 import { createTags, deleteTags } from './tags.ts'
@@ -86,6 +87,7 @@ export const definitions: readonly JobDefinition[] = [
   restoreVm,
   revertSnapshot,
   revertToVmSnapshot,
+  seedVmSnapshot,
   startVm,
   stopVm,
   updateVolume,

@@ -1,9 +1,11 @@
 // Deletes a VM snapshot: its memory goes, its children hang on its parent, and its layers lose this name. What that frees is done by
-// jobs of its own (remove-layer.ts), also while the machine runs; no other snapshot notices.
+// jobs of its own (remove-layer.ts), also while the machine runs; no other snapshot notices. So does its seed's. While machines are
+// being made from it, it is refused.
 import type { JobId, LayerId, MemoryImageId, VmId, VmSnapshotId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import { holdLayer } from '../store/layers.ts'
 import { forgetMemory, markMemoryRemoving, memoryRefIfAny } from '../store/memory-images.ts'
+import { demandNoDeployments, retireSeeds } from '../store/vm-snapshot-seeds.ts'
 import { vmLock } from '../store/vms.ts'
 import {
   demandNoneAtWork,
@@ -54,6 +56,7 @@ export const deleteVmSnapshot = defineJob<DeleteVmSnapshot>({
       if (!made.begin.isThere) return []
       if (made.begin.memory) await forgetMemory(tx, made.begin.memory)
       const layers = await takeOutOfTree(tx, await holdVmSnapshot(tx, input.snapshot))
+      layers.push(...(await retireSeeds(tx, input.snapshot)))
       await moveVmSnapshot(tx, input.snapshot, 'OperationSucceeded', { removed: new Date(), is_current: false })
       const origin = { ...originOf(job), command: 'removeLayer' }
       const removals: StartedRemoval[] = []
@@ -87,6 +90,7 @@ async function begin({ tx, input }: RecordContext<DeleteVmSnapshot, object>): Pr
   }
   await demandNoneAtWork(tx, input.vm, snapshot.id)
   demandSnapshotAction(snapshot, 'delete')
+  await demandNoDeployments(tx, input.vm, snapshot.id)
   await moveVmSnapshot(tx, snapshot.id, 'ExpungeRequested')
   if (snapshot.memory_image_id) await markMemoryRemoving(tx, snapshot.memory_image_id)
   return { isThere: true, memory: snapshot.memory_image_id }

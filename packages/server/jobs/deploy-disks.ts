@@ -1,17 +1,19 @@
 // The disks of a deployment: reserved in the database, made by the driver, published. A linked clone's root is a new layer
-// on the template's copy, a full clone's a flat copy of it; data disks begin empty.
+// on the copy of its template or VM snapshot, or right on the disk of that; a full clone's is a flat copy of it; data disks begin empty.
 import type { CloneType } from '@ramet/core/clone-type.ts'
 import type { LayerId, StoragePoolId, VolumeId } from '@ramet/core/ids.ts'
-import { Problem } from '@ramet/core/problem.ts'
 import type { LayerChain, LayerFacts, Owner, PoolRef } from '../drivers/driver.ts'
-import { holdCapacity, poolRooms, setPoolSpace } from '../store/capacity.ts'
+import { setPoolSpace } from '../store/capacity.ts'
 import { recordEvents } from '../store/events.ts'
 import { forgetLayer, layerChain, layerRefIfAny, publishLayer, reserveLayer } from '../store/layers.ts'
 import { poolById } from '../store/pools.ts'
 import { accountOfVm } from '../store/vms.ts'
 import { setVolume, type Volume, volumesOf } from '../store/volumes.ts'
+import { holdRoomOn } from '../store/volume-pools.ts'
 import type { RecordContext, StepContext } from './define-job.ts'
 import type { DeployVm } from './deploy-vm.ts'
+import { layerMade } from './layer-events.ts'
+import { demandConfig, untilNothingMerges } from './snapshot-source.ts'
 import { placementFactors } from './vm-steps.ts'
 
 type Recording = RecordContext<DeployVm, object>
@@ -20,14 +22,14 @@ type Acting = StepContext<DeployVm, object>
 export interface Base {
   readonly pool: StoragePoolId
   readonly cloneType: CloneType
-  /** The template's copy on the pool; null where the root disk begins empty. */
+  /** What the root disk stands on or is copied from; null where it begins empty. */
   readonly layer: LayerId | null
 }
 
 /** What the driver needs to make the disks, root first. */
 export interface Disks {
   readonly owner: Owner
-  /** The template's copy with all it stands on; null where the root disk begins empty. */
+  /** What the root disk stands on or is copied from, with all that stands on; null where it begins empty. */
   readonly base: LayerChain | null
   readonly pool: PoolRef
   readonly sizes: readonly number[]
@@ -37,6 +39,7 @@ export async function reserveDisks(
   { tx, input, settings }: Recording,
   { pool, cloneType, layer: base }: Base,
 ): Promise<Disks> {
+  if (base && input.vmSnapshot) await untilNothingMerges(tx, base)
   const account = await accountOfVm(tx, input.vm)
   const volumes = await volumesOf(tx, input.vm)
   const copied = cloneType === 'full' && base ? await roomForCopy({ tx, settings }, pool, base) : 0
@@ -76,16 +79,9 @@ export async function roomForCopy(
   pool: StoragePoolId,
   base: LayerId,
 ): Promise<number> {
-  await holdCapacity(tx)
   const copy = await tx.selectFrom('layer').select('allocated_bytes').where('id', '=', base).executeTakeFirstOrThrow()
-  const room = (await poolRooms(tx, placementFactors(settings))).find(({ id }) => id === pool)
-  if (room && room.freeBytes < copy.allocated_bytes) throw noRoom(room.name, copy.allocated_bytes)
+  await holdRoomOn(tx, placementFactors(settings), pool, copy.allocated_bytes)
   return copy.allocated_bytes
-}
-
-function noRoom(pool: string, bytes: number): Problem {
-  const mib = Math.ceil(bytes / 2 ** 20)
-  return new Problem('no-capacity', 'no-capacity', `Storage pool ${pool} has no room for a full clone of ${mib} MiB`)
 }
 
 export async function unreserveDisks({ tx, input }: Recording): Promise<void> {
@@ -96,10 +92,12 @@ export async function unreserveDisks({ tx, input }: Recording): Promise<void> {
 }
 
 export async function makeDisks(
-  { db, driver, input, progress, signal }: Acting,
+  context: Acting,
   cloneType: CloneType,
   { owner, base, pool, sizes }: Disks,
 ): Promise<LayerFacts[]> {
+  const { db, driver, input, progress, signal } = context
+  if (input.vmSnapshot) await demandConfig(context, input.vmSnapshot)
   const facts: LayerFacts[] = []
   for (const [index, { layer }] of input.disks.entries()) {
     const [ref, bytes] = [{ id: layer, pool }, sizes[index] as number]
@@ -119,21 +117,30 @@ export async function unmakeDisks({ db, driver, input }: Acting): Promise<void> 
   }
 }
 
-export async function publishDisks({ tx, input, job }: Recording, facts: readonly LayerFacts[]): Promise<void> {
+export async function publishDisks(
+  { tx, input, job }: Recording,
+  cloneType: CloneType,
+  base: LayerChain | null,
+  facts: readonly LayerFacts[],
+): Promise<void> {
   for (const [index, { volume, layer }] of input.disks.entries()) {
     await publishLayer(tx, layer, facts[index] as LayerFacts)
     await setVolume(tx, volume, { state: 'Ready', attached: new Date() })
   }
+  const made = (index: number) => (index > 0 || !base ? 'empty' : `a ${cloneType} clone of ${base.at(-1)?.id}`)
   await recordEvents(
     tx,
-    input.disks.map(({ volume }) => ({
-      type: 'VOLUME.CREATE',
-      description: `created volume ${volume}`,
-      account: job.account_id,
-      user: job.user_id,
-      resourceType: 'Volume',
-      resource: volume,
-      startEvent: job.start_event_id,
-    })),
+    input.disks.flatMap(({ volume, layer }, index) => [
+      layerMade(job, layer, made(index)),
+      {
+        type: 'VOLUME.CREATE',
+        description: `created volume ${volume}`,
+        account: job.account_id,
+        user: job.user_id,
+        resourceType: 'Volume',
+        resource: volume,
+        startEvent: job.start_event_id,
+      },
+    ]),
   )
 }

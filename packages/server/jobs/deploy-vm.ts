@@ -1,21 +1,27 @@
-// Deploys a machine from a template: room on a host and a pool, the template's copy there, its disks (deploy-disks.ts), and
-// its process. The record of the machine was made by the call; if anything fails, everything made here goes and the machine
+// Deploys a machine from a template or a VM snapshot: room on a host and a pool, the copy there that its root disk is made from, its
+// disks (deploy-disks.ts), and its process. A VM snapshot fixes the pool (snapshot-source.ts). The record of the machine was made by the call; if anything fails, everything made here goes and the machine
 // stays in Error with the reason.
 import { type CloneType, decideCloneType, fullCloneSetting } from '@ramet/core/clone-type.ts'
 import type { LayerId, StoragePoolId, TemplateId, VmId, VolumeId } from '@ramet/core/ids.ts'
+import type { MachineFacts } from '../drivers/driver.ts'
+import { recordEvent } from '../store/events.ts'
 import { storageTagsOf } from '../store/capacity.ts'
+import type { Tx } from '../store/database.ts'
 import { holdVm, moveVm, setVm, vmLock } from '../store/vms.ts'
 import { setVolume } from '../store/volumes.ts'
 import { defineJob, nothing, type RecordContext } from './define-job.ts'
 import { makeDisks, publishDisks, reserveDisks, unmakeDisks, unreserveDisks } from './deploy-disks.ts'
-import { copiesOf, diskDemand, emptyOnEach } from './disk-demand.ts'
+import { copiesOf, diskDemand, emptyOnEach, type PoolCopy } from './disk-demand.ts'
+import { seedOnPool } from './seed-on-pool.ts'
+import { baseOfSnapshot, type SnapshotSource } from './snapshot-source.ts'
 import { templateOnPool } from './template-on-pool.ts'
 import { choosePlace, noteRunning, runMachine, type Where } from './vm-steps.ts'
 
 export interface DeployVm extends Where {
   readonly vm: VmId
-  /** Null: the root disk begins empty, for an ISO to be installed on. */
+  /** Null: the root disk is that of `vmSnapshot`; without that it begins empty, for an ISO to be installed on. */
   readonly template: TemplateId | null
+  readonly vmSnapshot?: SnapshotSource
   /** Volumes of the machine and the layers to be made for them, root first. */
   readonly disks: readonly { readonly volume: VolumeId; readonly layer: LayerId }[]
   readonly start: boolean
@@ -36,12 +42,21 @@ export const deployVm = defineJob<DeployVm>({
 })
   .record('take-place', { do: takePlace, undo: leavePlace })
   .actWhen('cache-template', {
-    when: made => made['take-place'].copy === null && !made['take-place'].isBlank,
+    when: ({ 'take-place': { copy, isBlank, isOfSnapshot } }) => copy === null && !isBlank && !isOfSnapshot,
     do: context => templateOnPool(context, context.input.template as TemplateId, context.made['take-place'].pool),
     undo: nothing('other machines may stand on the copy'),
   })
+  .actWhen('seed-snapshot', {
+    when: ({ 'take-place': { copy, isOfSnapshot } }) => copy === null && isOfSnapshot === true,
+    do: context => seedOnPool(context, context.input.vmSnapshot as SnapshotSource),
+    undo: nothing('other machines may stand on the copy'),
+  })
   .record('reserve-disks', {
-    do: context => reserveDisks(context, baseOf(context.made['take-place'], context.made['cache-template'])),
+    do: context =>
+      reserveDisks(
+        context,
+        baseOf(context.made['take-place'], context.made['cache-template'] ?? context.made['seed-snapshot']),
+      ),
     undo: unreserveDisks,
   })
   .act('make-disks', {
@@ -58,8 +73,9 @@ export const deployVm = defineJob<DeployVm>({
   })
   .record('publish', {
     do: async context => {
-      await publishDisks(context, context.made['make-disks'])
-      if (context.made.run) await noteRunning(context, context.made.run)
+      const { 'take-place': place, 'reserve-disks': disks, 'make-disks': facts, run } = context.made
+      await publishDisks(context, place.cloneType, disks.base, facts)
+      if (run) await publishStart(context, run)
     },
     undo: nothing('nothing follows it'),
   })
@@ -73,9 +89,11 @@ type Context = RecordContext<DeployVm, object>
 interface Place {
   readonly pool: StoragePoolId
   readonly cloneType: CloneType
-  /** The template's layer on the pool, if it is there already. */
+  /** The layer on the pool that the root disk stands on or is copied from, if it is there already. */
   readonly copy: LayerId | null
   readonly isBlank: boolean
+  /** Absent in deployments that an earlier version began. */
+  readonly isOfSnapshot?: boolean
   readonly isToRun: boolean
   /** What the caller is told when the job is done. */
   readonly told: { readonly sealedpassword?: string }
@@ -93,10 +111,10 @@ async function takePlace(context: Context): Promise<Place> {
   const vm = await holdVm(tx, input.vm)
   const typeOn = (pool: StoragePoolId) =>
     decideCloneType({
-      call: input.template ? (input.cloneType ?? undefined) : 'full',
+      call: input.template || input.vmSnapshot ? (input.cloneType ?? undefined) : 'full',
       createFullClone: settings.flag(fullCloneSetting[vm.hypervisor], pool),
     })
-  const copies = input.template ? await copiesOf(tx, input.template) : await emptyOnEach(tx)
+  const copies = await copiesFor(tx, input, typeOn)
   const { host, pool } = await choosePlace(tx, settings, vm.id, {
     cpus: input.start ? vm.cpus : 0,
     memoryMib: input.start ? vm.memory_mib : 0,
@@ -106,6 +124,7 @@ async function takePlace(context: Context): Promise<Place> {
     host: input.host,
     cluster: input.cluster,
     pod: input.pod,
+    pool: input.vmSnapshot?.pool,
   })
   const cloneType = typeOn(pool.id)
   await tx.insertInto('user_vm_clone_setting').values({ vm_id: vm.id, clone_type: cloneType }).execute()
@@ -114,8 +133,32 @@ async function takePlace(context: Context): Promise<Place> {
     await moveVm(tx, vm.id, 'StartRequested', { host_id: host.id, last_host_id: host.id, password_hash: hash })
   else await setVm(tx, vm.id, { password_hash: hash })
   const copy = copies.find(each => each.pool === pool.id)?.layer ?? null
-  const [isBlank, told] = [input.template === null, sealed ? { sealedpassword: sealed } : {}]
-  return { pool: pool.id, cloneType, copy, isBlank, isToRun: input.start, told }
+  const isOfSnapshot = input.vmSnapshot !== undefined
+  const [isBlank, told] = [!input.template && !isOfSnapshot, sealed ? { sealedpassword: sealed } : {}]
+  return { pool: pool.id, cloneType, copy, isBlank, isOfSnapshot, isToRun: input.start, told }
+}
+
+async function copiesFor(
+  tx: Tx,
+  { template, vmSnapshot }: DeployVm,
+  typeOn: (pool: StoragePoolId) => CloneType,
+): Promise<PoolCopy[]> {
+  if (vmSnapshot) return [await baseOfSnapshot(tx, vmSnapshot, typeOn(vmSnapshot.pool))]
+  return template ? copiesOf(tx, template) : emptyOnEach(tx)
+}
+
+async function publishStart(context: Context, facts: MachineFacts): Promise<void> {
+  const { tx, input, job } = context
+  await noteRunning(context, facts)
+  await recordEvent(tx, {
+    type: 'VM.START',
+    description: `started virtual machine: ${input.vm}`,
+    account: job.account_id,
+    user: job.user_id,
+    resourceType: 'VirtualMachine',
+    resource: input.vm,
+    startEvent: job.start_event_id,
+  })
 }
 
 async function leavePlace({ tx, input }: Context): Promise<void> {

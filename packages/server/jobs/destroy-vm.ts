@@ -4,6 +4,7 @@ import { Problem } from '@ramet/core/problem.ts'
 import type { Tx } from '../store/database.ts'
 import { demandAction, holdVm, moveVm, vmLock } from '../store/vms.ts'
 import { demandRootUnprotected, moveVolume, setVolume, volumesOf } from '../store/volumes.ts'
+import { demandNoDeployments } from '../store/vm-snapshot-seeds.ts'
 import { vmSnapshotsOf } from '../store/vm-snapshots.ts'
 import { defineJob, nothing } from './define-job.ts'
 import { deleteVmSnapshot } from './delete-vm-snapshot.ts'
@@ -38,6 +39,7 @@ export const destroyVm = defineJob<DestroyVm>({
           `Virtual machine ${vm.name} is protected from deletion; lift that with updateVirtualMachine deleteprotection=false`,
         )
       await demandRootUnprotected(context.tx, vm.id)
+      await demandNoDeployments(context.tx, vm.id)
       if (vm.state === 'Running') await beginStop.do(context)
     },
     undo: beginStop.undo,

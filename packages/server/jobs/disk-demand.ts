@@ -1,5 +1,5 @@
-// What a deployment's root disk takes on each pool at once: a full clone takes the template's bytes, a linked clone next
-// to nothing, and either takes the template's bytes once more where the pool has no copy of it yet.
+// What a deployment's root disk takes on each pool at once: a full clone takes the bytes of what it is made from (a template, a VM
+// snapshot), a linked clone next to nothing, and either takes them once more where the pool has no copy yet.
 import type { CloneType } from '@ramet/core/clone-type.ts'
 import type { LayerId, StoragePoolId, TemplateId } from '@ramet/core/ids.ts'
 import type { Tx } from '../store/database.ts'
@@ -8,9 +8,9 @@ const overlayBytes = 256 * 1024
 
 export interface PoolCopy {
   readonly pool: StoragePoolId
-  /** The template's layer there, if it is ready. */
+  /** The layer there that the disk stands on or is copied from, if it is ready. */
   readonly layer: LayerId | null
-  /** What the template's bytes are on the pool; before it is copied, the size of its file. */
+  /** What its bytes are on the pool; before a template is copied, the size of its file. */
   readonly bytes: number
 }
 

@@ -7,6 +7,7 @@ import { recordEvent } from '../store/events.ts'
 import { layerRefIfAny, markRemoving } from '../store/layers.ts'
 import { forgetMemory, markMemoryRemoving, memoryRefIfAny } from '../store/memory-images.ts'
 import { takeOutOfTree, setVmSnapshot, vmSnapshotsOf } from '../store/vm-snapshots.ts'
+import { demandNoDeployments, retireSeeds } from '../store/vm-snapshot-seeds.ts'
 import { demandAction, holdVm, moveVm, setVm, vmLock } from '../store/vms.ts'
 import { demandRootUnprotected, moveVolume, retireVolume, setVolume, volumesOf } from '../store/volumes.ts'
 import { expungeVolume } from './destroy-volume.ts'
@@ -48,6 +49,7 @@ export const expungeVm = defineJob<ExpungeVm>({
       if (input.onlyDestroyed && vm.state === 'Stopped')
         throw new Problem('refused', 'vm-recovered', `Virtual machine ${vm.name} was recovered in time; it stays`)
       if (!input.evenRunning) demandAction(vm, 'expunge')
+      await demandNoDeployments(tx, vm.id)
       if (vm.state === 'Running') await moveVm(tx, vm.id, 'StopRequested')
       else await moveVm(tx, vm.id, 'ExpungeOperation', { destroyed: vm.destroyed ?? new Date() })
     },
@@ -140,7 +142,7 @@ export const expungeVm = defineJob<ExpungeVm>({
 async function letGoOfSnapshots(tx: Tx, vm: VmId): Promise<{ layers: LayerId[]; memories: MemoryImageId[] }> {
   const [layers, memories]: [LayerId[], MemoryImageId[]] = [[], []]
   for (const snapshot of await vmSnapshotsOf(tx, vm)) {
-    layers.push(...(await takeOutOfTree(tx, snapshot)))
+    layers.push(...(await takeOutOfTree(tx, snapshot)), ...(await retireSeeds(tx, snapshot.id)))
     if (snapshot.memory_image_id) memories.push(snapshot.memory_image_id)
     await setVmSnapshot(tx, snapshot.id, { state: 'Removed', removed: new Date(), is_current: false })
   }

@@ -200,7 +200,7 @@ const scenarios: readonly Scenario[] = [
   scenario(changeAffinityGroup, anAffinityGroup, 'restores'),
   {
     ...scenario(deployVm, async lab => aDeployment(lab, await aPreparedTemplate(lab)), isExpunged),
-    steps: deployVm.steps.map(({ name }) => name).filter(name => name !== 'cache-template'),
+    steps: stepsBut(deployVm, 'cache-template', 'seed-snapshot'),
   },
   {
     ...scenario(deployVm, async lab => aDeployment(lab, await aTemplate(lab)), isExpungedWithTemplate),

@@ -90,12 +90,12 @@ async function looseDiskAtWork(db: Db, pool: StoragePoolId): Promise<Row<'job'>[
   return job?.id
 }
 
-/** A template's copy that is being made there, or a volume's that is moved there. */
+/** A copy of a template or of a VM snapshot that is being made there, or a volume's that is moved there. */
 async function copyAtWork(db: Db, pool: StoragePoolId): Promise<Row<'job'>['id'] | undefined> {
   const copy = await db
     .selectFrom('job')
     .select('id')
-    .where('kind', 'in', ['prepare-template', 'migrate-volume'])
+    .where('kind', 'in', ['prepare-template', 'seed-vm-snapshot', 'migrate-volume'])
     .where('completed', 'is', null)
     .where(sql<boolean>`input ->> 'pool' = ${pool}`)
     .executeTakeFirst()

@@ -3,13 +3,15 @@ import assert from 'node:assert/strict'
 import type { CloneType } from '@ramet/core/clone-type.ts'
 import { newId, type VmId, type VmSnapshotId } from '@ramet/core/ids.ts'
 import type { VmState } from '@ramet/core/vm.ts'
-import { aTemplate, type Lab, stateOf } from '../testing/lab.ts'
+import { aDeployment, aTemplate, type Lab, quiet, stateOf } from '../testing/lab.ts'
 import { aTwoDiskMachine, found, take, write } from '../testing/vm-snapshots.ts'
 import { aUsed, aVolume, done } from '../testing/volumes.ts'
 import { insertVmSnapshot } from '../api/vm-snapshot-call.ts'
 import { createVmSnapshot } from './create-vm-snapshot.ts'
 import { deleteVmSnapshot } from './delete-vm-snapshot.ts'
+import { type DeployVm, deployVm } from './deploy-vm.ts'
 import { revertToVmSnapshot } from './revert-to-vm-snapshot.ts'
+import { rootOfSnapshot } from '../store/vm-snapshot-seeds.ts'
 import { vmLock } from '../store/vms.ts'
 import { removeLayer } from './remove-layer.ts'
 import { expungeVm } from './expunge-vm.ts'
@@ -20,6 +22,7 @@ import { deleteSnapshot } from './delete-snapshot.ts'
 import { makeTemplate, type MakeTemplate } from './make-template.ts'
 import { revertSnapshot } from './revert-snapshot.ts'
 import { scenario, type Scenario } from './scenario.ts'
+import { type SeedVmSnapshot, seedVmSnapshot } from './seed-vm-snapshot.ts'
 import { stopVm } from './stop-vm.ts'
 
 export const snapshotScenarios: readonly Scenario[] = [
@@ -66,6 +69,11 @@ export const snapshotScenarios: readonly Scenario[] = [
       leavesNoVolume,
     ),
   ),
+  scenario(seedVmSnapshot, aSeedToMake, 'restores'),
+  {
+    ...scenario(deployVm, aDeploymentOfSnapshot, isExpungedWithSeed),
+    steps: ['take-place', 'seed-snapshot', 'reserve-disks', 'make-disks'],
+  },
   scenario(expungeVm, async lab => ({ vm: (await aDeletion(lab)).vm, evenRunning: true }), 'again'),
 ]
 
@@ -120,6 +128,32 @@ async function aDeletion(lab: Lab): Promise<{ vm: VmId; snapshot: VmSnapshotId }
   const snapshot = await take(lab, vm, 'then', { snapshotmemory: true })
   write(lab, vm, 'now')
   return { vm, snapshot }
+}
+
+async function aSeedToMake(lab: Lab): Promise<SeedVmSnapshot> {
+  const { vm, snapshot } = await aDeletion(lab)
+  const root = await rootOfSnapshot(lab.app.db, snapshot)
+  assert.ok(root)
+  return { vm, snapshot, pool: root.pool, layer: newId<'layer'>() }
+}
+
+async function aDeploymentOfSnapshot(lab: Lab): Promise<DeployVm> {
+  const { vm, snapshot, pool } = await aSeedToMake(lab)
+  const asked = await aDeployment(lab, await aTemplate(lab))
+  return { ...asked, template: null, vmSnapshot: { vm, snapshot, pool, mode: 'seed' } }
+}
+
+/** What it did for others too, the seed, stays until its snapshot goes. */
+async function isExpungedWithSeed(lab: Lab, { vm, vmSnapshot }: DeployVm): Promise<void> {
+  await done(lab, expungeVm, { vm, evenRunning: true })
+  await quiet(lab)
+  const seeds = await lab.app.db
+    .updateTable('vmsnapshot_spool_ref')
+    .set({ state: 'Destroying' })
+    .where('vm_snapshot_id', '=', vmSnapshot?.snapshot as VmSnapshotId)
+    .returning('id')
+    .execute()
+  for (const { id } of seeds) await done(lab, removeLayer, { layer: id })
 }
 
 /** A layer that lost its last name and carries one other, under a running machine. */

@@ -1,10 +1,10 @@
 // What can be done now about a layer that nobody names any more, and under which lock. A merge needs everybody who stands on the
 // two layers to hold still: they must be the disks and VM snapshots of one machine, or one volume.
-import type { LayerId, VmId, VolumeId } from '@ramet/core/ids.ts'
+import type { JobId, LayerId, VmId, VolumeId } from '@ramet/core/ids.ts'
 import { planRemoval } from '@ramet/core/layer.ts'
 import { sql } from 'kysely'
-import type { Db } from './database.ts'
-import { forestAround } from './layers.ts'
+import type { Db, Tx } from './database.ts'
+import { forestAround, layerChain } from './layers.ts'
 import { vmLock } from './vms.ts'
 
 export type Removal =
@@ -58,4 +58,18 @@ async function standingOn(db: Db, layer: LayerId): Promise<Standing[]> {
 export async function diskOver(db: Db, layer: LayerId): Promise<{ vm: VmId; volume: VolumeId } | undefined> {
   const found = (await standingOn(db, layer)).find(({ vm, volume }) => vm && volume)
   return found as { vm: VmId; volume: VolumeId } | undefined
+}
+
+/**
+ * The job that is merging a layer which `tip` stands on. Where there is none, none begins before the transaction ends, and none
+ * afterwards for which what the transaction puts on `tip` is in the way.
+ */
+export async function mergeUnder(tx: Tx, tip: LayerId): Promise<JobId | undefined> {
+  const chain = (await layerChain(tx, tip)).map(({ id }) => id)
+  await tx.selectFrom('layer').select('id').where('id', 'in', chain).orderBy('id').forShare().execute()
+  const { rows } = await sql<{ id: JobId }>`
+    select j.id from job j join job_step s on s.job_id = j.id and s.step = 'mark' and s.phase = 'done'
+    where j.kind = 'remove-layer' and j.completed is null and s.made ->> 'op' = 'merge'
+      and j.input ->> 'layer' = any(${chain}::text[]) limit 1`.execute(tx)
+  return rows[0]?.id
 }

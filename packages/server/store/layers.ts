@@ -69,9 +69,10 @@ export async function standOnGrandparent(tx: Tx, id: LayerId, facts: LayerFacts)
     from layer p where layer.id = ${id} and p.id = layer.parent_id`.execute(tx)
 }
 
-/** The layer's files are gone; so is its record, and that of a template's copy which was only waiting for it. */
+/** The layer's files are gone; so is its record, and that of a copy which was only waiting for it. */
 export async function forgetLayer(tx: Db, id: LayerId): Promise<void> {
   await tx.deleteFrom('template_spool_ref').where('layer_id', '=', id).where('marked_for_gc', '=', true).execute()
+  await tx.deleteFrom('vmsnapshot_spool_ref').where('id', '=', id).where('state', '=', 'Destroying').execute()
   await tx.deleteFrom('layer').where('id', '=', id).execute()
 }
 
@@ -123,7 +124,8 @@ async function readForest(db: Db, which: RawBuilder<unknown>): Promise<Forest> {
     select layer.id, layer.parent_id as parent, layer.account_id is not null as owned, layer.allocated_bytes as bytes,
       exists (select from volume v where v.layer_id = layer.id)
         or exists (select from vm_snapshot_disk d where d.layer_id = layer.id)
-        or exists (select from template_spool_ref r where r.layer_id = layer.id and not r.marked_for_gc) as named
+        or exists (select from template_spool_ref r where r.layer_id = layer.id and not r.marked_for_gc)
+        or exists (select from vmsnapshot_spool_ref r where r.id = layer.id and r.state <> 'Destroying') as named
     from layer where ${which}`.execute(db)
   return forestOf(rows)
 }
@@ -151,6 +153,7 @@ export async function unneededLayers(tx: Tx): Promise<LayerId[]> {
       and not exists (select 1 from volume v where v.layer_id = l.id)
       and not exists (select 1 from vm_snapshot_disk d where d.layer_id = l.id)
       and not exists (select 1 from template_spool_ref r where r.layer_id = l.id and not r.marked_for_gc)
+      and not exists (select 1 from vmsnapshot_spool_ref r where r.id = l.id and r.state <> 'Destroying')
       and not exists (select 1 from job j where j.completed is null and
         (j.input::text like '%' || l.id || '%' or exists (
           select 1 from job_step s where s.job_id = j.id and s.made::text like '%' || l.id || '%')))`.execute(tx)

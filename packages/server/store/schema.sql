@@ -326,7 +326,7 @@ create table layer (
   id uuid primary key,
   pool_id uuid not null references storage_pool,
   parent_id uuid references layer,
-  account_id uuid references account, -- null: a template's copy, which no account may write
+  account_id uuid references account, -- null: the copy of a template or a VM snapshot, which no account may write
   state text not null check (state in ('creating', 'ready', 'removing')),
   virtual_bytes bigint not null,
   allocated_bytes bigint not null default 0,
@@ -608,6 +608,18 @@ create table vm_snapshot_disk (
 );
 create index vm_snapshot_disk_by_layer on vm_snapshot_disk (layer_id);
 create index vm_snapshot_disk_by_volume on vm_snapshot_disk (volume_id);
+
+-- A flat copy of a VM snapshot's root disk, on the same storage, that machines are cloned from.
+create table vmsnapshot_spool_ref (
+  id uuid primary key references layer, -- the layer that it is
+  pool_id uuid not null references storage_pool,
+  vm_snapshot_id uuid not null references vm_snapshot,
+  created timestamptz not null default now(),
+  install_path text not null,
+  state text not null check (state in ('Creating', 'Ready', 'Destroying')), -- Destroying: it goes when nothing stands on it
+  unique (pool_id, vm_snapshot_id)
+);
+create index vmsnapshot_spool_ref_by_snapshot on vmsnapshot_spool_ref (vm_snapshot_id);
 
 -- A volume as it was once, as a file on secondary storage that stands on nothing.
 create table snapshot (

@@ -296,6 +296,14 @@ export interface Tables {
     created: Created
     last_updated: Created
   }
+  vmsnapshot_spool_ref: {
+    id: id.LayerId
+    pool_id: id.StoragePoolId
+    vm_snapshot_id: id.VmSnapshotId
+    created: Created
+    install_path: string
+    state: 'Creating' | 'Ready' | 'Destroying'
+  }
   instance_group: { id: id.InstanceGroupId; account_id: id.AccountId; name: string; created: Created }
   vm: {
     id: id.VmId

@@ -29,6 +29,12 @@ export function selectVmSnapshots(db: Db) {
     .select(tagsIn(db, 'vm_snapshot.id').as('tags'))
     .select(eb => [
       eb
+        .selectFrom('vmsnapshot_spool_ref as seed')
+        .select('seed.state')
+        .whereRef('seed.vm_snapshot_id', '=', 'vm_snapshot.id')
+        .limit(1)
+        .as('seed_state'),
+      eb
         .selectFrom('job')
         .select('job.id')
         .whereRef('job.instance_id', '=', 'vm_snapshot.id')

@@ -214,7 +214,7 @@ export async function stateOf(lab: Lab, vm: VmId): Promise<string> {
 /** Everything that lasts, in the database and on the hypervisor, without times and without jobs and events. */
 export async function inventory(lab: Lab) {
   const { db } = lab.app
-  const [vms, volumes, layers, copies, templates, clones, keys, groups, vmSnapshots, memories, snapshots] =
+  const [vms, volumes, layers, copies, templates, clones, keys, groups, vmSnapshots, memories, snapshots, seeds] =
     await Promise.all([
       db
         .selectFrom('vm')
@@ -258,11 +258,12 @@ export async function inventory(lab: Lab) {
         .where('removed', 'is', null)
         .orderBy('id')
         .execute(),
+      db.selectFrom('vmsnapshot_spool_ref').select(['id', 'vm_snapshot_id', 'state']).orderBy('id').execute(),
     ])
   const hosts = await db.selectFrom('host').select(['id', 'state', 'resource_state']).orderBy('id').execute()
   const files = [...lab.world.layers.keys()].toSorted()
   const machines = [...lab.world.machines].map(([vm, { power, cd }]) => `${vm} ${power} ${cd ?? ''}`).toSorted()
   const memoryFiles = [...lab.world.memory.keys()].toSorted()
   const recorded = { vms, volumes, layers, copies, templates, clones, keys, groups, hosts }
-  return { ...recorded, vmSnapshots, memories, snapshots, memoryFiles, files, machines }
+  return { ...recorded, vmSnapshots, memories, snapshots, seeds, memoryFiles, files, machines }
 }

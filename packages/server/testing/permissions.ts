@@ -75,7 +75,10 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
   deleteUser: onUser,
   deleteVolume: onVolume(),
   deleteZone: admins,
-  deployVirtualMachine: { for: () => ({ zoneid: '$zone', serviceofferingid: '$offering', templateid: '$template' }) },
+  deployVirtualMachine: [
+    { for: () => ({ zoneid: '$zone', serviceofferingid: '$offering', templateid: '$template' }) },
+    { on: ({ vmSnapshot }) => ({ vmsnapshotid: vmSnapshot }) },
+  ],
   destroyVirtualMachine: onVm(),
   destroyVolume: onVolume(),
   detachIso: { on: ({ vm }) => ({ virtualmachineid: vm }) },

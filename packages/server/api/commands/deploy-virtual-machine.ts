@@ -2,45 +2,36 @@ import { cloneTypes } from '@ramet/core/clone-type.ts'
 import { newId } from '@ramet/core/ids.ts'
 import { deployVm } from '../../jobs/deploy-vm.ts'
 import { setAffinities } from '../../store/affinity.ts'
-import { mostDataVolumes } from '../../store/hypervisor-capabilities.ts'
 import { groupNamed } from '../../store/instance-groups.ts'
 import { holdRoom } from '../../store/limits.ts'
 import { insertVm } from '../../store/new-vm.ts'
-import { activeTemplate } from '../../store/templates.ts'
 import { demandSizeFits } from '../../store/volume-pools.ts'
 import { affinityParameters, chosenAffinityGroups } from '../affinity-groups.ts'
 import { originOfCall } from '../caller.ts'
 import { chosenNics, nicParameters } from '../chosen-nics.ts'
 import { jobCommand } from '../command.ts'
-import {
-  chosenDataVolume,
-  chosenKeys,
-  chosenTemplate,
-  chosenZone,
-  demandFreeName,
-  demandRootFor,
-  demandSizes,
-  rootFrom,
-  serviceOfferingNamed,
-} from '../deployment.ts'
+import { chosenDataVolume, chosenKeys, demandFreeName } from '../deployment.ts'
+import { demandOneSource, holdSource, templateSource, vmSnapshotSource } from '../deploy-source.ts'
 import { detailedRootSize, keptDetails } from '../details.ts'
 import { ownerOf, ownerParameters } from '../ownership.ts'
-import { choice, flag, id, invalid, list, long, map, text } from '../parameters.ts'
+import { choice, flag, id, list, long, map, text } from '../parameters.ts'
 import { chosenPlace, placeParameters } from '../place.ts'
-import { kindOfImage } from '../template-call.ts'
 import { demandUserData, userData } from '../user-data.ts'
 import { vmResult } from '../vm-call.ts'
 
 export const deployVirtualMachine = jobCommand({
   name: 'deployVirtualMachine',
   description:
-    'Makes a virtual machine from a template, as a linked or a full clone, or with an empty disk from an ISO, and starts it',
+    'Makes a virtual machine from a template or a VM snapshot, as a linked or a full clone, or with an empty disk from an ISO, and starts it',
   permission: 'user',
   params: {
     ...ownerParameters,
-    zoneid: id<'zone'>('the zone').must,
-    serviceofferingid: id<'service-offering'>('CPUs and memory').must,
-    templateid: id<'template'>('the template; or an ISO, with diskofferingid').must,
+    zoneid: id<'zone'>('the zone; with vmsnapshotid, that of the VM snapshot'),
+    serviceofferingid: id<'service-offering'>(
+      'CPUs and memory; with vmsnapshotid, as many CPUs as the machine had, and when absent the offering that it had',
+    ),
+    templateid: id<'template'>('the template; or an ISO, with diskofferingid; this or vmsnapshotid'),
+    vmsnapshotid: id<'vm-snapshot'>('a VM snapshot, whose root disk the machine gets; this or templateid'),
     clonetype: choice(
       'full or linked; absent: the offering, the storage pool or the global setting decides',
       cloneTypes,
@@ -63,34 +54,27 @@ export const deployVirtualMachine = jobCommand({
   },
   result: vmResult,
   async run({ app, caller, params }) {
+    demandOneSource(params)
     const owner = await ownerOf(app, caller, params)
     const where = await chosenPlace(app, caller, params)
+    const rootGib = params.rootdisksize ?? detailedRootSize(params.details)
+    const data = await chosenDataVolume(app, params.diskofferingid, params.size)
+    const source = params.vmsnapshotid
+      ? await vmSnapshotSource(app, caller, params, { rootGib, data }, { owner, where })
+      : await templateSource(app, caller, params, { rootGib, data })
+    const { zone, offering, sizes, image, volumes } = source
     const names = [...(params.keypairs ?? []), ...(params.keypair ? [params.keypair] : [])]
-    const [zone, template, offering, keys, dataVolume, affinities] = await Promise.all([
-      chosenZone(app, params.zoneid),
-      chosenTemplate(app, caller, params.templateid, params.hypervisor),
-      serviceOfferingNamed(app, params.serviceofferingid),
+    const [nics, keys, affinities] = await Promise.all([
+      chosenNics(app, caller, zone, params),
       chosenKeys(app, owner, names),
-      chosenDataVolume(app, params.diskofferingid, params.size),
       chosenAffinityGroups(app, owner.id, params),
     ])
-    const nics = await chosenNics(app, caller, zone, params)
-    const sizes = demandSizes(offering, params.details)
     const user_data = demandUserData(app, params.userdata)
-    if (template.zone_id !== zone.id) throw invalid('templateid', `names ${template.name}, which is in another zone`)
-    const isIso = kindOfImage(template) === 'iso'
-    const rootGib = params.rootdisksize ?? detailedRootSize(params.details)
-    const most = await mostDataVolumes(app.db, app.hypervisor)
-    if (!isIso && dataVolume.length > most)
-      throw invalid('diskofferingid', `asks for a data disk; machines may have ${most} (listHypervisorCapabilities)`)
-    const volumes = isIso
-      ? [demandRootFor(template, dataVolume, { rootGib, cloneType: params.clonetype })]
-      : [rootFrom(template, rootGib), ...dataVolume]
     const vmId = newId<'vm'>()
     return app.db.transaction().execute(async tx => {
       await demandFreeName(tx, owner, params.name)
-      if (isIso) await activeTemplate(tx, template.id) // it stays while this machine has it in its drive
-      if (rootGib !== undefined || dataVolume.length > 0)
+      await holdSource(tx, source)
+      if (rootGib !== undefined || data.length > 0)
         for (const { sizeBytes } of volumes) await demandSizeFits(tx, { zone: zone.id }, sizeBytes)
       await holdRoom(tx, owner.id, {
         vm: 1,
@@ -104,10 +88,10 @@ export const deployVirtualMachine = jobCommand({
           id: vmId,
           user_id: caller.user.id,
           zone_id: zone.id,
-          template_id: template.id,
-          iso_id: isIso ? template.id : null,
+          template_id: image?.id ?? null,
+          iso_id: source.iso,
           service_offering_id: offering.id,
-          hypervisor: template.hypervisor,
+          hypervisor: source.hypervisor,
           cpus: sizes.cpus,
           cpu_mhz: sizes.cpuMhz,
           memory_mib: sizes.memoryMib,
@@ -126,10 +110,11 @@ export const deployVirtualMachine = jobCommand({
       if (affinities.length > 0) await setAffinities(tx, vm.id, affinities)
       const input = {
         vm: vm.id,
-        template: isIso ? null : template.id,
+        template: source.template,
+        ...(source.vmSnapshot && { vmSnapshot: source.vmSnapshot }),
         disks: volumes.map(volume => ({ volume: volume.id, layer: newId<'layer'>() })),
         start: params.startvm ?? true,
-        withPassword: template.password_enabled,
+        withPassword: image?.password_enabled ?? false,
         ...where,
         cloneType: params.clonetype ?? offering.clone_type,
       }

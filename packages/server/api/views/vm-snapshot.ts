@@ -37,6 +37,10 @@ const fields: Record<string, Field<VmSnapshotOnWire>> = {
   ),
   memorybytes: long('bytes that its memory takes on primary storage', snapshot => snapshot.memory_bytes),
   memoryfits: string('what its memory was made with, and goes on with', snapshot => snapshot.memory_shape),
+  seedstate: string(
+    'Creating or Ready: the copy of its root disk that machines are cloned from; absent when there is none',
+    snapshot => snapshot.seed_state,
+  ),
   error: string('why it failed', snapshot => snapshot.error),
   warning: string('that the machine has many of them', snapshot => warning(snapshot.count, snapshot.most)),
   tags: nested('its tags', tagView, snapshot => snapshot.tags),

@@ -30,8 +30,10 @@ export function qemuLayers(privileges: Privileges): Driver['layers'] {
       unlessThere(layer, () => seed(layer, image, format, owner, progress, signal, privileges)),
     fork: (layer, base, virtualBytes, owner) =>
       unlessThere(layer, () => fork(layer, base, virtualBytes, privileges.account(owner))),
-    copy: (layer, source, virtualBytes, owner, progress, signal) =>
-      unlessThere(layer, () => copy(layer, source, virtualBytes, privileges.account(owner), progress, signal)),
+    copy: (layer, source, virtualBytes, owner, progress, signal, reader) =>
+      unlessThere(layer, () =>
+        copy(layer, source, virtualBytes, copierOf(privileges, owner, reader), progress, signal),
+      ),
     graft: (layer, source, base, owner, progress, signal) =>
       unlessThere(layer, () => graft(layer, source, base, privileges.account(owner), progress, signal)),
     blank: (layer, virtualBytes, owner) =>
@@ -112,29 +114,37 @@ async function withPart(
   }
 }
 
+/** Who reads a source and writes its copy, and how that is handed over when it is whole. */
+interface Copier {
+  readonly identity: Identity | null
+  readonly publish: (part: PartFile) => Promise<LayerFacts>
+}
+
+function copierOf({ account, stranger }: Privileges, owner: Owner | null, reader: Owner | null = owner): Copier {
+  return {
+    identity: reader ? account(reader) : stranger,
+    publish: part => (owner ? part.publish(0o600, account(owner)) : part.publish(0o444, null)),
+  }
+}
+
 async function copy(
   layer: LayerRef,
   source: LayerChain,
   virtualBytes: number,
-  owner: Identity | null,
+  copier: Copier,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<LayerFacts> {
   const tip = tipOf(source)
   const facts = await requireRoom(layer, tip, virtualBytes)
   if (source.length === 1 && facts.virtualBytes === virtualBytes) {
-    const shared = await shareBlocks(layer, tip, owner)
+    const shared = await shareBlocks(layer, tip, copier)
     if (shared) return shared
   }
-  return withPart(layer, empty(virtualBytes, null), owner, async part => {
-    await convert(
-      chainAsFilename(source),
-      flatTarget(part.path),
-      layer.pool.path,
-      { identity: owner, signal },
-      progress,
-    )
-    return part.publish(0o600, owner)
+  const { identity, publish } = copier
+  return withPart(layer, empty(virtualBytes, null), identity, async part => {
+    await convert(chainAsFilename(source), flatTarget(part.path), layer.pool.path, { identity, signal }, progress)
+    return publish(part)
   })
 }
 
@@ -158,12 +168,12 @@ async function graft(
 }
 
 /** Copies by reference where the file system can (XFS, btrfs): 4 ms for a GiB. Never from a file that somebody writes. */
-async function shareBlocks(layer: LayerRef, source: LayerRef, owner: Identity | null): Promise<LayerFacts | null> {
+async function shareBlocks(layer: LayerRef, source: LayerRef, copier: Copier): Promise<LayerFacts | null> {
   const from = layerFile(source)
   if (await isLocked(from)) return null // qemu-img tells readers from writers, and refuses properly
   const make: Make = path => copyFile(from, path, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL)
   try {
-    return await withPart(layer, make, owner, part => part.publish(0o600, owner))
+    return await withPart(layer, make, copier.identity, copier.publish)
   } catch (error) {
     if (isErrno(error, 'ENOTSUP', 'EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOSYS', 'ENOTTY')) return null
     throw error

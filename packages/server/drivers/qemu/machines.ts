@@ -16,6 +16,7 @@ import { beginLiveMerge, finishLiveMerge } from './merge-live.ts'
 import type { Accelerator, Log } from './options.ts'
 import type { Privileges } from './privileges.ts'
 import { problems } from './problems.ts'
+import { configIn } from './memory-files.ts'
 import { removeFolder, removeRunning } from './remove-folder.ts'
 import { startMachine } from './start-machine.ts'
 import { stopMachine } from './stop-machine.ts'
@@ -67,6 +68,7 @@ export class Machines {
       cut: (vm, cut, progress, signal) => this.#inTurn(vm, () => this.#cut(vm, cut, progress, signal)),
       merge: (vm, { deviceId, chain }, merge, progress, signal) =>
         this.#merge(vm, streamOf(deviceId, chain, merge), progress, signal),
+      getVmSnapshotConfigs: ({ recorded, memory }) => configIn(memory, recorded),
       setClock: async (vm, limitMs) => {
         await this.#seen()
         const machine = this.#running.get(vm)

@@ -7,7 +7,7 @@ import { chmod, mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs
 import { join } from 'node:path'
 import { parseId } from '@ramet/core/ids.ts'
 import type { MemoryImageId } from '@ramet/core/ids.ts'
-import type { Driver, MemoryImageFacts, MemoryImageRef, PoolRef } from '../driver.ts'
+import type { Driver, MachineConfig, MemoryImageFacts, MemoryImageRef, PoolRef } from '../driver.ts'
 import type { Accelerator } from './options.ts'
 import type { Installed } from './host.ts'
 import { onFull, requirePool, syncFolder } from './layer-files.ts'
@@ -76,6 +76,12 @@ export async function publishImage(
     throw onFull(image, error)
   }
   return factsOf(image, about.shape)
+}
+
+/** What the machine of the image was. A disk remembers nothing of its machine: where there is no image, what is `recorded`. */
+export async function configIn(image: MemoryImageRef | null, recorded: MachineConfig): Promise<MachineConfig> {
+  const shape = image && (await readManifest(image))?.shape
+  return shape ? { cpus: shape.cpus, memoryMib: shape.memoryMib } : recorded
 }
 
 /** Null when there is no image, or half of one. */

@@ -7,7 +7,7 @@ import { copying, demandLayers, layerIn } from './layers.ts'
 import { factsOfMemory, saveMemory } from './memory.ts'
 import { type Blocks, change, runningIn, type SimulatedMachine, type World } from './world.ts'
 
-type Snapshots = Pick<Driver['machines'], 'activeLayers' | 'cut' | 'merge' | 'setClock'>
+type Snapshots = Pick<Driver['machines'], 'activeLayers' | 'cut' | 'merge' | 'getVmSnapshotConfigs' | 'setClock'>
 
 export function simulatedSnapshots(world: World, call: Calling): Snapshots {
   return {
@@ -31,6 +31,11 @@ export function simulatedSnapshots(world: World, call: Calling): Snapshots {
       if (!runningIn(world, vm)) return false
       mergeLayers(world, chain, merge)
       return true
+    },
+    getVmSnapshotConfigs: async ({ recorded, memory }) => {
+      await call('machines.getVmSnapshotConfigs')
+      const { cpus, memoryMib } = (memory && world.memory.get(memory.id)) ?? recorded
+      return { cpus, memoryMib }
     },
     setClock: async vm => {
       await call('machines.setClock')
