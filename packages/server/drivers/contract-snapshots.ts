@@ -19,6 +19,14 @@ export function snapshotContract(
   const aLayer = (): LayerRef => ({ pool: under().pool, id: newId<'layer'>() })
   const aMemory = (): MemoryImageRef => ({ pool: under().pool, id: newId<'memory-image'>() })
 
+  test('the machine of a VM snapshot has what was recorded, where the hypervisor knows no better', async () => {
+    const [recorded, ids] = [
+      { cpus: 3, memoryMib: 300 },
+      { id: newId<'vm-snapshot'>(), vm: newId<'vm'>() },
+    ]
+    assert.deepEqual(await driver().machines.getVmSnapshotConfigs({ ...ids, recorded, memory: null }), recorded)
+  })
+
   test('a layer is merged into its child, which shows the same on a shorter chain, and so does its sibling', async () => {
     const [base, from, child, sibling] = [aLayer(), aLayer(), aLayer(), aLayer()]
     await driver().layers.blank(base, gib, owner)

@@ -148,6 +148,23 @@ export function driverContract(name: string, makeDriver: () => Promise<DriverUnd
       assert.equal((await driver.layers.facts(copy))?.virtualBytes, 2 * gib)
     })
 
+    test('a copy of nobody, of an owner’s layers, carries the disks of any', async () => {
+      const [base, fork, copy] = [await anEmptyBase(), aLayer(), aLayer()]
+      await driver.layers.fork(fork, [base], gib, anOwner)
+      await made.write([base, fork], 3, 'x')
+      for (const _ of ['first', 'again'])
+        await driver.layers.copy(copy, [base, fork], gib, null, quiet, notAborted, anOwner)
+      for (const owner of [anOwner, { accountNumber: 8 }]) {
+        const [linked, full] = [aLayer(), aLayer()]
+        await driver.layers.fork(linked, [copy], gib, owner)
+        await driver.layers.copy(full, [copy], gib, owner, quiet, notAborted)
+        for (const chain of [[copy, linked], [full]] as const) assert.equal(await made.read(chain, 3), 'x')
+        const spec = aMachine(linked, { owner, disks: [{ deviceId: 0, chain: [copy, linked] }] })
+        assert.equal((await driver.machines.start(spec)).power, 'on')
+        await removed(spec.vm)
+      }
+    })
+
     test('a copy that is aborted leaves nothing', async () => {
       const [base, copy] = [await anEmptyBase(), aLayer()]
       const abort = AbortSignal.abort()
