@@ -99,6 +99,9 @@ export function snapshotContract(
     assert.deepEqual(await driver().memory.facts(memory), facts.memory)
     assert.equal(await driver().memory.fits(memory), null)
     assert.ok((await driver().memory.list(under().pool)).includes(memory.id))
+    const config = { cpus: spec.cpus, memoryMib: spec.memoryMib }
+    const snapshot = { id: newId<'vm-snapshot'>(), vm: spec.vm, recorded: { ...config, cpus: 9 }, memory }
+    assert.deepEqual(await driver().machines.getVmSnapshotConfigs(snapshot), config)
     const again = await driver().machines.cut(spec.vm, { ...cut, memory }, quiet, never)
     assert.deepEqual(again, { stunMs: null, quiesced: null, memory: facts.memory })
     for (const _ of twice) {
