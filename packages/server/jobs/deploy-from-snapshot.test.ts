@@ -31,9 +31,9 @@ describe('a machine from a VM snapshot', () => {
   })
 
   const row = async (vm: VmId) => {
-    const found = await vmById(lab.app.db, vm)
-    assert.ok(found)
-    return found
+    const machine = await vmById(lab.app.db, vm)
+    assert.ok(machine)
+    return machine
   }
   const rootOf = async (vm: VmId) => {
     const [root] = await volumesOf(lab.app.db, vm)
@@ -135,7 +135,7 @@ describe('a machine from a VM snapshot', () => {
 
   test('the first makes the seed, prepareTemplate makes it ahead, and the others make none', async () => {
     const { vm: source, snapshot } = await aSnapshot()
-    const [before, { template_id }] = [copies(), await row(source)]
+    const [earlier, { template_id }] = [copies(), await row(source)]
     const [prepared] = await listed(lab, 'prepareTemplate', { vmsnapshotid: snapshot })
     assert.equal(prepared?.['id'], template_id)
     const { jobid } = prepared as { jobid: JobId }
@@ -143,7 +143,7 @@ describe('a machine from a VM snapshot', () => {
     const [again] = await listed(lab, 'prepareTemplate', { vmsnapshotid: snapshot })
     assert.equal(again?.['jobid'], undefined)
     for (const name of ['first', 'second']) await deploy(snapshot, { name: `seeded-${name}` })
-    assert.equal(copies(), before + 1)
+    assert.equal(copies(), earlier + 1)
     const [shown] = await listed(lab, 'listVMSnapshot', { vmsnapshotid: snapshot })
     assert.equal(shown?.['seedstate'], 'Ready')
     const [seed] = await seedsOf(snapshot)
@@ -159,7 +159,7 @@ describe('a machine from a VM snapshot', () => {
 
   test('twenty at once share one seed, and none fails', async () => {
     const { snapshot } = await aSnapshot()
-    const before = copies()
+    const earlier = copies()
     await slowly('layers.copy', 300, async () => {
       const begun = await Promise.all(Array.from({ length: 20 }, () => begin(snapshot)))
       const jobs = await Promise.all(begun.map(({ job }) => ended(lab, job)))
@@ -168,7 +168,7 @@ describe('a machine from a VM snapshot', () => {
         [],
       )
     })
-    assert.equal(copies(), before + 1)
+    assert.equal(copies(), earlier + 1)
   })
 
   test('inherits template, offering and sizes, but neither networks nor data disks nor memory', async () => {
@@ -363,14 +363,14 @@ describe('a machine from a VM snapshot', () => {
     await deploy(other.snapshot)
     const { db } = lab.app
     const spare = 100 * 2 ** 20 // a linked clone has room, a copy of the disk has not
-    const before = await db.selectFrom('storage_pool').selectAll().orderBy('created').executeTakeFirstOrThrow()
-    const free_bytes = Math.ceil((before.total_bytes * 5) / 100) + spare / 100
-    await db.updateTable('storage_pool').set({ free_bytes }).where('id', '=', before.id).execute()
+    const earlier = await db.selectFrom('storage_pool').selectAll().orderBy('created').executeTakeFirstOrThrow()
+    const free_bytes = Math.ceil((earlier.total_bytes * 5) / 100) + spare / 100
+    await db.updateTable('storage_pool').set({ free_bytes }).where('id', '=', earlier.id).execute()
     const { job, vm } = await begin(snapshot)
     const { problem } = await ended(lab, job)
     assert.deepEqual([problem?.code, await stateOf(lab, vm)], ['no-capacity', 'Error'])
     assert.equal(await stateOf(lab, await deploy(other.snapshot)), 'Running')
-    await db.updateTable('storage_pool').set({ free_bytes: before.free_bytes }).where('id', '=', before.id).execute()
+    await db.updateTable('storage_pool').set({ free_bytes: earlier.free_bytes }).where('id', '=', earlier.id).execute()
   })
 
   test('does not go where the storage is not reached, even if there alone is room', async () => {
@@ -424,14 +424,14 @@ describe('a machine from a VM snapshot', () => {
   /** Refused by the call itself, before anything is written down. */
   async function refused(snapshot: VmSnapshotId, given: Given, kind: string, message: RegExp): Promise<void> {
     const count = async () => (await lab.app.db.selectFrom('vm').select('id').execute()).length
-    const before = await count()
+    const earlier = await count()
     await assert.rejects(call(lab, 'deployVirtualMachine', { vmsnapshotid: snapshot, ...given }), error => {
       const { kind: is, message: text } = error as { kind: string; message: string }
       assert.match(text, message)
       assert.equal(is, kind, text)
       return true
     })
-    assert.equal(await count(), before)
+    assert.equal(await count(), earlier)
   }
 
   test('is refused with a reason where the call is wrong', async () => {
