@@ -1,9 +1,8 @@
 // `./ramet COMMAND key=value…`: calls the API, waits for the job, and prints what came of it.
-import { readAdmin } from '@ramet/client/admin.ts'
 import { ApiError, type Fields } from '@ramet/client/api-error.ts'
-import { type Client, type ClientOptions, createClient } from '@ramet/client/client.ts'
-import { defaultDataDir } from '@ramet/server/data-dir.ts'
-import { type Invocation, parseArguments } from './arguments.ts'
+import type { Client } from '@ramet/client/client.ts'
+import { parseArguments } from './arguments.ts'
+import { connect } from './connect.ts'
 import { UsageError } from './explain.ts'
 import { nearest } from './near.ts'
 import { openProgress } from './progress.ts'
@@ -13,7 +12,7 @@ import { render, warningsIn } from './render.ts'
 export async function callApi(args: string[]): Promise<number> {
   const invocation = parseArguments(args)
   const { command, parameters, json } = invocation
-  const client = createClient(checked(await whom(invocation)))
+  const client = await connect(invocation)
   const progress = openProgress(process.stderr)
   try {
     const answer = await client.run(command, parameters, progress.show)
@@ -28,30 +27,8 @@ export async function callApi(args: string[]): Promise<number> {
   }
 }
 
-function print(text: string): void {
+export function print(text: string): void {
   if (text !== '') process.stdout.write(text.endsWith('\n') ? text : `${text}\n`)
-}
-
-/** The server to call, and the keys to call it with. */
-async function whom({ url, dataDir }: Invocation): Promise<ClientOptions> {
-  if (url !== null) return { url, ...keysOf(process.env) }
-  const folder = dataDir ?? defaultDataDir(process.env)
-  try {
-    return await readAdmin(folder)
-  } catch (cause) {
-    const text = `No server has kept its data in ${folder}. Start one with: ./ramet serve --data-dir '${folder}', or name another by --data-dir or --url`
-    throw new UsageError(text, { cause })
-  }
-}
-
-function checked(options: ClientOptions): ClientOptions {
-  if (URL.canParse(options.url)) return options
-  throw new UsageError(`"${options.url}" is not the URL of a server; it looks like http://127.0.0.1:8080`)
-}
-
-function keysOf({ RAMET_APIKEY: apikey, RAMET_SECRETKEY: secretkey }: NodeJS.ProcessEnv) {
-  if (apikey && secretkey) return { apikey, secretkey }
-  throw new UsageError('--url needs the keys of a user: set RAMET_APIKEY and RAMET_SECRETKEY')
 }
 
 /** A wrong name and a wrong key get the same refusal; whether the server lists the name tells them apart. */

@@ -7,6 +7,8 @@ const text = `Ramet clones and snapshots virtual machines, and speaks the CloudS
   ./ramet serve [--data-dir DIR] [--listen HOST:PORT] [--database-url URL]
                                       runs the server
   ./ramet serve --simulate HOSTS      runs a cloud of so many simulated hosts
+  ./ramet deploy [KEY=VALUE...] [--yes]
+                                      makes a machine of a template or of a VM snapshot, and asks for what is missing
   ./ramet doctor                      compares database, files and processes
   ./ramet bench [NAME] [--json]       measures what we promise
   ./ramet test [--all] [FILTER...]    runs the tests whose file names contain a FILTER

@@ -8,6 +8,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import('@ramet/server/main.ts')).serve,
   demo: async () => (await import('@ramet/e2e/demo.ts')).demo,
   bench: async () => (await import('@ramet/e2e/bench/main.ts')).bench,
+  deploy: async () => (await import('./deploy/deploy.ts')).deploy,
   doctor: async () => (await import('@ramet/server/doctor/main.ts')).doctor,
   test: async () => (await import('./testing/run-tests.ts')).runTests,
   help: async () => (await import('./help.ts')).help,
