@@ -57,8 +57,7 @@ async function templates(client: Client, filter: Record<string, string>): Promis
 }
 
 async function snapshots(client: Client, filter: Record<string, string | boolean>): Promise<Option<Source>[]> {
-  const found = await listed(client, 'listVMSnapshot', 'vmSnapshot', filter)
-  const oldestFirst = found.toSorted((a, b) => text(a['created']).localeCompare(text(b['created'])))
+  const oldestFirst = (await listed(client, 'listVMSnapshot', 'vmSnapshot', filter)).toReversed()
   const nodes = oldestFirst.map(each => ({ id: text(each['id']), parent: text(each['parent']) || null, each }))
   const machines = new Set(nodes.map(({ each }) => text(each['virtualmachineid'])))
   return [...machines].flatMap(machine => ofMachine(nodes.filter(({ each }) => each['virtualmachineid'] === machine)))

@@ -8,6 +8,7 @@ import { Problem } from '@ramet/core/problem.ts'
 import type { LayerFacts, LayerRef, Owner } from '../drivers/driver.ts'
 import { requireStore } from '../images/store.ts'
 import { setPoolSpace } from '../store/capacity.ts'
+import { recordEvent } from '../store/events.ts'
 import {
   chainBytes,
   forgetLayer,
@@ -25,6 +26,7 @@ import { choosePool, choosePoolInZone, holdRoomOn } from '../store/volume-pools.
 import { holdVolume, moveVolume, retireVolume, setVolume, type Volume } from '../store/volumes.ts'
 import { defineJob, nothing, type RecordContext, type StepContext } from './define-job.ts'
 import { snapshotLock } from './delete-snapshot.ts'
+import { layerMade } from './layer-events.ts'
 import { ownerOf } from './machine-spec.ts'
 import { placementFactors } from './vm-steps.ts'
 
@@ -72,7 +74,12 @@ export const createVolumeFromSnapshot = defineJob<CreateVolumeFromSnapshot>({
     },
   })
   .record('publish', {
-    do: async ({ tx, input, made }) => {
+    do: async ({ tx, input, made, job }) => {
+      const { base, isLinked } = made.begin
+      const what = base
+        ? `a ${isLinked ? 'linked' : 'full'} clone of ${base}`
+        : 'a copy of a snapshot on secondary storage'
+      await recordEvent(tx, layerMade(job, input.layer, what))
       await publishLayer(tx, input.layer, made['make-disk'])
       await moveVolume(tx, input.volume, 'OperationSucceeded', { size_bytes: made['make-disk'].virtualBytes })
     },
