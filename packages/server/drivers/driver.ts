@@ -13,6 +13,7 @@ import type {
   VmId,
   VmSnapshotId,
 } from '@ramet/core/ids.ts'
+import type { Networks, NetworkSpec } from './networks.ts'
 
 /** A host that machines run on, as the server names it. */
 export interface HostRef {
@@ -78,19 +79,33 @@ export interface IsoRef {
   readonly file: string
 }
 
-export interface NicSpec {
+interface NicBase {
   readonly id: NicId
   readonly deviceId: number
   readonly mac: string
-  /** A network of its own inside the machine's process, with SSH forwarded from a port of 127.0.0.1. */
+  /** Port of 127.0.0.1 to forward SSH from, when one was used before; another is taken if it is busy. */
+  readonly sshPort: number | null
+}
+
+/** A network of its own inside the machine's process, with SSH forwarded from a port of 127.0.0.1. */
+export interface NatNicSpec extends NicBase {
   readonly kind: 'user-nat'
   /** May the guest open connections outwards? They would be the host's own, and so reach the host's own services. */
   readonly outward: boolean
   /** What the guest is told when it asks for an address; absent: what the hypervisor tells everybody. */
   readonly plan?: { readonly address: string; readonly cidr: string; readonly gateway: string }
-  /** Port to forward SSH from, when one was used before; another is taken if it is busy. */
-  readonly sshPort: number | null
 }
+
+/** A card in a guest network, which is made at the machine's start where it is not there yet. */
+export interface NetworkNicSpec extends NicBase {
+  readonly kind: 'network'
+  readonly network: NetworkSpec
+  /** DHCP gives it this one, and the guest sends from no other. */
+  readonly address: string
+  readonly forwardSsh: boolean
+}
+
+export type NicSpec = NatNicSpec | NetworkNicSpec
 
 /** What the guest is told at first boot, by cloud-init's NoCloud. */
 export interface FirstBoot {
@@ -196,6 +211,8 @@ export interface HostFacts {
   readonly cpuMhz: number
   readonly memoryMib: number
   readonly arch: string
+  /** How guest networks are made, 'namespaces' on QEMU; or, after 'none: ', why none can be. */
+  readonly networks: string
 }
 
 export interface Space {
@@ -237,6 +254,8 @@ export interface Capabilities {
   readonly consolidateAt: number
   /** The most layers that may stand on one of an account; null: any number. */
   readonly mostDeltas: number | null
+  /** Guest networks outlive the machines in them: `networks`, and network cards of the kind 'network'. */
+  readonly networks: boolean
 }
 
 export interface Driver {
@@ -336,6 +355,8 @@ export interface Driver {
     list(pool: PoolRef): Promise<MemoryImageId[]>
   }
 
+  readonly networks: Networks
+
   readonly machines: {
     /** Makes the machine run as described; one that already runs is left alone. Fulfils when its CPUs run. */
     start(spec: MachineSpec): Promise<MachineFacts>
@@ -382,7 +403,7 @@ export interface Driver {
      * holds the drive is asked to let go, unless `force` takes the CD from it; 'unavailable' when it does not.
      */
     changeMedium(vm: VmId, iso: IsoRef | null, force: boolean, signal: AbortSignal): Promise<void>
-    /** Removes what belongs to the machine besides its layers: seed, sockets, logs. The machine must be off. */
+    /** Removes what belongs to the machine besides its layers: seed, sockets, logs, addresses in networks. The machine must be off. */
     discard(vm: VmId): Promise<void>
     facts(vm: VmId): Promise<MachineFacts>
     /** Every machine of which the host holds a process or a file. */

@@ -15,6 +15,7 @@ export function guardDriver(driver: Driver, guard: CallGuard): Driver {
     images: guardCalls('images', driver.images, guard),
     layers: guardCalls('layers', driver.layers, guard),
     memory: guardCalls('memory', driver.memory, guard),
+    networks: guardCalls('networks', driver.networks, guard),
     machines: guardCalls('machines', driver.machines, guard),
   }
 }

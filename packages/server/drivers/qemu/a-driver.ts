@@ -59,6 +59,8 @@ export async function aQemuDriver(): Promise<QemuUnderTest> {
     async dispose() {
       for (const each of made) await each.close()
       for (const vm of (await findMachines(runDirectory)).keys()) await killMachine(runDirectory, vm)
+      if (driver.capabilities.networks)
+        for (const { id } of await driver.networks.list()) await driver.networks.remove(id)
       await rm(ramDirectory(runDirectory), { recursive: true, force: true })
       await rm(folder, { recursive: true, force: true })
     },

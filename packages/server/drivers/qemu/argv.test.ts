@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseId } from '@ramet/core/ids.ts'
 import type { LayerId, NicId, StoragePoolId, VmId } from '@ramet/core/ids.ts'
-import type { LayerRef, MachineSpec, NicSpec } from '../driver.ts'
+import type { LayerRef, MachineSpec, NatNicSpec } from '../driver.ts'
 import { aMachine } from '../contract.ts'
 import { machineArguments, machineOfArguments } from './argv.ts'
 import { chainAsFilename } from './blockdev.ts'
@@ -16,7 +16,7 @@ const layer = (digit: string): LayerRef => ({ pool, id: id<'layer'>(digit) satis
 const vm: VmId = id<'vm'>('1')
 const nic: NicId = id<'nic'>('2')
 
-function aNic(outward: boolean): NicSpec {
+function aNic(outward: boolean): NatNicSpec {
   return { id: nic, deviceId: 0, mac: '02:00:4c:00:00:09', kind: 'user-nat', outward, sshPort: null }
 }
 

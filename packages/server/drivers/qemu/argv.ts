@@ -5,10 +5,11 @@
 //          1f the board's own, with SATA for the CD-ROM drive
 // Hot-plug needs an empty root port, and ports are made at the start only: two more than there are cards, and five for disks, or
 // two more than the highest in use. Plugged in later, a device has the place that it would have had from the start.
-import type { DiskSpec, MachineSpec, NicSpec } from '../driver.ts'
+import type { DiskSpec, MachineSpec, NatNicSpec, NetworkNicSpec, NicSpec } from '../driver.ts'
 import { machineNodes, tipName } from './blockdev.ts'
 import { cdromArguments } from './cdrom.ts'
 import type { MachineFolder } from './machine-folder.ts'
+import { plugsOf } from './network/taps.ts'
 import type { Accelerator } from './options.ts'
 import type { SshPorts } from './ports.ts'
 
@@ -49,7 +50,7 @@ export function machineArguments({ spec, folder, ports, accelerator, machineType
     ...spec.disks.flatMap(disk),
     ...seed(folder),
     ...cdromArguments(spec.cdrom),
-    ...spec.nics.flatMap(nic => networkCard(nic, ports)),
+    ...spec.nics.flatMap(nic => [...netdev(nic, spec, ports), ...networkCard(nic)]),
   ]
 }
 
@@ -158,12 +159,22 @@ function seed(folder: MachineFolder): string[] {
   return ['-blockdev', JSON.stringify(node), '-device', 'virtio-blk-pci,id=seed-disk,drive=seed,bus=seed-port,addr=0x0']
 }
 
+function netdev(nic: NicSpec, spec: MachineSpec, ports: SshPorts): string[] {
+  return ['-netdev', nic.kind === 'network' ? tap(nic, spec) : userNat(nic, ports)]
+}
+
+function tap({ id }: NetworkNicSpec, { nics }: MachineSpec): string {
+  return `tap,id=nic-${id},fd=${plugsOf(nics).find(plug => plug.nic.id === id)?.fd}`
+}
+
 /** Unless restricted, QEMU carries the guest's connections as its own: to the host's services and its private networks too. */
-function networkCard({ id, deviceId, mac, outward, plan }: NicSpec, ports: SshPorts): string[] {
+function userNat({ id, outward, plan }: NatNicSpec, ports: SshPorts): string {
   const addresses = plan ? `,net=${plan.cidr},host=${plan.gateway},dhcpstart=${plan.address}` : ''
-  const netdev = `user,id=nic-${id},restrict=${outward ? 'off' : 'on'}${addresses},hostfwd=tcp:127.0.0.1:${ports[id]}-:22`
-  const device = `virtio-net-pci,id=nic${deviceId},netdev=nic-${id},mac=${mac},bus=nic-port-${deviceId},addr=0x0`
-  return ['-netdev', netdev, '-device', device]
+  return `user,id=nic-${id},restrict=${outward ? 'off' : 'on'}${addresses},hostfwd=tcp:127.0.0.1:${ports[id]}-:22`
+}
+
+function networkCard({ id, deviceId, mac }: NicSpec): string[] {
+  return ['-device', `virtio-net-pci,id=nic${deviceId},netdev=nic-${id},mac=${mac},bus=nic-port-${deviceId},addr=0x0`]
 }
 
 /** The machine that a command line of ours is for; null for any other command line. */

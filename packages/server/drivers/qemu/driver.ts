@@ -12,6 +12,9 @@ import { qemuLayers } from './layers.ts'
 import { checkRunDirectory, ramDirectory } from './machine-folder.ts'
 import { qemuMemory } from './memory-files.ts'
 import { Machines } from './machines.ts'
+import { networksDirectory } from './network/folder.ts'
+import { QemuNetworks } from './network/networks.ts'
+import { networkRefusal } from './network/probe.ts'
 import { defaultUidBase } from './options.ts'
 import type { QemuOptions } from './options.ts'
 import { privilegesOf, server } from './privileges.ts'
@@ -30,7 +33,9 @@ export async function qemuDriver(options: QemuOptions): Promise<Driver> {
   await requireReachable(runDirectory, privileges)
   const installed = await findInstalled()
   const accelerator = await chooseAccelerator(options, installed, privileges.stranger)
-  const machines = new Machines({ runDirectory, installed, accelerator, privileges, log })
+  const refusal = await networkRefusal()
+  const networks = new QemuNetworks(networksDirectory(runDirectory), refusal, privileges.stranger ?? server, log)
+  const machines = new Machines({ runDirectory, installed, accelerator, privileges, networks, log })
   return {
     hypervisor: 'KVM',
     capabilities: {
@@ -48,15 +53,18 @@ export async function qemuDriver(options: QemuOptions): Promise<Driver> {
       longestChain: 64, // reads of 4 KiB take thrice as long at 64, and thirteen times as long at 254
       consolidateAt: 16,
       mostDeltas: null,
+      networks: refusal === null,
     },
-    hosts: qemuHosts(installed, accelerator),
+    hosts: qemuHosts(installed, accelerator, refusal),
     pools: qemuPools(privileges),
     images: { inspect: (file, expected, maxVirtualBytes) => inspect(file, expected, maxVirtualBytes, privileges) },
     layers: qemuLayers(privileges),
     memory: qemuMemory(installed, accelerator),
+    networks: networks.calls,
     machines: machines.calls,
     onPowerChange: listener => machines.listen(listener),
     async close() {
+      networks.close()
       machines.close()
       await dropRamDirectory(ramDirectory(runDirectory))
     },

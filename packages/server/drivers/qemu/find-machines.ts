@@ -8,7 +8,8 @@ import { machineOfArguments } from './argv.ts'
 import { listFolders, machineFolder, readRecord } from './machine-folder.ts'
 import type { MachineFolder } from './machine-folder.ts'
 import type { Found } from './machine.ts'
-import { portsFromArguments } from './ports.ts'
+import { networksDirectory, readForwards } from './network/folder.ts'
+import { portsFromArguments, type SshPorts } from './ports.ts'
 import { findPrograms, isAlive } from './process.ts'
 
 export async function findMachines(runDirectory: string): Promise<Map<VmId, Found>> {
@@ -19,7 +20,8 @@ export async function findMachines(runDirectory: string): Promise<Map<VmId, Foun
     const folder = machineFolder(runDirectory, vm)
     // Anybody can run something with such arguments; only the server can have made a folder for him.
     if ((await ownerOf(folder)) !== program.uid) continue
-    found.set(vm, { folder, process: program, sshPorts: portsFromArguments(program.args) })
+    const sshPorts = { ...portsFromArguments(program.args), ...(await forwardedTo(runDirectory, vm)) }
+    found.set(vm, { folder, process: program, sshPorts })
   }
   // A record outranks a command line, which its process could rewrite.
   for (const vm of await listFolders(runDirectory)) {
@@ -28,6 +30,11 @@ export async function findMachines(runDirectory: string): Promise<Map<VmId, Foun
     if (record && isAlive(record)) found.set(vm, { folder, process: record, sshPorts: record.sshPorts })
   }
   return found
+}
+
+async function forwardedTo(runDirectory: string, vm: VmId): Promise<SshPorts> {
+  const all = await readForwards(networksDirectory(runDirectory))
+  return Object.fromEntries(all.flatMap(({ ssh, port }) => (ssh?.vm === vm ? [[ssh.nic, port]] : [])))
 }
 
 /** Who was given the machine's own folder; where somebody removed that, its memory. */

@@ -47,7 +47,11 @@ function unlessMissing(error: unknown): void {
 }
 
 /** This machine, whatever the server calls it. */
-export function qemuHosts({ version }: Installed, accelerator: Accelerator): Driver['hosts'] {
+export function qemuHosts(
+  { version }: Installed,
+  accelerator: Accelerator,
+  networkRefusal: string | null,
+): Driver['hosts'] {
   return {
     facts: async () => ({
       hypervisorVersion: version,
@@ -56,6 +60,7 @@ export function qemuHosts({ version }: Installed, accelerator: Accelerator): Dri
       cpuMhz: cpus()[0]?.speed ?? 0,
       memoryMib: Math.floor(memoryForGuests(totalmem(), await sharedMemoryBytes()) / 2 ** 20),
       arch: 'x86_64',
+      networks: networkRefusal === null ? 'namespaces' : `none: ${networkRefusal}`,
     }),
   }
 }

@@ -1,6 +1,7 @@
 // Puts a machine's process into the world. All that it needs lies ready before; what can be made at the same time is.
 import { spawn } from 'node:child_process'
 import { open } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import type { MachineSpec } from '../driver.ts'
 import { machineArguments } from './argv.ts'
 import type { MachinePlan } from './argv.ts'
@@ -8,8 +9,10 @@ import { qemuProgram } from './host.ts'
 import { listenFor } from './listening.ts'
 import type { Listening } from './listening.ts'
 import { writeOwned } from './machine-folder.ts'
+import { networksDirectory } from './network/folder.ts'
+import { plugsOf, withTaps } from './network/taps.ts'
 import type { MachineFolder } from './machine-folder.ts'
-import type { Identity } from './privileges.ts'
+import { type Identity, server } from './privileges.ts'
 import { processAt } from './process.ts'
 import type { ProcessId } from './process.ts'
 import { problems } from './problems.ts'
@@ -62,8 +65,9 @@ export async function launch(
 ): Promise<Launched> {
   const log = await open(plan.folder.log, 'a')
   try {
-    const child = spawn(qemuProgram, machineArguments(plan), {
-      ...(identity ?? {}),
+    const { program, words, as } = commandOf(plan, identity)
+    const child = spawn(program, words, {
+      ...as,
       env: toolEnvironment,
       cwd: '/',
       detached: true, // a session of its own: signals for the server's terminal do not reach it
@@ -81,4 +85,14 @@ export async function launch(
   } finally {
     await log.close()
   }
+}
+
+/** With cards in networks another program comes first, which needs the server's rights to open them, and takes the identity then. */
+function commandOf(plan: MachinePlan, identity: Identity | null) {
+  const words = machineArguments(plan)
+  const plugs = plugsOf(plan.spec.nics)
+  if (plugs.length === 0) return { program: qemuProgram, words, as: identity ?? {} }
+  const directory = networksDirectory(dirname(plan.folder.path))
+  const [program, ...first] = withTaps(directory, plugs, identity ?? server, [qemuProgram, ...words])
+  return { program, words: first, as: {} }
 }

@@ -13,6 +13,7 @@ import { listFolders, machineFolder, ownerOfFolder, writeRecord } from './machin
 import { Machine } from './machine.ts'
 import type { Found } from './machine.ts'
 import { beginLiveMerge, finishLiveMerge } from './merge-live.ts'
+import type { QemuNetworks } from './network/networks.ts'
 import type { Accelerator, Log } from './options.ts'
 import type { Privileges } from './privileges.ts'
 import { problems } from './problems.ts'
@@ -28,6 +29,7 @@ export interface Surroundings {
   readonly installed: Installed
   readonly accelerator: Accelerator
   readonly privileges: Privileges
+  readonly networks: QemuNetworks
   readonly log: Log
 }
 
@@ -174,6 +176,7 @@ export class Machines {
     const machine = this.#running.get(vm)
     if (machine?.alive) throw problems.stillRunning(vm)
     if (machine) await this.#forget(machine)
+    await this.#around.networks.dismiss(vm)
     await removeFolder(this.#folder(vm))
   }
 

@@ -6,13 +6,14 @@ import type { NicSpec } from '../driver.ts'
 
 export type SshPorts = Readonly<Record<NicId, number>>
 
-/** For each NIC the port it had, where that is free, or another. `avoid`: ports that QEMU failed to bind. */
+/** For each NIC that QEMU itself forwards to, the port it had, where that is free, or another. `avoid`: ports that QEMU failed to bind. */
 export async function choosePorts(nics: readonly NicSpec[], avoid: ReadonlySet<number>): Promise<SshPorts> {
-  const ports = await Promise.all(nics.map(async ({ id, sshPort }) => [id, await choosePort(sshPort, avoid)] as const))
+  const own = nics.filter(nic => nic.kind === 'user-nat')
+  const ports = await Promise.all(own.map(async ({ id, sshPort }) => [id, await choosePort(sshPort, avoid)] as const))
   return Object.fromEntries(ports) as SshPorts
 }
 
-async function choosePort(wanted: number | null, avoid: ReadonlySet<number>): Promise<number> {
+export async function choosePort(wanted: number | null, avoid: ReadonlySet<number>): Promise<number> {
   const kept = wanted && !avoid.has(wanted) ? await tryPort(wanted) : null
   return kept ?? (await tryPort(0)) ?? (await choosePort(null, avoid))
 }

@@ -170,6 +170,28 @@ export const problems = {
   toolTooSlow: (tool: string, seconds: number) =>
     new Problem('unavailable', 'tool-timeout', `${tool} did not finish in ${seconds} s`),
   cancelled: (cause?: unknown) => new Problem('cancelled', 'cancelled', 'The operation was cancelled', { cause }),
+  noNetworks: (why: string) => new Problem('unsupported', 'no-networks', why),
+  noNetwork: (id: string) => new Problem('unavailable', 'network-missing', `There is no network ${id} on this host`),
+  networkFailed: (id: string, why: string) =>
+    new Problem('unavailable', 'network-failed', `The network ${id} cannot serve addresses: ${why}`),
+  networkInUse: (id: string) =>
+    new Problem('in-use', 'network-in-use', `Running machines are in the network ${id}; stop them first`),
+  badNetwork: (cidr: string, gateway: string) =>
+    new Problem(
+      'invalid',
+      'bad-network',
+      `${cidr} is no network such as 10.1.1.0/24, or its gateway ${gateway} is not in it`,
+    ),
+  addressTaken: (id: string, address: string) =>
+    new Problem('in-use', 'address-in-use', `Another card in the network ${id} has the address ${address}, or its MAC`),
+  addressOutside: (cidr: string, address: string) =>
+    new Problem('invalid', 'address-outside', `${address} is no address of a machine in ${cidr}`),
+  portTaken: (address: string, port: number) =>
+    new Problem('in-use', 'port-in-use', `Port ${port} of ${address} is taken; choose another`),
+  portNotOurs: (address: string, port: number, why: string) =>
+    new Problem('invalid', 'bad-port', `Port ${port} of ${address} cannot be forwarded: ${why}`),
+  forwarderSilent: (cause?: unknown) =>
+    new Problem('unavailable', 'forwarder-silent', 'The program that forwards ports does not answer', { cause }),
   image: (code: `image-${string}`, message: string, cause?: unknown) =>
     new Problem('invalid', code, message, { cause }),
 }

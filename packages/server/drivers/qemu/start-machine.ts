@@ -6,7 +6,7 @@ import type { MachineSpec } from '../driver.ts'
 import { withKvmGroup } from './acceleration.ts'
 import { requireIso } from './cdrom.ts'
 import { tailOf } from './console.ts'
-import { launch, prepareFiles } from './launch.ts'
+import { launch, prepareFiles, type Sockets } from './launch.ts'
 import { machineFolder, makeFolder, writeRecord } from './machine-folder.ts'
 import type { MachineFolder } from './machine-folder.ts'
 import type { Found, Machine } from './machine.ts'
@@ -45,6 +45,7 @@ export async function startMachine(spec: MachineSpec, around: Surroundings, watc
     }
   } catch (error) {
     await (existed ? removeRunning(folder) : removeFolder(folder))
+    if (!existed) await around.networks.dismiss(spec.vm)
     throw error
   }
 }
@@ -56,19 +57,24 @@ async function attemptStart(
   identity: Identity | null,
   busy: ReadonlySet<number>,
   resumption: Resumption | null,
-  { accelerator, installed, log }: Surroundings,
+  { accelerator, installed, networks, log }: Surroundings,
   watch: Watch,
 ): Promise<number | null> {
-  const [sockets, ports] = await Promise.all([
-    prepareFiles(spec, folder, identity, resumption === null),
+  const listening = prepareFiles(spec, folder, identity, resumption === null)
+  const [sockets, ownPorts, networkPorts] = await Promise.all([
+    listening,
     choosePorts(spec.nics, busy),
-  ])
+    networks.admit(spec),
+  ]).catch(async (error: unknown) => {
+    await listening.then(release, () => {})
+    throw error
+  })
+  const ports = { ...ownPorts, ...networkPorts }
   const { machineType, from } = resumption ?? { ...installed, from: null }
   const plan = { spec, folder, ports, accelerator, machineType, ...(from && { from }) }
   const state = resumption && (await openState(resumption))
   const launched = await launch(plan, sockets, state?.fd ?? null, identity).finally(() => {
-    sockets.qmp.release()
-    sockets.agent.release()
+    release(sockets)
     return state?.close()
   })
   const machine = watch({ folder, sshPorts: ports, ...launched })
@@ -88,4 +94,9 @@ async function attemptStart(
     if (port !== null) return port
     throw problems.startFailed(lastLine(said), error)
   }
+}
+
+function release({ qmp, agent }: Sockets): void {
+  qmp.release()
+  agent.release()
 }

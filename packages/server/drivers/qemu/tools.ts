@@ -14,6 +14,8 @@ export interface ToolRun {
   readonly limits?: { readonly memoryBytes: number; readonly cpuSeconds: number }
   /** An open file that the tool sees as /proc/self/fd/3. */
   readonly file?: number
+  /** What the tool reads from its standard input. */
+  readonly input?: string
   readonly onOutput?: (text: string) => void
 }
 
@@ -35,8 +37,14 @@ const outputLimit = 4 * 2 ** 20
 export async function runTool(tool: string, args: readonly string[], run: ToolRun): Promise<ToolResult> {
   run.signal?.throwIfAborted()
   const words = [...dropped(run.identity), '--pdeathsig=KILL', '--', ...limited(run.limits), tool, ...args]
-  const stdio: StdioOptions = ['ignore', 'pipe', 'pipe', ...(run.file === undefined ? [] : [run.file])]
+  const stdio: StdioOptions = [
+    run.input === undefined ? 'ignore' : 'pipe',
+    'pipe',
+    'pipe',
+    ...(run.file === undefined ? [] : [run.file]),
+  ]
   const child = spawn('setpriv', words, { stdio, env: toolEnvironment, cwd: '/' })
+  child.stdin?.on('error', () => {}).end(run.input) // a tool that ended before it read says why on stderr
   const timer = setTimeout(() => child.kill('SIGKILL'), run.timeoutMs ?? 2 ** 31 - 1)
   const onAbort = () => child.kill('SIGKILL')
   run.signal?.addEventListener('abort', onAbort)

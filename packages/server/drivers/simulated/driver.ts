@@ -7,6 +7,7 @@ import { faultsOf } from './faults.ts'
 import { demandPool, imageBytes, simulatedLayers, templateBytes } from './layers.ts'
 import { demandUp, simulatedMachines } from './machines.ts'
 import { simulatedMemory } from './memory.ts'
+import { simulatedNetworks } from './networks.ts'
 import type { World } from './world.ts'
 
 const poolBytes = 2 ** 44
@@ -41,6 +42,7 @@ export function simulatedDriver(world: World): Driver {
       longestChain: 32, // this and the deltas as on vSphere
       consolidateAt: 16,
       mostDeltas: 255,
+      networks: true,
     },
     hosts: {
       facts: async host => {
@@ -53,6 +55,7 @@ export function simulatedDriver(world: World): Driver {
           cpuMhz: 2000,
           memoryMib: world.hostMemoryMib,
           arch: 'x86_64',
+          networks: 'simulated',
         }
       },
     },
@@ -83,6 +86,7 @@ export function simulatedDriver(world: World): Driver {
     },
     layers: simulatedLayers(world, call),
     memory: simulatedMemory(world, call),
+    networks: simulatedNetworks(world, call),
     machines: simulatedMachines(world, call),
     onPowerChange(listener) {
       world.listeners.add(listener)

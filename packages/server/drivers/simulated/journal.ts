@@ -41,11 +41,13 @@ function textOf(file: string): string {
   }
 }
 
-function snapshotOf({ layers, memory, machines, failed }: World): string {
+function snapshotOf({ layers, memory, machines, networks, forwards, failed }: World): string {
   const changes: WorldChange[] = [
     ...[...layers.values()].map(layer => ({ layer })),
     ...[...memory.values()].map(image => ({ memory: image })),
     ...[...machines.values()].map(machine => ({ machine })),
+    ...[...networks.values()].map(network => ({ network })),
+    ...[...forwards.values()].map(forward => ({ forward })),
     { failed },
   ]
   return changes.map(lineOf).join('')

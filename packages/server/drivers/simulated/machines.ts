@@ -5,6 +5,7 @@ import type { DiskSpec, Driver, HostRef, MachineSpec } from '../driver.ts'
 import type { Calling } from './driver.ts'
 import { demandLayers, layerIn, putLayer } from './layers.ts'
 import { memoryFor } from './memory.ts'
+import { admit, dismiss } from './networks.ts'
 import { simulatedSnapshots } from './snapshots.ts'
 import { change, factsOf, isDown, runningIn, type SimulatedMachine, type World } from './world.ts'
 
@@ -17,7 +18,11 @@ export function simulatedMachines(world: World, call: Calling): Driver['machines
       await call('machines.start', world.behaviour.startMs)
       demandUp(world, spec.host)
       for (const { chain } of spec.disks) demandLayers(world, chain)
-      if (!runningIn(world, spec.vm)) change(world, { machine: started(spec, memoryFor(world, spec)) })
+      if (!runningIn(world, spec.vm)) {
+        const machine = started(spec, memoryFor(world, spec))
+        admit(world, spec, machine.sshPorts)
+        change(world, { machine })
+      }
       if (world.starts.push(spec) > rememberedStarts) world.starts.shift()
       return factsOf(world, spec.vm)
     },
@@ -68,6 +73,7 @@ export function simulatedMachines(world: World, call: Calling): Driver['machines
       await call('machines.discard')
       if (runningIn(world, vm))
         throw new Problem('refused', 'machine-running', `Machine ${vm} runs; stop it before it is discarded`)
+      dismiss(world, vm)
       if (world.machines.has(vm)) change(world, { machineGone: vm })
     },
     facts: async vm => {
@@ -95,11 +101,12 @@ export function demandUp(world: World, host: HostRef): void {
 
 function started({ vm, host, nics, disks, cdrom, memoryMib, cpus }: MachineSpec, memory: string): SimulatedMachine {
   const port = 20_000 + (Number.parseInt(vm.slice(0, 4), 16) % 40_000)
+  const reached = nics.filter(nic => nic.kind === 'user-nat' || nic.forwardSsh)
   return {
     vm,
     host: host.id,
     power: 'on',
-    sshPorts: Object.fromEntries(nics.map(nic => [nic.id, nic.sshPort ?? port])),
+    sshPorts: Object.fromEntries(reached.map(nic => [nic.id, nic.sshPort ?? port + nic.deviceId])),
     cd: cdrom?.id ?? null,
     disks: disks.reduce<SimulatedMachine['disks']>(withDisk, {}),
     memoryMib,

@@ -1,8 +1,18 @@
 // What the simulated hypervisor holds: layers and machines, and how it behaves. It outlives the driver that works on it, as real
 // disks and processes outlive a server: in a test because the test keeps it, in a simulated cloud because every change is
 // told to `note`, and read again at the next start (journal.ts).
-import type { HostId, LayerId, MemoryImageId, NicId, StoragePoolId, TemplateId, VmId } from '@ramet/core/ids.ts'
+import type {
+  HostId,
+  LayerId,
+  MemoryImageId,
+  NetworkId,
+  NicId,
+  StoragePoolId,
+  TemplateId,
+  VmId,
+} from '@ramet/core/ids.ts'
 import type { HostRef, MachineFacts, MachineSpec, Power, PowerChange, Quiesced } from '../driver.ts'
+import type { Forward, NetworkSpec } from '../networks.ts'
 import { type Behaviour, calm } from './behaviour.ts'
 
 export interface SimulatedLayer {
@@ -42,6 +52,11 @@ export interface SimulatedMachine {
   readonly cd: TemplateId | null
 }
 
+export interface SimulatedNetwork {
+  readonly spec: NetworkSpec
+  readonly cards: readonly { readonly vm: VmId; readonly nic: NicId; readonly address: string; readonly mac: string }[]
+}
+
 /** What happened to the world; replayed in order, changes make it anew. */
 export type WorldChange =
   | { readonly layer: SimulatedLayer }
@@ -50,6 +65,10 @@ export type WorldChange =
   | { readonly memoryGone: MemoryImageId }
   | { readonly machine: SimulatedMachine }
   | { readonly machineGone: VmId }
+  | { readonly network: SimulatedNetwork }
+  | { readonly networkGone: NetworkId }
+  | { readonly forward: Forward }
+  | { readonly forwardGone: Pick<Forward, 'address' | 'port'> }
   | { readonly failed: FailedOnOrder }
 
 /** Which of the failures that `order` asks for have happened. */
@@ -66,6 +85,9 @@ export interface World {
   /** What comes of bringing a guest's file systems to rest. */
   quiesced: Quiesced
   readonly machines: Map<VmId, SimulatedMachine>
+  readonly networks: Map<NetworkId, SimulatedNetwork>
+  /** By address and port of the host. */
+  readonly forwards: Map<string, Forward>
   /** How many layers stand on each. */
   readonly children: Map<LayerId, number>
   readonly usedBytes: Map<StoragePoolId, number>
@@ -97,6 +119,8 @@ export function newWorld(): World {
     misfits: new Map(),
     quiesced: 'quiesced',
     machines: new Map(),
+    networks: new Map(),
+    forwards: new Map(),
     children: new Map(),
     usedBytes: new Map(),
     missingPools: new Set(),
@@ -131,7 +155,15 @@ export function replay(world: World, what: WorldChange): void {
   } else if ('memoryGone' in what) forgetMemory(world, what.memoryGone)
   else if ('machine' in what) world.machines.set(what.machine.vm, what.machine)
   else if ('machineGone' in what) world.machines.delete(what.machineGone)
+  else if ('network' in what) world.networks.set(what.network.spec.id, what.network)
+  else if ('networkGone' in what) world.networks.delete(what.networkGone)
+  else if ('forward' in what) world.forwards.set(forwardKey(what.forward), what.forward)
+  else if ('forwardGone' in what) world.forwards.delete(forwardKey(what.forwardGone))
   else world.failed = what.failed
+}
+
+export function forwardKey({ address, port }: Pick<Forward, 'address' | 'port'>): string {
+  return `${address}:${port}`
 }
 
 function rememberLayer(world: World, layer: SimulatedLayer): void {

@@ -1,0 +1,150 @@
+// What every driver must do with guest networks; part of the contract's suite. A driver that has none refuses them.
+import assert from 'node:assert/strict'
+import { createServer } from 'node:net'
+import { test } from 'node:test'
+import { newId } from '@ramet/core/ids.ts'
+import type { DriverUnderTest } from './contract.ts'
+import type { LayerRef, MachineSpec, NetworkNicSpec } from './driver.ts'
+import type { Forward, NetworkSpec } from './networks.ts'
+
+type AMachine = (disk: LayerRef, about?: Partial<MachineSpec>) => MachineSpec
+const notAborted = new AbortController().signal
+
+export function networkContract(made: () => DriverUnderTest, aMachine: AMachine): void {
+  const networks = () => made().driver.networks
+  const inNetworks = async (act: () => Promise<void>) => {
+    if (made().driver.capabilities.networks) return act()
+    return assert.rejects(act(), { kind: 'unsupported', code: 'no-networks' })
+  }
+
+  test('a network is made twice, listed as sound, and removed twice', () =>
+    inNetworks(async () => {
+      const spec = aNetwork()
+      for (const _ of ['first', 'again']) await networks().ensure(spec)
+      assert.deepEqual(await entries(spec), [{ id: spec.id, trouble: null }])
+      for (const _ of ['first', 'again']) await networks().remove(spec.id)
+      assert.deepEqual(await entries(spec), [])
+    }))
+
+  test('a machine starts in two networks with the same addresses, which stay until it is off', () =>
+    inNetworks(async () => {
+      const [one, other] = [aNetwork(), aNetwork()]
+      const spec = await aMachineIn(aCard(one), aCard(other, { deviceId: 1 }))
+      const { sshPorts } = await made().driver.machines.start(spec)
+      assert.deepEqual(Object.keys(sshPorts).toSorted(), spec.nics.map(nic => nic.id).toSorted())
+      await assert.rejects(networks().remove(one.id), { kind: 'in-use', code: 'network-in-use' })
+      await gone(spec)
+      for (const { id } of [one, other]) await networks().remove(id)
+    }))
+
+  test('an address is in a network once, until its machine is discarded or the card released', () =>
+    inNetworks(async () => {
+      const network = aNetwork()
+      const [first, second] = [await aMachineIn(aCard(network)), await aMachineIn(aCard(network))]
+      await made().driver.machines.start(first)
+      const taken = { kind: 'in-use', code: 'address-in-use' }
+      await assert.rejects(made().driver.machines.start(second), taken)
+      await made().driver.machines.stop(first.vm, 0, notAborted)
+      await assert.rejects(made().driver.machines.start(second), taken)
+      for (const _ of ['first', 'again']) await networks().release(network.id, first.nics[0]!.id)
+      await made().driver.machines.start(second)
+      await assert.rejects(made().driver.machines.start(first), taken)
+      await gone(second)
+      await made().driver.machines.start(first)
+      await gone(first)
+      await networks().remove(network.id)
+    }))
+
+  test('a machine keeps its port for SSH while it is off, and gives it up with the rest', () =>
+    inNetworks(async () => {
+      const network = aNetwork()
+      const spec = await aMachineIn(aCard(network))
+      const { sshPorts } = await made().driver.machines.start(spec)
+      await made().driver.machines.stop(spec.vm, 0, notAborted)
+      const sshPort = sshPorts[spec.nics[0]!.id] ?? null
+      const again = { ...spec, nics: spec.nics.map(nic => ({ ...nic, sshPort })) }
+      assert.deepEqual((await made().driver.machines.start(again)).sshPorts, sshPorts)
+      const ssh = { vm: spec.vm, nic: spec.nics[0]!.id }
+      const to = { address: '10.1.1.5', port: 22 }
+      assert.deepEqual(await forwardsOf(network), [
+        { address: '127.0.0.1', port: sshPort, network: network.id, to, ssh },
+      ])
+      await gone(spec)
+      assert.deepEqual(await forwardsOf(network), [])
+      await networks().remove(network.id)
+    }))
+
+  test('a forward is made twice, led elsewhere, and ended twice; its port is nobody else’s', () =>
+    inNetworks(async () => {
+      const [network, other] = [aNetwork(), aNetwork()]
+      for (const each of [network, other]) await networks().ensure(each)
+      const forward: Forward = {
+        address: '127.0.0.1',
+        port: await aFreePort(),
+        network: network.id,
+        to: { address: '10.1.1.5', port: 80 },
+        ssh: null,
+      }
+      for (const _ of ['first', 'again']) await networks().forward(forward)
+      const elsewhere = { ...forward, to: { ...forward.to, port: 8080 } }
+      await networks().forward(elsewhere)
+      assert.deepEqual(await forwardsOf(network), [elsewhere])
+      await assert.rejects(networks().forward({ ...forward, network: other.id }), {
+        kind: 'in-use',
+        code: 'port-in-use',
+      })
+      for (const _ of ['first', 'again']) await networks().unforward(forward.address, forward.port)
+      assert.deepEqual(await forwardsOf(network), [])
+      await networks().forward({ ...forward, network: other.id })
+      for (const { id } of [network, other]) await networks().remove(id)
+      assert.deepEqual(await forwardsOf(other), [])
+    }))
+
+  test('there is no forward into a network that is not there', () =>
+    inNetworks(async () => {
+      const network = newId<'network'>()
+      const to = { address: '10.1.1.5', port: 80 }
+      const forward = { address: '127.0.0.1', port: await aFreePort(), network, to, ssh: null }
+      await assert.rejects(networks().forward(forward), (error: { kind: string; code: string }) => {
+        if (error.code === 'no-networks') throw error as unknown as Error
+        return error.kind === 'unavailable' && error.code === 'network-missing'
+      })
+    }))
+
+  async function entries({ id }: NetworkSpec) {
+    return (await networks().list()).filter(each => each.id === id)
+  }
+
+  async function forwardsOf({ id }: NetworkSpec): Promise<Forward[]> {
+    return (await networks().forwards()).filter(({ network }) => network === id)
+  }
+
+  async function aMachineIn(...nics: NetworkNicSpec[]): Promise<MachineSpec> {
+    const disk = { pool: made().pool, id: newId<'layer'>() }
+    await made().driver.layers.blank(disk, 2 ** 30, { accountNumber: 7 })
+    return aMachine(disk, { nics })
+  }
+
+  async function gone({ vm }: MachineSpec): Promise<void> {
+    await made().driver.machines.stop(vm, 0, notAborted)
+    await made().driver.machines.discard(vm)
+  }
+}
+
+export function aNetwork(about: Partial<NetworkSpec> = {}): NetworkSpec {
+  return { id: newId<'network'>(), cidr: '10.1.1.0/24', gateway: '10.1.1.1', domain: 'lab.internal', ...about }
+}
+
+export function aCard(network: NetworkSpec, about: Partial<NetworkNicSpec> = {}): NetworkNicSpec {
+  const [id, deviceId] = [newId<'nic'>(), 0]
+  const mac = `02:00:${id.slice(0, 8).replaceAll(/(..)(?=.)/g, '$1:')}`
+  return { id, deviceId, mac, kind: 'network', network, address: '10.1.1.5', forwardSsh: true, sshPort: null, ...about }
+}
+
+export async function aFreePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await new Promise(resolve => server.once('listening', resolve))
+  const address = server.address()
+  await new Promise(resolve => server.close(resolve))
+  return typeof address === 'object' && address ? address.port : 0
+}

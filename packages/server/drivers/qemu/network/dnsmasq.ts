@@ -1,0 +1,95 @@
+// Addresses and names in a network: one dnsmasq in its namespace, which knows nobody but the members. It keeps no leases of its own:
+// each card has one address for good. It outlives the server; where it was ended, it is started again.
+import { spawn } from 'node:child_process'
+import { open, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { NetworkSpec } from '../../networks.ts'
+import { tailOf } from '../console.ts'
+import { type ProcessId, isAlive, killAndWait, processAt } from '../process.ts'
+import { problems } from '../problems.ts'
+import { lastLine, toolEnvironment } from '../tools.ts'
+import type { Member, NetworkFolder } from './folder.ts'
+import { bridge } from './segment.ts'
+import { parseSubnet } from './subnet.ts'
+
+const startLimitMs = 10_000
+const endLimitMs = 5000
+
+/** The one that serves the network; null when none does. */
+export async function servingProcess(folder: NetworkFolder): Promise<ProcessId | null> {
+  const pid = Number(await readFile(folder.pid, 'utf8').catch(() => ''))
+  const found = pid ? processAt(pid) : null
+  if (!found) return null
+  const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0')
+  return words.includes(`--pid-file=${folder.pid}`) ? found : null
+}
+
+/** Fulfils when it serves. One that serves already is left alone. */
+export async function serve(folder: NetworkFolder, spec: NetworkSpec): Promise<ProcessId> {
+  const known = await servingProcess(folder)
+  if (known) return known
+  await rm(folder.pid, { force: true })
+  const log = await open(folder.log, 'w', 0o600)
+  const words = [`--net=${folder.namespaceFile}`, '--', 'dnsmasq', ...dnsmasqArguments(folder, spec)]
+  const child = spawn('nsenter', words, {
+    env: toolEnvironment,
+    cwd: '/',
+    detached: true,
+    stdio: ['ignore', log.fd, log.fd],
+  })
+  child.unref()
+  child.on('error', () => {}) // seen below: there is no process
+  await log.close()
+  const process = child.pid === undefined ? null : processAt(child.pid)
+  for (let waited = 0; process && isAlive(process) && waited < startLimitMs; waited += 2) {
+    const serving = await servingProcess(folder)
+    if (serving) return serving
+    await sleep(2)
+  }
+  throw problems.networkFailed(spec.id, lastLine((await tailOf(folder.log, 4096)).toString('utf8')))
+}
+
+export function dnsmasqArguments(folder: NetworkFolder, { cidr, domain }: NetworkSpec): string[] {
+  const subnet = parseSubnet(cidr)
+  return [
+    ...[
+      '--conf-file=/dev/null',
+      '--keep-in-foreground',
+      `--pid-file=${folder.pid}`,
+      '--user=dnsmasq',
+      '--group=nogroup',
+    ],
+    ...[`--interface=${bridge}`, '--bind-interfaces', '--log-facility=-', '--quiet-dhcp'],
+    ...[`--dhcp-range=${subnet?.network},static,${subnet?.netmask},12h`, `--dhcp-hostsfile=${folder.leases}`],
+    // Whoever asks for an address that he was given earlier gets it, although nothing is written down of it.
+    ...['--dhcp-authoritative', '--leasefile-ro', '--no-ping'],
+    ...['--no-resolv', '--no-hosts', `--addn-hosts=${folder.names}`, '--bogus-priv'],
+    ...(domain === null ? [] : [`--domain=${domain}`, `--local=/${domain}/`, '--expand-hosts']),
+  ]
+}
+
+/** Writes what it shall know of the members, and has it read that. */
+export async function tell(folder: NetworkFolder, members: readonly Member[]): Promise<void> {
+  await Promise.all([
+    agree(folder.leases, members, ({ mac, address, name }) => `${mac},${address},${name}\n`),
+    agree(folder.names, members, ({ address, name }) => `${address} ${name}\n`),
+  ])
+  const serving = await servingProcess(folder)
+  if (serving && isAlive(serving)) process.kill(serving.pid, 'SIGHUP')
+}
+
+async function agree(directory: string, members: readonly Member[], line: (member: Member) => string): Promise<void> {
+  const there = await readdir(directory)
+  const gone = there.filter(name => !members.some(({ nic }) => nic === name))
+  await Promise.all([
+    ...gone.map(name => rm(join(directory, name), { force: true })),
+    ...members.map(member => writeFile(join(directory, member.nic), line(member), { mode: 0o644 })),
+  ])
+}
+
+export async function stopServing(folder: NetworkFolder): Promise<void> {
+  const serving = await servingProcess(folder)
+  if (serving && !(await killAndWait(serving, endLimitMs)))
+    throw problems.networkFailed(folder.id, 'dnsmasq does not end')
+}

@@ -1,0 +1,129 @@
+// What the driver remembers of a network: `<folder>/<network id>/`. These files are the plan; namespace, bridge, guard and dnsmasq are
+// made from them, by a later server too. The names of things in the kernel come from the folder, so that servers keep apart.
+//
+//   network.json   the description            nics/NIC.json   address, MAC and name of a network card
+//   leases/NIC     the same for DHCP          names/NIC       the same for DNS
+//   dnsmasq.pid    dnsmasq.log                ../forwards/ADDRESS-PORT.json
+import { createHash } from 'node:crypto'
+import { readdir, readFile, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { parseId } from '@ramet/core/ids.ts'
+import type { NetworkId, NicId, VmId } from '@ramet/core/ids.ts'
+import { writeWhole } from '../../../write-whole.ts'
+import type { Forward, NetworkSpec } from '../../networks.ts'
+import { isErrno } from '../problems.ts'
+
+export interface NetworkFolder {
+  readonly id: NetworkId
+  readonly path: string
+  readonly record: string
+  readonly nics: string
+  readonly leases: string
+  readonly names: string
+  readonly pid: string
+  readonly log: string
+  /** As ip-netns(8) calls it. */
+  readonly namespace: string
+  readonly namespaceFile: string
+}
+
+/** A network card's place in its network. */
+export interface Member {
+  readonly vm: VmId
+  readonly nic: NicId
+  readonly mac: string
+  readonly address: string
+  readonly name: string
+}
+
+/** Beside the folder of the machines. */
+export function networksDirectory(runDirectory: string): string {
+  return join(dirname(runDirectory), 'networks')
+}
+
+export function networkFolder(directory: string, id: NetworkId): NetworkFolder {
+  const path = join(directory, id)
+  const at = (name: string) => join(path, name)
+  const namespace = `${namespacePrefix(directory)}${id}`
+  return {
+    id,
+    path,
+    record: at('network.json'),
+    nics: at('nics'),
+    leases: at('leases'),
+    names: at('names'),
+    pid: at('dnsmasq.pid'),
+    log: at('dnsmasq.log'),
+    namespace,
+    namespaceFile: `/run/netns/${namespace}`,
+  }
+}
+
+export function namespacePrefix(directory: string): string {
+  return `ramet-${createHash('sha256').update(directory).digest('hex').slice(0, 16)}-`
+}
+
+/** Its own and its successor's, while the machine's process is replaced; a name has at most 15 characters. */
+export function tapNames(nic: NicId): readonly [string, string] {
+  const short = nic.replaceAll('-', '').slice(0, 12)
+  return [`ra${short}`, `rb${short}`]
+}
+
+export async function listNetworks(directory: string): Promise<NetworkId[]> {
+  return (await names(directory)).map(name => parseId<'network'>(name)).filter(id => id !== null)
+}
+
+/** Null when there is none. */
+export function readSpec({ record }: NetworkFolder): Promise<NetworkSpec | null> {
+  return readJson<NetworkSpec>(record)
+}
+
+export const writeSpec = ({ record }: NetworkFolder, spec: NetworkSpec) => writeWhole(record, JSON.stringify(spec))
+
+export function readMembers({ nics }: NetworkFolder): Promise<Member[]> {
+  return readAll<Member>(nics)
+}
+
+export const writeMember = ({ nics }: NetworkFolder, member: Member) =>
+  writeWhole(join(nics, `${member.nic}.json`), JSON.stringify(member))
+
+export const forgetMember = ({ nics }: NetworkFolder, nic: NicId) => rm(join(nics, `${nic}.json`), { force: true })
+
+export const forwardsFolder = (directory: string) => join(directory, 'forwards')
+
+export function readForwards(directory: string): Promise<Forward[]> {
+  return readAll<Forward>(forwardsFolder(directory))
+}
+
+export const writeForward = (directory: string, forward: Forward) =>
+  writeWhole(forwardFile(directory, forward.address, forward.port), JSON.stringify(forward))
+
+export const readForward = (directory: string, address: string, port: number) =>
+  readJson<Forward>(forwardFile(directory, address, port))
+
+export const forgetForward = (directory: string, address: string, port: number) =>
+  rm(forwardFile(directory, address, port), { force: true })
+
+function forwardFile(directory: string, address: string, port: number): string {
+  return join(forwardsFolder(directory), `${address}-${port}.json`)
+}
+
+async function readAll<T>(folder: string): Promise<T[]> {
+  const files = (await names(folder)).filter(name => name.endsWith('.json'))
+  const read = await Promise.all(files.map(name => readJson<T>(join(folder, name))))
+  return read.filter(each => each !== null)
+}
+
+async function readJson<T>(file: string): Promise<T | null> {
+  const text = await readFile(file, 'utf8').catch(nothingThere)
+  return text ? (JSON.parse(text) as T) : null
+}
+
+async function names(folder: string): Promise<string[]> {
+  return (await readdir(folder).catch(nothingThere)) ?? []
+}
+
+function nothingThere(error: unknown): null {
+  if (isErrno(error, 'ENOENT')) return null
+  throw error
+}

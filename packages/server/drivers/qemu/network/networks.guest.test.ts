@@ -1,0 +1,202 @@
+// Guest networks with real guests: two networks with the same addresses at once, what a machine may not, and what connections outlive.
+import assert from 'node:assert/strict'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { newId } from '@ramet/core/ids.ts'
+import { aCard, aFreePort, aNetwork } from '../../contract-networks.ts'
+import { anOwner } from '../../contract.ts'
+import type { MachineSpec } from '../../driver.ts'
+import { type QemuUnderTest, aQemuDriver, processOf } from '../a-driver.ts'
+import { aTinyMachine, inGuest, sshWords, tiny, untilAnswers } from '../a-tiny.ts'
+import { findPrograms, killAndWait } from '../process.ts'
+import { networkFolder, networksDirectory } from './folder.ts'
+
+const run = promisify(execFile)
+const notAborted = new AbortController().signal
+const [red, blue] = [aNetwork(), aNetwork()]
+
+describe('machines in guest networks', { skip: !tiny && 'tiny cannot be built here' }, () => {
+  let made: QemuUnderTest
+  const held: ChildProcess[] = []
+  let key: string
+  const specs = new Map<string, MachineSpec>()
+  const ports = new Map<string, number>()
+  const at = (name: string, command: string) => inGuest(key, ports.get(name) ?? 0, command)
+
+  before(async () => {
+    made = await aQemuDriver()
+    const first = await aTinyMachine(made)
+    key = first.key
+    const members = [
+      ['red-1', red, '10.1.1.5'],
+      ['red-2', red, '10.1.1.6'],
+      ['blue-1', blue, '10.1.1.5'],
+    ] as const
+    for (const [name, network, address] of members) {
+      const root = { pool: made.pool, id: newId<'layer'>() }
+      const { virtualBytes } = (await made.driver.layers.facts(first.base))!
+      await made.driver.layers.fork(root, [first.base], virtualBytes, anOwner)
+      const disks: MachineSpec['disks'] = [{ deviceId: 0, chain: [first.base, root] }]
+      const nics = [aCard(network, { address })]
+      const firstBoot = { ...first.spec.firstBoot, instanceId: name, hostname: name }
+      await start({ ...first.spec, vm: newId<'vm'>(), name, disks, nics, firstBoot })
+    }
+    for (const port of ports.values()) await untilAnswers(port)
+    for (const name of specs.keys())
+      await at(name, 'mkdir -p /tmp/www && hostname >/tmp/www/who && httpd -p 80 -h /tmp/www')
+  })
+  after(async () => {
+    for (const child of held) child.kill()
+    await made.dispose()
+  })
+
+  async function start(spec: MachineSpec): Promise<void> {
+    const nic = spec.nics[0]!
+    const sshPort = (await made.driver.machines.start(spec)).sshPorts[nic.id] ?? null
+    ports.set(spec.name, sshPort ?? 0)
+    specs.set(spec.name, { ...spec, nics: [{ ...nic, sshPort }] })
+  }
+
+  test('each machine has its own address, and in each network the address is another machine', async () => {
+    for (const [name, spec] of specs) {
+      const nic = spec.nics[0]!
+      const address = nic.kind === 'network' ? nic.address : ''
+      assert.match(await at(name, 'ip -4 addr show dev eth0'), new RegExp(`inet ${address}/24`))
+    }
+    for (const each of ['10.1.1.5', 'red-1.lab.internal']) assert.equal(await at('red-2', who(each)), 'red-1\n')
+    for (const network of [red, blue]) {
+      const forward = { address: '127.0.0.1', port: await aFreePort(), network: network.id, ssh: null }
+      await made.driver.networks.forward({ ...forward, to: { address: '10.1.1.5', port: 80 } })
+      const answer = await fetch(`http://127.0.0.1:${forward.port}/who`)
+      assert.equal(await answer.text(), network === red ? 'red-1\n' : 'blue-1\n')
+      await made.driver.networks.unforward(forward.address, forward.port)
+      await assert.rejects(fetch(`http://127.0.0.1:${forward.port}/who`))
+    }
+    assert.equal(await at('red-2', 'nslookup blue-1.lab.internal | grep 10.1.1.5'), '')
+  })
+
+  test('a machine sends only from its own addresses, and reaches nothing but its network', async () => {
+    const ping = 'ping -c 2 -W 2 10.1.1.5 >/dev/null && echo reached'
+    assert.equal(await at('red-2', ping), 'reached\n')
+    const asAnother =
+      'ip addr add 10.1.1.77/24 dev eth0; ping -I 10.1.1.77 -c 2 -W 2 10.1.1.5 >/dev/null && echo reached'
+    assert.equal(await at('red-2', `${asAnother}; ip addr del 10.1.1.77/24 dev eth0`), '')
+    // Its own connection ends with the first foreign frame, so it changes back by itself.
+    const byMac = `ip link set eth0 down; ip link set eth0 address 02:00:00:00:00:99; ip link set eth0 up; ip route add default via 10.1.1.1`
+    const back = `ip link set eth0 down; ip link set eth0 address $mac; ip link set eth0 up; ip route add default via 10.1.1.1`
+    const tried = `mac=$(cat /sys/class/net/eth0/address); (${byMac}; ${ping} >/tmp/said; ${back}) >/dev/null 2>&1 &`
+    await at('red-2', tried)
+    await untilTrue('red-2 to be back', async () => (await at('red-2', 'cat /tmp/said; echo back')) === 'back\n')
+    for (const port of [22, 80, ports.get('red-1')])
+      assert.equal(await at('red-2', `nc -w 2 10.1.1.1 ${port} </dev/null && echo open`), '')
+  })
+
+  test('connections outlive the server, the forwarder and dnsmasq, which come back', async () => {
+    const outside = await hold('red-1')
+    const [forwarder] = await forwarders()
+    assert.ok(forwarder && (await killAndWait(forwarder, 5000)))
+    const serving = await dnsmasqs()
+    for (const each of serving) await killAndWait(each, 5000)
+    await made.again()
+    await untilTrue('the forwarder and dnsmasq', async () => {
+      const back = await dnsmasqs()
+      return (await forwarders()).length === 1 && back.length === serving.length
+    })
+    assert.equal(await echoed(outside, 'still here'), 'still here\n')
+    assert.equal(await at('blue-1', 'hostname'), 'blue-1\n')
+    assert.equal(await at('red-2', who('red-1.lab.internal')), 'red-1\n')
+  })
+
+  test('a namespace whose name was removed by hand gets it back, and its machines go on', async () => {
+    const { namespace } = networkFolder(networksDirectory(made.runDirectory), red.id)
+    await run('ip', ['netns', 'delete', namespace])
+    await untilTrue('the network to be sound', async () =>
+      (await made.driver.networks.list()).every(({ trouble }) => trouble === null),
+    )
+    assert.equal(await at('red-2', who('10.1.1.5')), 'red-1\n')
+  })
+
+  test('connections live on while another process takes over the machine', async t => {
+    const spec = specs.get('red-1')!
+    const outside = await hold('red-1')
+    await at('red-1', 'nc -l -p 7 -e cat >/dev/null 2>&1 &')
+    await at('red-2', 'mkfifo /tmp/in; (nc 10.1.1.5 7 </tmp/in >/tmp/out &); sleep 9999 >/tmp/in & echo one >/tmp/in')
+    await untilTrue('the inside connection', async () => (await at('red-2', 'cat /tmp/out')) === 'one\n')
+    const first = await processOf(made.runDirectory, spec.vm)
+    const memory = { pool: made.pool, id: newId<'memory-image'>() }
+    const root = spec.disks[0]
+    const layer = { pool: made.pool, id: newId<'layer'>() }
+    await made.driver.layers.fork(
+      layer,
+      root.chain,
+      (await made.driver.layers.facts(root.chain.at(-1)!))!.virtualBytes,
+      anOwner,
+    )
+    const cut = { disks: [{ disk: root, layer }] as const, memory, quiesce: false }
+    await made.driver.machines.cut(spec.vm, cut, () => {}, notAborted)
+    const from = performance.now()
+    await made.driver.machines.stop(spec.vm, 0, notAborted)
+    const disks: MachineSpec['disks'] = [{ deviceId: 0, chain: [...root.chain, layer] }]
+    await start({ ...spec, disks, memory })
+    assert.equal(await echoed(outside, 'after'), 'after\n')
+    t.diagnostic(`off for ${Math.round(performance.now() - from)} ms, until the first answer`)
+    await at('red-2', 'echo two >/tmp/in')
+    await untilTrue('the inside connection again', async () => (await at('red-2', 'cat /tmp/out')) === 'one\ntwo\n')
+    assert.notDeepEqual(await processOf(made.runDirectory, spec.vm), first)
+    assert.equal(await at('red-2', who('10.1.1.5')), 'red-1\n')
+  })
+
+  test('a machine whose process was killed starts again at the same address and port', async () => {
+    const spec = specs.get('blue-1')!
+    await made.crash(spec.vm)
+    assert.equal(await at('blue-1', 'hostname'), '')
+    await start(spec)
+    assert.equal(ports.get('blue-1'), spec.nics[0]!.sshPort)
+  })
+
+  test('nothing is left', async () => {
+    for (const { vm } of specs.values()) {
+      await made.driver.machines.stop(vm, 0, notAborted)
+      await made.driver.machines.discard(vm)
+    }
+    for (const { id } of [red, blue]) await made.driver.networks.remove(id)
+    assert.deepEqual(await made.driver.networks.list(), [])
+    assert.deepEqual([await forwarders(), await dnsmasqs()], [[], []])
+    const { stdout } = await run('ip', ['netns', 'list'])
+    for (const { id } of [red, blue]) assert.ok(!stdout.includes(id))
+  })
+
+  const ofThisTest = (args: readonly string[]) => args.some(arg => arg.includes(made.folder))
+  const forwarders = () => findPrograms(args => args[0] === 'perl' && ofThisTest(args))
+  const dnsmasqs = () => findPrograms(args => args[0] === 'dnsmasq' && ofThisTest(args))
+
+  /** A connection to a program in the guest that repeats each line. */
+  async function hold(name: string): Promise<ChildProcess> {
+    const child = spawn('ssh', sshWords(key, ports.get(name)!, 'cat'), { stdio: ['pipe', 'pipe', 'ignore'] })
+    held.push(child)
+    assert.equal(await echoed(child, 'hello'), 'hello\n')
+    return child
+  }
+})
+
+/** Asks the web server at `address` for the name of its machine; wget crashes in a static busybox when it has a time limit. */
+function who(address: string): string {
+  return `printf 'GET /who HTTP/1.0\\r\\n\\r\\n' | nc -w 5 ${address} 80 | tail -n 1`
+}
+
+async function echoed(child: ChildProcess, line: string): Promise<string> {
+  const answer = once(child.stdout!, 'data', { signal: AbortSignal.timeout(30_000) })
+  child.stdin!.write(`${line}\n`)
+  return String((await answer)[0])
+}
+
+async function untilTrue(what: string, holds: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 60_000
+  while (!(await holds())) {
+    assert.ok(performance.now() < deadline, `waited in vain for ${what}`)
+    await sleep(200)
+  }
+}

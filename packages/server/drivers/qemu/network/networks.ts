@@ -1,0 +1,230 @@
+// All guest networks of this host. What is asked of one network happens in turn. The files are written first, and then the kernel, dnsmasq
+// and the forwarder are made to agree with them: so a repeat, a later server and the keeper's look all do the same.
+import { chmod, mkdir, rm } from 'node:fs/promises'
+import type { NetworkId, NicId, VmId } from '@ramet/core/ids.ts'
+import type { MachineSpec, NetworkNicSpec } from '../../driver.ts'
+import type { Forward, NetworkFacts, Networks, NetworkSpec } from '../../networks.ts'
+import type { Log } from '../options.ts'
+import { choosePort, type SshPorts } from '../ports.ts'
+import type { Identity } from '../privileges.ts'
+import { problems } from '../problems.ts'
+import { Turns } from '../turns.ts'
+import { serve, servingProcess, stopServing, tell } from './dnsmasq.ts'
+import * as files from './folder.ts'
+import { Forwarder } from './forwarder.ts'
+import { admission } from './guard.ts'
+import { furnish, guard, isNamespace, makeSegment, removeSegment, tapsSeenBy } from './segment.ts'
+import { parseSubnet } from './subnet.ts'
+
+const lookEveryMs = 2000
+const sshHost = '127.0.0.1'
+const portAttempts = 5
+
+export class QemuNetworks {
+  readonly #directory: string
+  readonly #log: Log
+  readonly #forwarder: Forwarder
+  readonly #turns = new Turns<NetworkId | 'forwarder'>()
+  readonly #keeper: NodeJS.Timeout
+  readonly #refusal: string | null
+  #looking = false
+
+  constructor(directory: string, refusal: string | null, stranger: Identity, log: Log) {
+    this.#directory = directory
+    this.#refusal = refusal
+    this.#log = log
+    this.#forwarder = new Forwarder(directory, stranger)
+    this.#keeper = setInterval(() => void this.keep(), lookEveryMs).unref()
+  }
+
+  get calls(): Networks {
+    return {
+      ensure: spec => this.#inTurn(spec.id, () => this.#ensure(spec)),
+      remove: id => this.#inTurn(id, () => this.#remove(id)),
+      list: () => this.#list(),
+      release: (id, nic) => this.#inTurn(id, () => this.#release(id, nic)),
+      forward: forward => this.#inTurn('forwarder', () => this.#forward(forward)),
+      unforward: (address, port) => this.#inTurn('forwarder', () => this.#unforward(address, port)),
+      forwards: () => files.readForwards(this.#directory),
+    }
+  }
+
+  /** Takes the cards of a machine in, before it starts. Answers the ports by which their SSH is reached. */
+  async admit({ vm, nics, firstBoot }: MachineSpec): Promise<SshPorts> {
+    const ports: [NicId, number][] = []
+    for (const nic of nics) {
+      if (nic.kind !== 'network') continue
+      await this.#admit(nic.network, { vm, nic: nic.id, mac: nic.mac, address: nic.address, name: firstBoot.hostname })
+      if (nic.forwardSsh) ports.push([nic.id, await this.#inTurn('forwarder', () => this.#forwardSsh(vm, nic))])
+    }
+    return Object.fromEntries(ports)
+  }
+
+  /** Forgets the cards of a machine, and frees its ports for SSH. */
+  async dismiss(vm: VmId): Promise<void> {
+    if (this.#refusal !== null) return
+    const forwards = (await files.readForwards(this.#directory)).filter(({ ssh }) => ssh?.vm === vm)
+    for (const { address, port } of forwards) await this.#inTurn('forwarder', () => this.#unforward(address, port))
+    for (const id of await files.listNetworks(this.#directory)) {
+      const cards = (await files.readMembers(this.#folder(id))).filter(member => member.vm === vm)
+      for (const { nic } of cards) await this.#inTurn(id, () => this.#release(id, nic))
+    }
+  }
+
+  /** Mends whatever was ended or taken away since the last look. */
+  async keep(): Promise<void> {
+    if (this.#refusal !== null || this.#looking) return
+    this.#looking = true
+    try {
+      for (const { id, trouble } of await this.#list()) if (trouble) await this.#mend(id, trouble)
+      const rules = await files.readForwards(this.#directory)
+      if (rules.length > 0) await this.#inTurn('forwarder', () => this.#forwarder.ensure(rules))
+    } catch (error) {
+      this.#log.warn({ err: error }, 'networks cannot be looked after')
+    } finally {
+      this.#looking = false
+    }
+  }
+
+  close(): void {
+    clearInterval(this.#keeper)
+  }
+
+  #folder(id: NetworkId): files.NetworkFolder {
+    return files.networkFolder(this.#directory, id)
+  }
+
+  async #inTurn<T>(key: NetworkId | 'forwarder', act: () => Promise<T>): Promise<T> {
+    if (this.#refusal !== null) throw problems.noNetworks(this.#refusal)
+    return this.#turns.take(key, act)
+  }
+
+  #admit(spec: NetworkSpec, member: files.Member): Promise<void> {
+    return this.#inTurn(spec.id, async () => {
+      if (!parseSubnet(spec.cidr)?.contains(member.address)) throw problems.addressOutside(spec.cidr, member.address)
+      await this.#ensure(spec)
+      const folder = this.#folder(spec.id)
+      const others = (await files.readMembers(folder)).filter(({ nic }) => nic !== member.nic)
+      const isTaken = others.some(({ address, mac }) => address === member.address || mac === member.mac)
+      if (isTaken || member.address === spec.gateway) throw problems.addressTaken(spec.id, member.address)
+      await files.writeMember(folder, member)
+      await Promise.all([guard(folder, admission(member)), tell(folder, [...others, member])])
+    })
+  }
+
+  /** By the port that the card has or had, where that is free, or another. */
+  async #forwardSsh(vm: VmId, { id, network, address, sshPort }: NetworkNicSpec): Promise<number> {
+    const known = (await files.readForwards(this.#directory)).find(({ ssh }) => ssh?.nic === id)
+    for (let attempt = 1; ; attempt += 1) {
+      const port = known?.port ?? (await choosePort(attempt === 1 ? sshPort : null, new Set()))
+      const forward = { address: sshHost, port, network: network.id, to: { address, port: 22 }, ssh: { vm, nic: id } }
+      try {
+        await this.#forward(forward)
+        return port
+      } catch (error) {
+        if (known || attempt === portAttempts) throw error
+      }
+    }
+  }
+
+  async #ensure(spec: NetworkSpec): Promise<void> {
+    if (!parseSubnet(spec.cidr)?.contains(spec.gateway)) throw problems.badNetwork(spec.cidr, spec.gateway)
+    const folder = this.#folder(spec.id)
+    const known = await files.readSpec(folder)
+    if (known && JSON.stringify(known) === JSON.stringify(spec) && (await troubleOf(folder)) === null) return
+    await makeFolders(folder)
+    await files.writeSpec(folder, spec)
+    if (known && !sameServing(known, spec)) await stopServing(folder)
+    await this.#settle(folder, spec)
+  }
+
+  /** From the files to the kernel. */
+  async #settle(folder: files.NetworkFolder, spec: NetworkSpec): Promise<void> {
+    const members = await files.readMembers(folder)
+    await makeSegment(folder, (await servingProcess(folder))?.pid ?? null)
+    await furnish(folder, spec, members)
+    await serve(folder, spec)
+    await tell(folder, members)
+  }
+
+  async #mend(id: NetworkId, trouble: string): Promise<void> {
+    await this.#inTurn(id, async () => {
+      const folder = this.#folder(id)
+      const spec = await files.readSpec(folder)
+      if (!spec || (await troubleOf(folder)) === null) return
+      await this.#settle(folder, spec)
+      this.#log.warn({ network: id }, `a network ${trouble}, and was mended`)
+    }).catch((error: unknown) => this.#log.error({ network: id, err: error }, `a network ${trouble}`))
+  }
+
+  async #remove(id: NetworkId): Promise<void> {
+    const folder = this.#folder(id)
+    const serving = await servingProcess(folder)
+    if (serving && (await tapsSeenBy(serving.pid)).length > 0) throw problems.networkInUse(id)
+    const rules = await files.readForwards(this.#directory)
+    for (const { network, address, port } of rules)
+      if (network === id) await this.#inTurn('forwarder', () => this.#unforward(address, port))
+    await stopServing(folder)
+    await removeSegment(folder)
+    await rm(folder.path, { recursive: true, force: true })
+  }
+
+  async #list(): Promise<NetworkFacts[]> {
+    const ids = await files.listNetworks(this.#directory)
+    return Promise.all(ids.map(async id => ({ id, trouble: await troubleOf(this.#folder(id)) })))
+  }
+
+  async #release(id: NetworkId, nic: NicId): Promise<void> {
+    const folder = this.#folder(id)
+    const spec = await files.readSpec(folder)
+    if (!spec) return
+    const members = await files.readMembers(folder)
+    const others = members.filter(each => each.nic !== nic)
+    if (others.length === members.length) return
+    await files.forgetMember(folder, nic)
+    if (await isNamespace(folder)) await furnish(folder, spec, others)
+    await tell(folder, others)
+  }
+
+  async #forward(forward: Forward): Promise<void> {
+    const { address, port, network } = forward
+    if (!(await files.readSpec(this.#folder(network)))) throw problems.noNetwork(network)
+    const known = await files.readForward(this.#directory, address, port)
+    if (known && (known.network !== network || known.ssh?.nic !== forward.ssh?.nic))
+      throw problems.portTaken(address, port)
+    await mkdir(files.forwardsFolder(this.#directory), { recursive: true, mode: 0o700 })
+    await this.#forwarder.ensure(await files.readForwards(this.#directory))
+    await files.writeForward(this.#directory, forward)
+    try {
+      await this.#forwarder.add(forward)
+    } catch (error) {
+      if (!known) await files.forgetForward(this.#directory, address, port)
+      throw error
+    }
+  }
+
+  async #unforward(address: string, port: number): Promise<void> {
+    if (!(await files.readForward(this.#directory, address, port))) return
+    await this.#forwarder.remove(address, port).catch(() => {}) // then it does not run, and holds no port
+    await files.forgetForward(this.#directory, address, port)
+    if ((await files.readForwards(this.#directory)).length === 0) await this.#forwarder.stop()
+  }
+}
+
+/** What is wrong with a network, cheaply: a look at two files and a process. */
+export async function troubleOf(folder: files.NetworkFolder): Promise<string | null> {
+  if (!(await files.readSpec(folder))) return 'was not made whole'
+  if (!(await isNamespace(folder))) return `has lost its namespace ${folder.namespace}`
+  if (!(await servingProcess(folder))) return 'has no dnsmasq, which gives addresses'
+  return null
+}
+
+async function makeFolders({ path, nics, leases, names }: files.NetworkFolder): Promise<void> {
+  for (const folder of [path, nics, leases, names]) await mkdir(folder, { recursive: true })
+  await chmod(path, 0o711)
+  await chmod(nics, 0o700)
+  for (const folder of [leases, names]) await chmod(folder, 0o755) // dnsmasq reads them as a user of its own
+}
+
+const sameServing = (one: NetworkSpec, other: NetworkSpec) =>
+  one.cidr === other.cidr && one.gateway === other.gateway && one.domain === other.domain

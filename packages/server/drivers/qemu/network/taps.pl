@@ -1,0 +1,67 @@
+# Gives a program the taps of its network cards as open files, and becomes it. Node.js can neither enter a namespace nor open a
+# tap; perl-base, which every Debian has, can. A tap lives as long as the process that holds it, so none is ever left over.
+#
+#   perl taps.pl UID:GID {NAMESPACES TAP,OTHER-TAP BRIDGE FD}... -- PROGRAM ARGUMENT...
+#
+# NAMESPACES are files, separated by commas, entered one after the other. While a process is replaced by another, both hold a tap
+# of the same card: the second one gets the other name. The program stays in the network of its last card, and so has none of
+# the host's; what it sends passes the bridge's guard.
+use strict;
+use warnings;
+use POSIX ();
+
+use constant { SETNS => 308, AF_INET => 2, SOCK_DGRAM => 2 };                           # x86_64
+use constant { TUNSETIFF => 0x400454ca, SIOCGIFFLAGS => 0x8913, SIOCSIFFLAGS => 0x8914 };
+use constant { SIOCGIFINDEX => 0x8933, SIOCBRADDIF => 0x89a2, IFF_UP => 1 };
+use constant TAP => 0x0002 | 0x1000 | 0x4000;    # IFF_TAP, IFF_NO_PI, IFF_VNET_HDR: checksums are left to whom they cost nothing
+
+$^F = 1023;                                      # open files are inherited
+
+sub fail { print STDERR "taps: @_\n"; exit 1 }
+
+sub enter {
+  for my $file (split /,/, shift) {
+    open my $namespace, '<', $file or fail("$file: $!");
+    syscall(SETNS, fileno $namespace, 0) == 0 or fail("cannot enter $file: $!");
+    close $namespace;
+  }
+}
+
+sub open_tap {
+  for my $name (split /,/, shift) {
+    open my $tap, '+<', '/dev/net/tun' or fail("/dev/net/tun: $!");
+    my $request = pack 'a16 s x22', $name, TAP;
+    return ($tap, $name) if ioctl $tap, TUNSETIFF, $request;
+    $!{EBUSY} or fail("no tap $name: $!");
+  }
+  fail('both taps of a network card are held by other processes');
+}
+
+sub plug {
+  my ($name, $bridge) = @_;
+  socket my $any, AF_INET, SOCK_DGRAM, 0 or fail("socket: $!");
+  my $request = pack 'a16 x24', $name;
+  ioctl $any, SIOCGIFINDEX, $request or fail("$name: $!");
+  my $member = pack 'a16 i x20', $bridge, unpack 'x16 i', $request;
+  ioctl $any, SIOCBRADDIF, $member or fail("$name is not taken by $bridge: $!");
+  ioctl $any, SIOCGIFFLAGS, $request or fail("$name: $!");
+  my $up = pack 'a16 s x22', $name, IFF_UP | unpack 'x16 s', $request;
+  ioctl $any, SIOCSIFFLAGS, $up or fail("$name: $!");
+  close $any;
+}
+
+my ($uid, $gid) = split /:/, shift;
+while (@ARGV and $ARGV[0] ne '--') {
+  my ($namespaces, $names, $bridge, $fd) = splice @ARGV, 0, 4;
+  enter($namespaces);
+  my ($tap, $name) = open_tap($names);
+  plug($name, $bridge);
+  POSIX::dup2(fileno $tap, $fd) or fail("dup2: $!");
+  close $tap;
+}
+shift;
+if ($uid != $>) {
+  $) = "$gid $gid";                              # clears the other groups too
+  POSIX::setgid($gid) and POSIX::setuid($uid) or fail("cannot become $uid: $!");
+}
+exec { $ARGV[0] } @ARGV or fail("$ARGV[0]: $!");
