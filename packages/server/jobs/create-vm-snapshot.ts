@@ -19,6 +19,7 @@ import {
   type CutDisk,
   cutDisks,
   forkDisks,
+  measureOld,
   publishCut,
   reserveCut,
   settleCut,
@@ -52,14 +53,18 @@ export const createVmSnapshot = defineJob<CreateVmSnapshot>({
     },
   })
   .act('fork', {
-    do: context => forkDisks(context, context.made.reserve.disks),
+    do: async context => {
+      const { disks } = context.made.reserve
+      return { facts: await forkDisks(context, disks), ofOld: await measureOld(context, disks) }
+    },
     undo: context => unforkDisks(context, context.made.reserve.disks),
   })
   .actWhen('cut', {
     when: made => made.reserve.isRunning,
-    do: context => {
+    do: async context => {
       const { disks, memory } = context.made.reserve
-      return cutDisks(context, context.input.vm, disks, memory, context.input.quiesce)
+      const facts = await cutDisks(context, context.input.vm, disks, memory, context.input.quiesce)
+      return { ...facts, ofOld: await measureOld(context, disks) }
     },
     undo: async context => {
       const { db, driver, input, made } = context
@@ -72,7 +77,7 @@ export const createVmSnapshot = defineJob<CreateVmSnapshot>({
     do: async ({ tx, input, made }) => {
       const { disks, memory } = made.reserve
       const { cut } = made
-      await publishCut(tx, disks, made.fork)
+      await publishCut(tx, disks, made.fork.facts, (cut ?? made.fork).ofOld)
       await nameDisks(
         tx,
         input.snapshot,

@@ -65,6 +65,13 @@ export async function forkDisks(
   return facts
 }
 
+/** What the layers hold that are not written any more, or will not be: nobody measures them later. */
+export async function measureOld({ db, driver }: Acting, disks: readonly CutDisk[]): Promise<(LayerFacts | null)[]> {
+  const facts: (LayerFacts | null)[] = []
+  for (const { old } of disks) facts.push(await driver.layers.facts(await layerRef(db, old)))
+  return facts
+}
+
 /** Removes the new layers, but for those that a disk writes by now. */
 export async function unforkDisks({ db, driver }: Acting, disks: readonly Pick<CutDisk, 'layer'>[]): Promise<void> {
   for (const { layer } of disks) {
@@ -111,9 +118,16 @@ export async function settleCut({ db, driver }: Acting, vm: VmId, disks: readonl
 }
 
 /** From here on the disks write the new layers. */
-export async function publishCut(tx: Tx, disks: readonly CutDisk[], facts: readonly LayerFacts[]): Promise<void> {
-  for (const [index, { volume, layer }] of disks.entries()) {
+export async function publishCut(
+  tx: Tx,
+  disks: readonly CutDisk[],
+  facts: readonly LayerFacts[],
+  ofOld: readonly (LayerFacts | null)[] = [],
+): Promise<void> {
+  for (const [index, { volume, layer, old }] of disks.entries()) {
     await publishLayer(tx, layer, facts[index] as LayerFacts)
+    const held = ofOld[index]
+    if (held) await publishLayer(tx, old, held)
     await setVolume(tx, volume, { layer_id: layer })
   }
 }
