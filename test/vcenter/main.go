@@ -1,6 +1,7 @@
 // A vCenter to test against: vcsim, the simulator of github.com/vmware/govmomi, over TLS. What is ours is kept apart:
 //
 //	strict.go   refuses requests that the published schema does not allow, as a vCenter does and vcsim does not
+//	extension.go  adds what vcsim lacks, unless -plain is given: see there
 //	control.go  lets a test bring faults and end sessions
 //	schema.go   prints the schema of govmomi's types, which our tables are compared with
 //
@@ -38,6 +39,7 @@ func main() {
 	password := flag.String("password", "", "and the password")
 	machines := flag.Int("machines", 2, "virtual machines of each resource pool")
 	hosts := flag.Int("hosts", 3, "hosts of the cluster")
+	plain := flag.Bool("plain", false, "vcsim as it is, without our extension")
 	describe := flag.Bool("schema", false, "print the types whose names stand on standard input, and end")
 	flag.Parse()
 	log.SetOutput(io.Discard) // the simulator's own chatter
@@ -56,8 +58,11 @@ func main() {
 	}
 	model.Service.Listen = &url.URL{Host: "127.0.0.1:0", User: url.UserPassword(*user, *password)}
 	setVersion(model, *version)
-	inner := model.Service.NewServer()
-	defer inner.Close()
+	if !*plain {
+		extend(model)
+	}
+	unused := model.Service.NewServer() // it adds its handlers to the multiplexer, which we serve ourselves
+	defer unused.Close()
 
 	certificate, thumbprint := selfSigned()
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}})

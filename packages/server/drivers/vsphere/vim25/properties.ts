@@ -71,6 +71,7 @@ export const properties = {
     'runtime.consolidationNeeded': 'boolean',
     'runtime.instantCloneFrozen': 'boolean',
     'runtime.question': 'VirtualMachineQuestionInfo',
+    recentTask: 'ref[]',
     snapshot: 'VirtualMachineSnapshotInfo',
     layoutEx: 'VirtualMachineFileLayoutEx',
   },

@@ -9,6 +9,8 @@ export interface TaskOptions {
   readonly progress?: (percent: number) => void
   /** Asks the server to give the task up; what was done by then, the fault tells. */
   readonly signal?: AbortSignal
+  /** A task that ends well without telling what came of it is asked once more. */
+  readonly needsResult?: boolean
 }
 
 /** The server has forgotten the task, so nobody knows how it ended: what it was to do must be looked for. */
@@ -32,14 +34,19 @@ export class Tasks {
   readonly #waiting = new Map<Ref, Waiting>()
   readonly #listed = new Set<Ref>()
   readonly #watch: Watch
+  readonly #patienceMs: number
   #list: Ref | null = null
+  /** Since when the server has been out of reach. */
+  #silentSince: number | null = null
   #started: Promise<void> | null = null
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, patienceMs = 5 * 60_000) {
     this.#connection = connection
+    this.#patienceMs = patienceMs
     this.#watch = new Watch(connection, {
       prepare: collector => this.#prepare(collector),
       deliver: updates => this.#deliver(updates),
+      troubled: () => this.#loseHope(),
     })
   }
 
@@ -110,7 +117,16 @@ export class Tasks {
     }
   }
 
+  /** A server that stays away, or lets nobody in, tells no ends any more. */
+  #loseHope(): void {
+    this.#silentSince ??= Date.now()
+    if (Date.now() - this.#silentSince < this.#patienceMs) return
+    for (const { reject } of this.#waiting.values())
+      reject(new OutcomeUnknown('The server has been out of reach for too long'))
+  }
+
   #deliver(updates: Updates): void {
+    this.#silentSince = null
     for (const { obj, kind, changeSet = [] } of updates)
       if (kind === 'leave') this.#forgotten(obj)
       else this.#report(obj, Object.fromEntries(changeSet.map(({ name, val }) => [name, val])))
@@ -126,10 +142,12 @@ export class Tasks {
   }
 
   /** The end of a task may be told before what came of it. */
-  async #settle(task: Ref, { resolve, reject }: Waiting, state: string, changes: Changes): Promise<void> {
+  async #settle(task: Ref, waiting: Waiting, state: string, changes: Changes): Promise<void> {
+    const { options, resolve, reject } = waiting
     try {
       const told = changes['info.result'] ?? changes['info.error']
-      const end = told === undefined ? await this.#readEnd(task) : changes
+      const enough = told !== undefined || (state === 'success' && options.needsResult !== true)
+      const end = enough ? changes : await this.#readEnd(task)
       if (state === 'success') return resolve(end['info.result'])
       reject(faultFrom((end['info.error'] ?? { fault: { is: 'MethodFault' } }) as LocalizedFault))
     } catch (error) {

@@ -7,6 +7,7 @@ export const collectorTypes = {
     about: 'AboutInfo',
     sessionManager: 'ref?',
     taskManager: 'ref?',
+    searchIndex: 'ref?',
     fileManager: 'ref?',
     virtualDiskManager: 'ref?',
   },

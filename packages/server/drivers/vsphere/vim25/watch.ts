@@ -23,14 +23,17 @@ const longestPauseMs = 30_000
 export class Watch {
   readonly #connection: Connection
   readonly #watcher: Watcher
+  readonly #mostAtOnce: number | undefined
   readonly #stop = new AbortController()
   #collector: Ref | null = null
   #ended: Promise<void> = Promise.resolve()
   #waiting = new AbortController()
 
-  constructor(connection: Connection, watcher: Watcher) {
+  /** A server tells of `mostAtOnce` objects in one answer, or of as many as it likes. */
+  constructor(connection: Connection, watcher: Watcher, mostAtOnce?: number) {
     this.#connection = connection
     this.#watcher = watcher
+    this.#mostAtOnce = mostAtOnce
   }
 
   /** Fulfils when everything was told once; fails when that is not possible. */
@@ -95,7 +98,7 @@ export class Watch {
   }
 
   #wait(collector: Ref, version: string, seconds: number) {
-    const parameters = { version, options: { maxWaitSeconds: seconds } }
+    const parameters = { version, options: { maxWaitSeconds: seconds, maxObjectUpdates: this.#mostAtOnce } }
     if (this.#waiting.signal.aborted) this.#waiting = new AbortController()
     const signal = AbortSignal.any([this.#stop.signal, this.#waiting.signal])
     const options = { signal, limitMs: (seconds + 60) * 1000 }

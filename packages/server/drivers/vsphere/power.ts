@@ -1,0 +1,51 @@
+// Power and place of machines. What already is as asked is left alone.
+import { problems, telling } from './problems.ts'
+import { settled } from './settled.ts'
+import type { Vcenter } from './vcenter.ts'
+import { isFault } from './vim25/faults.ts'
+import { readObject } from './vim25/properties.ts'
+import type { Ref } from './vim25/schema.ts'
+import type { TaskOptions } from './vim25/tasks.ts'
+
+type MachineRef = Ref<'VirtualMachine'>
+
+export function powerOn(vcenter: Vcenter, vm: MachineRef, options?: TaskOptions): Promise<void> {
+  return telling('The machine', () => switchTo(vcenter, vm, 'poweredOn', options))
+}
+
+export function powerOff(vcenter: Vcenter, vm: MachineRef, options?: TaskOptions): Promise<void> {
+  return telling('The machine', () => switchTo(vcenter, vm, 'poweredOff', options))
+}
+
+async function switchTo(vcenter: Vcenter, vm: MachineRef, wanted: 'poweredOn' | 'poweredOff', options?: TaskOptions) {
+  const read = () => readObject(vcenter.connection, vm, ['runtime.powerState', 'runtime.question'])
+  if ((await read())['runtime.powerState'] === wanted) return
+  try {
+    await vcenter.run(vm, wanted === 'poweredOn' ? 'PowerOnVM_Task' : 'PowerOffVM_Task', {}, options)
+  } catch (error) {
+    if (!isFault(error, 'InvalidPowerState') || error.fault['existingState'] !== wanted) throw error
+  }
+  await settled(read, each => each['runtime.powerState'] === wanted, `the machine is not ${wanted}`)
+}
+
+/** Moves a machine to a host that reaches its disks; where it is there already, nothing is done. */
+export function moveToHost(vcenter: Vcenter, vm: MachineRef, host: Ref, options?: TaskOptions): Promise<void> {
+  return telling('The machine', async () => {
+    const read = () => readObject(vcenter.connection, vm, ['runtime.host'])
+    if ((await read())['runtime.host'] === host) return
+    await vcenter.run(vm, 'RelocateVM_Task', { spec: { host } }, options)
+    await settled(read, each => each['runtime.host'] === host, 'the machine is on another host')
+  })
+}
+
+/** Removes a machine that is off, with its files; one that is not there is removed. */
+export function destroyMachine(vcenter: Vcenter, vm: MachineRef, options?: TaskOptions): Promise<void> {
+  return telling('The machine', async () => {
+    try {
+      await vcenter.run(vm, 'Destroy_Task', {}, options)
+    } catch (error) {
+      if (isFault(error, 'InvalidPowerState')) throw problems.wrongState('The machine', error)
+      if (!isFault(error, 'ManagedObjectNotFound')) throw error
+    }
+  })
+}

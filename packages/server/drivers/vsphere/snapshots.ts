@@ -1,0 +1,163 @@
+// VM snapshots of vSphere: a tree in the machine, whose disks the server keeps itself. Names are not unique there, so ours is the id,
+// kept in the description; a snapshot of somebody else's has none.
+import { isUnknown, tasksEnd } from './make-once.ts'
+import { problems, telling } from './problems.ts'
+import { settled } from './settled.ts'
+import type { Vcenter } from './vcenter.ts'
+import { readObject } from './vim25/properties.ts'
+import type { Data, Ref } from './vim25/schema.ts'
+import type { TaskOptions } from './vim25/tasks.ts'
+
+export type SnapshotRef = Ref<'VirtualMachineSnapshot'>
+type MachineRef = Ref<'VirtualMachine'>
+
+export interface SnapshotNode {
+  readonly ref: SnapshotRef
+  /** Our id; null for one that was made by somebody else. */
+  readonly id: string | null
+  readonly name: string
+  readonly parent: SnapshotRef | null
+  /** Does the machine's state stand on it? */
+  readonly current: boolean
+  /** Does it bring back a machine that runs? */
+  readonly withMemory: boolean
+  readonly createdAt: string
+}
+
+export interface SnapshotWish {
+  readonly id: string
+  readonly name: string
+  readonly memory: boolean
+  readonly quiesce: boolean
+}
+
+const mark = 'ramet-snapshot '
+
+/** The snapshots of a machine, parents before children. */
+export function snapshotTree(info: Data<'VirtualMachineSnapshotInfo'> | undefined): SnapshotNode[] {
+  const visit = (tree: Data<'VirtualMachineSnapshotTree'>, parent: SnapshotRef | null): SnapshotNode[] => {
+    const ref = tree.snapshot as SnapshotRef
+    const node: SnapshotNode = {
+      ref,
+      id: tree.description.startsWith(mark) ? tree.description.slice(mark.length) : null,
+      name: tree.name,
+      parent,
+      current: info?.currentSnapshot === ref,
+      withMemory: tree.state !== 'poweredOff',
+      createdAt: tree.createTime,
+    }
+    return [node, ...(tree.childSnapshotList ?? []).flatMap(child => visit(child, ref))]
+  }
+  return (info?.rootSnapshotList ?? []).flatMap(tree => visit(tree, null))
+}
+
+export async function readSnapshots({ connection }: Vcenter, vm: MachineRef): Promise<SnapshotNode[]> {
+  const { snapshot } = await readObject(connection, vm, ['snapshot'])
+  return snapshotTree(snapshot)
+}
+
+/** Takes a snapshot, once: one that has the id already is the answer. */
+export function takeSnapshot(
+  vcenter: Vcenter,
+  vm: MachineRef,
+  wish: SnapshotWish,
+  options?: TaskOptions,
+): Promise<SnapshotNode> {
+  return telling(wish.name, async () => {
+    const find = async () => (await readSnapshots(vcenter, vm)).find(({ id }) => id === wish.id)
+    const made = await find()
+    if (made) return made
+    const { name, memory, quiesce, id } = wish
+    const parameters = { name, description: `${mark}${id}`, memory, quiesce: quiesce && !memory }
+    await unlessUnknown(
+      vcenter,
+      vm,
+      () => vcenter.run(vm, 'CreateSnapshot_Task', parameters, options),
+      async () => (await find()) !== undefined,
+    )
+    const found = await settled(find, each => each !== undefined, `${name} is not among the snapshots`)
+    return found ?? raise(problems.notReached(`${name} is not among the snapshots`))
+  })
+}
+
+/**
+ * Brings the machine back to a snapshot: running where that has memory, unless `off`. A repeat after it was done brings it back once
+ * more, so the caller notes what was done first.
+ */
+export function revertTo(
+  vcenter: Vcenter,
+  vm: MachineRef,
+  snapshot: SnapshotRef,
+  off: boolean,
+  options?: TaskOptions,
+): Promise<void> {
+  return telling('The VM snapshot', async () => {
+    await vcenter.run(snapshot, 'RevertToSnapshot_Task', { suppressPowerOn: off }, options)
+    const isCurrent = (nodes: readonly SnapshotNode[]) => nodes.some(({ ref, current }) => ref === snapshot && current)
+    await settled(() => readSnapshots(vcenter, vm), isCurrent, 'the machine stands on another snapshot')
+  })
+}
+
+/** Removes one snapshot, or with all that stand on it; one that is not there is removed. Merges what must be merged. */
+export function removeSnapshot(
+  vcenter: Vcenter,
+  vm: MachineRef,
+  snapshot: SnapshotRef,
+  withChildren: boolean,
+  options?: TaskOptions,
+): Promise<void> {
+  return telling('The VM snapshot', async () => {
+    const isGone = async () => (await readSnapshots(vcenter, vm)).every(({ ref }) => ref !== snapshot)
+    if (!(await isGone())) {
+      const parameters = { removeChildren: withChildren, consolidate: true }
+      await unlessUnknown(vcenter, vm, () => vcenter.run(snapshot, 'RemoveSnapshot_Task', parameters, options), isGone)
+      await settled(isGone, Boolean, 'the snapshot is there')
+    }
+    await consolidate(vcenter, vm, options)
+  })
+}
+
+export function removeAllSnapshots(vcenter: Vcenter, vm: MachineRef, options?: TaskOptions): Promise<void> {
+  return telling('The machine', async () => {
+    const areGone = async () => (await readSnapshots(vcenter, vm)).length === 0
+    if (!(await areGone()))
+      await unlessUnknown(
+        vcenter,
+        vm,
+        () => vcenter.run(vm, 'RemoveAllSnapshots_Task', { consolidate: true }, options),
+        areGone,
+      )
+    await settled(areGone, Boolean, 'there are snapshots')
+    await consolidate(vcenter, vm, options)
+  })
+}
+
+/** Merges delta files that no snapshot needs, where the server says that there are such. */
+export async function consolidate(vcenter: Vcenter, vm: MachineRef, options?: TaskOptions): Promise<boolean> {
+  const read = () => readObject(vcenter.connection, vm, ['runtime.consolidationNeeded'])
+  const { 'runtime.consolidationNeeded': needed } = await read()
+  if (needed !== true) return false
+  await vcenter.run(vm, 'ConsolidateVMDisks_Task', {}, options)
+  await settled(read, each => each['runtime.consolidationNeeded'] !== true, 'disks are to be consolidated')
+  return true
+}
+
+/** Runs `act`; where nobody knows how it ended, waits until the machine has no task left, and asks whether it was done. */
+async function unlessUnknown(
+  vcenter: Vcenter,
+  vm: MachineRef,
+  act: () => Promise<unknown>,
+  isDone: () => Promise<boolean>,
+): Promise<void> {
+  try {
+    await act()
+  } catch (error) {
+    if (!isUnknown(error)) throw error
+    await tasksEnd(vcenter, vm)
+    if (!(await isDone())) throw error
+  }
+}
+
+function raise(error: unknown): never {
+  throw error
+}
