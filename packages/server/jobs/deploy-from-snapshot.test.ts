@@ -5,7 +5,9 @@ import { after, before, describe, test } from 'node:test'
 import { newId, type JobId, type LayerId, type StoragePoolId, type VmId, type VmSnapshotId } from '@ramet/core/ids.ts'
 import { sql } from 'kysely'
 import type { Answer } from '../api/command.ts'
-import { contentOf } from '../drivers/simulated/snapshots.ts'
+import { contentOf, writeDisk } from '../drivers/simulated/snapshots.ts'
+import { inTransaction } from '../store/database.ts'
+import { insertNic } from '../store/nics.ts'
 import { volumesOf } from '../store/volumes.ts'
 import { cloneTypeOf, vmById } from '../store/vms.ts'
 import { call, callJob, type Given, listed } from '../testing/call.ts'
@@ -14,7 +16,8 @@ import { eventually } from '../testing/eventually.ts'
 import { aDomain, anAccount, anIso, ended, type Lab, quiet, simulatedLab, stateOf } from '../testing/lab.ts'
 import { callerOf } from '../testing/realm.ts'
 import { aTwoDiskMachine, found, remove, revert, take, write } from '../testing/vm-snapshots.ts'
-import { aMachine, aRemotePool, done } from '../testing/volumes.ts'
+import { aMachine, aRemotePool, aVolume, done } from '../testing/volumes.ts'
+import { attachVolume } from './attach-volume.ts'
 import { stopVm } from './stop-vm.ts'
 
 const modes = ['seed', 'direct'] as const
@@ -434,6 +437,14 @@ describe('a machine from a VM snapshot', () => {
     assert.equal(await count(), earlier)
   }
 
+  test('needs no template, zone or offering, and listApis says so', async () => {
+    const { api } = await call(lab, 'listApis', { name: 'deployVirtualMachine' })
+    const [{ params }] = api as [{ params: { name: string; required: boolean }[] }]
+    const required = new Map(params.map(({ name, required: must }) => [name, must]))
+    for (const name of ['templateid', 'zoneid', 'serviceofferingid', 'vmsnapshotid'])
+      assert.equal(required.get(name), false, name)
+  })
+
   test('is refused with a reason where the call is wrong', async () => {
     const { vm, snapshot } = await aSnapshot()
     const { template_id, service_offering_id } = await row(vm)
@@ -521,6 +532,95 @@ describe('a machine from a VM snapshot', () => {
     assert.deepEqual([problem?.code, await stateOf(lab, made)], ['other-cpus', 'Error'])
     assert.ok(lab.world.calls.includes('machines.getVmSnapshotConfigs'))
   })
+
+  for (const mode of modes)
+    test(`lives as any other does, while its snapshot and the source do: ${mode}`, async () => {
+      await setMode(mode)
+      const { vm: source, snapshot } = await aSnapshot()
+      writeDisk(lab.world, source, 0, 0, 'later')
+      const vm = await deploy(snapshot, { clonetype: 'linked' })
+      await setMode('seed')
+      const ok = async (name: string, given: Given) => {
+        const answer = await outcome(name, given)
+        assert.equal(answer['errortext'], undefined, `${name}: ${String(answer['errortext'])}`)
+        return answer
+      }
+      writeDisk(lab.world, vm, 0, 0, 'then')
+      const warm = await take(lab, vm, 'warm', { snapshotmemory: true })
+      writeDisk(lab.world, vm, 0, 0, 'now')
+      await revert(lab, warm)
+      assert.equal(await contents(vm), 'then')
+      await remove(lab, warm)
+      await quiet(lab)
+      const volume = await aVolume(lab)
+      await ok('attachVolume', { id: volume, virtualmachineid: vm })
+      await ok('migrateVirtualMachine', { virtualmachineid: vm, autoselect: true })
+      await ok('detachVolume', { id: volume })
+      await ok('resizeVolume', { id: (await rootOf(vm)).id, size: 2 })
+      await ok('rebootVirtualMachine', { id: vm })
+      await ok('stopVirtualMachine', { id: vm, forced: true })
+      await ok('scaleVirtualMachine', { id: vm, serviceofferingid: await offeringOf('Medium Instance') })
+      await ok('startVirtualMachine', { id: vm })
+      assert.deepEqual([await contents(vm), (await row(vm)).cpus], ['then', 2])
+      await ok('destroyVirtualMachine', { id: vm })
+      await call(lab, 'recoverVirtualMachine', { id: vm })
+      await ok('startVirtualMachine', { id: vm })
+      await destroy(vm)
+      await quiet(lab)
+      assert.equal(contentOf(lab.world, (await rootOf(source)).layer_id)[0], 'later')
+      assert.equal(await contents(await deploy(snapshot)), undefined)
+    })
+
+  test('comes of sources with none, one and three data disks on two storages, and with none, one and two networks', async () => {
+    const { db } = lab.app
+    const far = await aPoolBeside()
+    const [lan] = await db.selectFrom('network').selectAll().execute()
+    assert.ok(lan)
+    const other = newId<'network'>()
+    await db
+      .insertInto('network')
+      .values({ ...lan, id: other, name: other })
+      .execute()
+    for (const count of [0, 1, 3]) {
+      const { vm } = await aMachine(lab, 'Running')
+      for (let disk = 0; disk < count; disk += 1) {
+        const volume = await aVolume(lab, disk > 0 ? { pool_id: far } : {})
+        await done(lab, attachVolume, { volume, vm, deviceId: null, layer: newId<'layer'>() })
+      }
+      if (count === 0) await db.deleteFrom('nic').where('vm_id', '=', vm).execute()
+      if (count === 3) {
+        const nic = { network: { ...lan, id: other, name: other }, place: 1, isDefault: false }
+        const machine = await row(vm)
+        await inTransaction(db, tx => insertNic(tx, machine, nic))
+      }
+      const snapshot = await take(lab, vm, 'one')
+      for (const wanted of [[lan.id], [other, lan.id]]) {
+        const made = await deploy(snapshot, { networkids: wanted.join(',') })
+        assert.equal((await volumesOf(db, made)).length, 1)
+        const nics = await db
+          .selectFrom('nic')
+          .select('network_id')
+          .where('vm_id', '=', made)
+          .orderBy('device_id')
+          .execute()
+        assert.deepEqual(
+          nics.map(({ network_id }) => network_id),
+          wanted,
+        )
+      }
+    }
+  })
+
+  /** A second storage of the first one's hosts, on which nothing is placed by itself. */
+  async function aPoolBeside(): Promise<StoragePoolId> {
+    const like = await lab.app.db.selectFrom('storage_pool').selectAll().orderBy('created').executeTakeFirstOrThrow()
+    const id = newId<'storage-pool'>()
+    await lab.app.db
+      .insertInto('storage_pool')
+      .values({ ...like, id, name: id, path: `/${id}`, total_bytes: 2 ** 36, free_bytes: 2 ** 36, created: new Date() })
+      .execute()
+    return id
+  }
 
   test('is restored to the template that it inherited, or to its ISO', async () => {
     const { vm: source, snapshot } = await aSnapshot()
