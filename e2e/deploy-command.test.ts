@@ -92,9 +92,12 @@ describe('./ramet deploy', () => {
     assert.match(offered, /VM snapshots of first\n +1 +A .*\n +2 +├─ B .*\n +3 +└─ C .*current/)
     assert.doesNotMatch(offered, /Templates/)
     const number = numberOf((await deploy([])).err, 'B')
-    const { code, err } = await deploy([], number, 'of-b', '', 'full', 'y')
+    const { code, err } = await deploy([], number, 'of-b', '', 'y', 'full', 'y')
     assert.equal(code, 0, err)
-    assert.match(err, /from +VM snapshot B of first\n.*\n +offering +as its VM snapshot has it/)
+    assert.match(
+      err,
+      /from +VM snapshot B of first\n.*\n +offering +as its VM snapshot has it\n.*\n +data volumes +as then/,
+    )
     const { clonetype, serviceofferingname } = await machine('of-b')
     assert.deepEqual([clonetype, serviceofferingname], ['full', 'Tiny Instance'])
   })

@@ -9,7 +9,7 @@ import { openProgress } from '../progress.ts'
 import { render } from '../render.ts'
 import { oneLine } from '../table.ts'
 import { Asker } from './ask.ts'
-import { type Answer, type Asking, cloneType, name, networks, offering } from './questions.ts'
+import { type Answer, type Asking, cloneType, dataVolumes, name, networks, offering, yesOrNo } from './questions.ts'
 import { chooseSource } from './source.ts'
 
 export async function deploy(words: string[]): Promise<number> {
@@ -39,7 +39,7 @@ function lowerCase(parameters: Readonly<Record<string, string>>): Record<string,
   )
 }
 
-const questions = { name, offering, networks, 'clone type': cloneType } as const
+const questions = { name, offering, networks, 'data volumes': dataVolumes, 'clone type': cloneType } as const
 
 /** All parameters of the call, after the plan was agreed to. */
 async function agreedOn(asking: Asking): Promise<Record<string, string>> {
@@ -48,20 +48,24 @@ async function agreedOn(asking: Asking): Promise<Record<string, string>> {
   if (source.parameter === 'templateid') parameters['zoneid'] ??= source.zone
   const plan: [string, string][] = [['from', source.shown]]
   for (const [what, ask] of Object.entries(questions)) {
-    const answer: Answer = await ask(asking)
+    const answer: Answer | null = await ask(asking)
+    if (!answer) continue
     parameters = { ...parameters, ...answer.parameters }
     plan.push([what, answer.shown])
   }
   plan.push(...Object.entries(said).filter(([key]) => !shownAlready.has(key)))
-  asker.say(['', 'The plan', ...plan.map(([what, shown]) => `  ${what.padEnd(12)}${oneLine(shown)}`), ''].join('\n'))
+  asker.say(['', 'The plan', ...plan.map(([what, shown]) => `  ${what.padEnd(14)}${oneLine(shown)}`), ''].join('\n'))
   const isAgreed = isYes || (await asker.ask({ text: 'Deploy it? [y/n]', parameter: '--yes' }, yesOrNo))
   if (!isAgreed) throw new UsageError('Nothing was deployed')
   return parameters
 }
 
-const shownAlready = new Set(['templateid', 'vmsnapshotid', 'name', 'serviceofferingid', 'networkids', 'clonetype'])
-
-function yesOrNo(answer: string): boolean {
-  if (/^(y(es)?|no?)$/i.test(answer)) return /^y/i.test(answer)
-  throw new UsageError(`"${answer}" is neither y nor n`)
-}
+const shownAlready = new Set([
+  'templateid',
+  'vmsnapshotid',
+  'name',
+  'serviceofferingid',
+  'networkids',
+  'datavolumes',
+  'clonetype',
+])

@@ -110,6 +110,25 @@ export async function networks({ client, asker, source, isYes, said }: Asking): 
   }
 }
 
+export async function dataVolumes({ asker, source, isYes, said }: Asking): Promise<Answer | null> {
+  const none = { parameters: {}, shown: 'none' }
+  if (source.parameter !== 'vmsnapshotid') return null
+  if (said['datavolumes']) return { parameters: {}, shown: said['datavolumes'] === 'true' ? 'as then' : 'none' }
+  if (isYes) return none
+  const question = {
+    text: 'Its data volumes too, as they were? [y/n] (empty: n)',
+    parameter: 'datavolumes=…',
+    otherwise: 'n',
+  }
+  const isWanted = await asker.ask(question, yesOrNo)
+  return isWanted ? { parameters: { datavolumes: 'true' }, shown: 'as then' } : none
+}
+
+export function yesOrNo(answer: string): boolean {
+  if (/^(y(es)?|no?)$/i.test(answer)) return /^y/i.test(answer)
+  throw new UsageError(`"${answer}" is neither y nor n`)
+}
+
 export async function cloneType({ asker, isYes, said }: Asking): Promise<Answer> {
   const usual = { parameters: {}, shown: 'as the offering, the storage pool or the global setting says' }
   if (said['clonetype']) return { parameters: {}, shown: said['clonetype'] }

@@ -8,6 +8,7 @@ import { Problem } from '@ramet/core/problem.ts'
 import type { LayerFacts, LayerRef, Owner } from '../drivers/driver.ts'
 import { requireStore } from '../images/store.ts'
 import { setPoolSpace } from '../store/capacity.ts'
+import type { Tx } from '../store/database.ts'
 import { recordEvent } from '../store/events.ts'
 import {
   chainBytes,
@@ -33,6 +34,8 @@ import { placementFactors } from './vm-steps.ts'
 interface FromDisk extends DiskThen {
   /** Null: the storage pool or the global setting decides. */
   readonly cloneType: CloneType | null
+  /** Made for its deployment: when that fails, nobody wants the volume. */
+  readonly machine?: VmId
 }
 
 /** A snapshot on secondary storage. */
@@ -75,6 +78,7 @@ export const createVolumeFromSnapshot = defineJob<CreateVolumeFromSnapshot>({
   })
   .record('publish', {
     do: async ({ tx, input, made, job }) => {
+      if ('machine' in input.source && input.source.machine) await demandAwaited(tx, input.source.machine)
       const { base, isLinked } = made.begin
       const what = base
         ? `a ${isLinked ? 'linked' : 'full'} clone of ${base}`
@@ -148,6 +152,12 @@ function tooDeep({ name }: Volume, depth: number): Problem {
     'chain-too-long',
     `Volume ${name} would stand on ${depth} disk layers, and ${mostLayers - 1} are the most; ask for clonetype=full`,
   )
+}
+
+async function demandAwaited(tx: Tx, id: VmId): Promise<void> {
+  const { name, state } = await holdVm(tx, id)
+  if (['Error', 'Destroyed', 'Expunging'].includes(state))
+    throw new Problem('refused', 'machine-failed', `Virtual machine ${name}, for which it was to be made, is ${state}`)
 }
 
 type Acting = StepContext<CreateVolumeFromSnapshot, object>

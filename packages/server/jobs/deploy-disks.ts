@@ -11,6 +11,7 @@ import { accountOfVm } from '../store/vms.ts'
 import { setVolume, type Volume, volumesOf } from '../store/volumes.ts'
 import { holdRoomOn } from '../store/volume-pools.ts'
 import type { RecordContext, StepContext } from './define-job.ts'
+import { plugData, unplugData } from './deploy-data.ts'
 import type { DeployVm } from './deploy-vm.ts'
 import { layerMade } from './layer-events.ts'
 import { demandConfig, untilNothingMerges } from './snapshot-source.ts'
@@ -35,10 +36,9 @@ export interface Disks {
   readonly sizes: readonly number[]
 }
 
-export async function reserveDisks(
-  { tx, input, settings }: Recording,
-  { pool, cloneType, layer: base }: Base,
-): Promise<Disks> {
+export async function reserveDisks(context: Recording, { pool, cloneType, layer: base }: Base): Promise<Disks> {
+  const { tx, input, settings } = context
+  await plugData(context)
   if (base && input.vmSnapshot) await untilNothingMerges(tx, base)
   const account = await accountOfVm(tx, input.vm)
   const volumes = await volumesOf(tx, input.vm)
@@ -84,7 +84,9 @@ export async function roomForCopy(
   return copy.allocated_bytes
 }
 
-export async function unreserveDisks({ tx, input }: Recording): Promise<void> {
+export async function unreserveDisks(context: Recording): Promise<void> {
+  const { tx, input } = context
+  await unplugData(context)
   for (const { volume, layer } of input.disks) {
     await setVolume(tx, volume, { layer_id: null })
     await forgetLayer(tx, layer)

@@ -1,5 +1,6 @@
 // Deploys a machine from a template or a VM snapshot: room on a host and a pool, the copy there that its root disk is made from, its
-// disks (deploy-disks.ts), and its process. A VM snapshot fixes the pool (snapshot-source.ts). The record of the machine was made by the call; if anything fails, everything made here goes and the machine
+// disks (deploy-disks.ts), its data volumes if wanted (deploy-data.ts), and its process. A VM snapshot fixes the pool (snapshot-source.ts).
+// The record of the machine was made by the call; if anything fails, everything made here goes and the machine
 // stays in Error with the reason.
 import { type CloneType, decideCloneType, fullCloneSetting } from '@ramet/core/clone-type.ts'
 import type { LayerId, StoragePoolId, TemplateId, VmId, VolumeId } from '@ramet/core/ids.ts'
@@ -10,6 +11,7 @@ import type { Tx } from '../store/database.ts'
 import { holdVm, moveVm, setVm, vmLock } from '../store/vms.ts'
 import { setVolume } from '../store/volumes.ts'
 import { defineJob, nothing, type RecordContext } from './define-job.ts'
+import { type DataVolume, dropData } from './deploy-data.ts'
 import { makeDisks, publishDisks, reserveDisks, unmakeDisks, unreserveDisks } from './deploy-disks.ts'
 import { copiesOf, diskDemand, emptyOnEach, type PoolCopy } from './disk-demand.ts'
 import { seedOnPool } from './seed-on-pool.ts'
@@ -24,6 +26,8 @@ export interface DeployVm extends Where {
   readonly vmSnapshot?: SnapshotSource
   /** Volumes of the machine and the layers to be made for them, root first. */
   readonly disks: readonly { readonly volume: VolumeId; readonly layer: LayerId }[]
+  /** Data volumes of the VM snapshot, which other jobs make. */
+  readonly data?: readonly DataVolume[]
   readonly start: boolean
   /** A password is made for the guest's administrator. */
   readonly withPassword: boolean
@@ -80,8 +84,10 @@ export const deployVm = defineJob<DeployVm>({
     undo: nothing('nothing follows it'),
   })
   .returning(made => made['take-place'].told)
-  .whenItFails(async ({ tx, input, problem }) => {
+  .whenItFails(async context => {
+    const { tx, input, problem } = context
     await moveVm(tx, input.vm, 'OperationFailedToError', { error: problem?.message ?? null, host_id: null })
+    await dropData(context)
   })
 
 type Context = RecordContext<DeployVm, object>

@@ -10,6 +10,7 @@ import { affinityParameters, chosenAffinityGroups } from '../affinity-groups.ts'
 import { originOfCall } from '../caller.ts'
 import { chosenNics, nicParameters } from '../chosen-nics.ts'
 import { jobCommand } from '../command.ts'
+import { dataVolumesAsked, startDataVolumes } from '../data-volumes.ts'
 import { chosenDataVolume, chosenKeys, demandFreeName } from '../deployment.ts'
 import { demandOneSource, holdSource, templateSource, vmSnapshotSource } from '../deploy-source.ts'
 import { detailedRootSize, keptDetails } from '../details.ts'
@@ -32,6 +33,7 @@ export const deployVirtualMachine = jobCommand({
     ),
     templateid: id<'template'>('the template; or an ISO, with diskofferingid; this or vmsnapshotid'),
     vmsnapshotid: id<'vm-snapshot'>('a VM snapshot, whose root disk the machine gets; this or templateid'),
+    datavolumes: flag('with vmsnapshotid: the data volumes as it has them too, each on its own storage'),
     clonetype: choice(
       'full or linked; absent: the offering, the storage pool or the global setting decides',
       cloneTypes,
@@ -63,6 +65,8 @@ export const deployVirtualMachine = jobCommand({
       ? await vmSnapshotSource(app, caller, params, { rootGib, data }, { owner, where })
       : await templateSource(app, caller, params, { rootGib, data })
     const { zone, offering, sizes, image, volumes } = source
+    const dataThen = await dataVolumesAsked(app, params, owner, source.vmSnapshot)
+    const allBytes = [...volumes.map(each => each.sizeBytes), ...dataThen.map(each => each.fields.size_bytes)]
     const names = [...(params.keypairs ?? []), ...(params.keypair ? [params.keypair] : [])]
     const [nics, keys, affinities] = await Promise.all([
       chosenNics(app, caller, zone, params),
@@ -80,8 +84,8 @@ export const deployVirtualMachine = jobCommand({
         vm: 1,
         cpu: sizes.cpus,
         memory: sizes.memoryMib,
-        volume: volumes.length,
-        primaryBytes: volumes.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+        volume: allBytes.length,
+        primaryBytes: allBytes.reduce((sum, bytes) => sum + bytes, 0),
       })
       const vm = await insertVm(tx, {
         vm: {
@@ -108,19 +112,27 @@ export const deployVirtualMachine = jobCommand({
         volumes,
       })
       if (affinities.length > 0) await setAffinities(tx, vm.id, affinities)
+      const [origin, cloneType] = [
+        originOfCall(caller, 'deployVirtualMachine'),
+        params.clonetype ?? offering.clone_type,
+      ]
+      const to = { vm: vm.id, owner, cloneType }
       const input = {
         vm: vm.id,
         template: source.template,
         ...(source.vmSnapshot && { vmSnapshot: source.vmSnapshot }),
         disks: volumes.map(volume => ({ volume: volume.id, layer: newId<'layer'>() })),
+        ...(dataThen.length > 0 && {
+          data: await startDataVolumes(app, tx, dataThen, to, origin),
+        }),
         start: params.startvm ?? true,
         withPassword: image?.password_enabled ?? false,
         ...where,
-        cloneType: params.clonetype ?? offering.clone_type,
+        cloneType,
       }
       return {
         id: vm.id,
-        jobid: await app.jobs.start(tx, deployVm, input, originOfCall(caller, 'deployVirtualMachine')),
+        jobid: await app.jobs.start(tx, deployVm, input, origin),
       }
     })
   },
