@@ -49,10 +49,10 @@ export async function dataVolumesAsked(
       'datavolumes',
       `is not possible: a volume belongs to the account of its snapshot, not to ${owner.name}`,
     )
-  return found.map(({ id, account_id: _, device_id, ...fields }) => ({
+  return found.map(({ id, device_id: deviceId, zone_id, disk_offering_id, template_id, size_bytes, pool_id }) => ({
     then: { vmSnapshot: source.snapshot, vm: source.vm, volume: id },
-    fields,
-    deviceId: device_id,
+    fields: { zone_id, disk_offering_id, template_id, size_bytes, pool_id },
+    deviceId,
   }))
 }
 
