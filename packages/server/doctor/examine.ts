@@ -6,6 +6,7 @@ import { type Forest, planRemoval } from '@ramet/core/layer.ts'
 import type { Driver, MachineFacts } from '../drivers/driver.ts'
 import type { Database } from '../store/database.ts'
 import { forestOfPool, layersOfPool } from '../store/layers.ts'
+import { findInNetworks } from './networks.ts'
 import { filesOfSnapshots, findInMemoryImages, findTransientSnapshots } from './snapshots.ts'
 
 export interface Finding {
@@ -20,6 +21,7 @@ export interface Host {
   readonly layers: Pick<Driver['layers'], 'list'>
   readonly memory: Pick<Driver['memory'], 'list'>
   readonly machines: Pick<Driver['machines'], 'list'>
+  readonly networks: Pick<Driver['networks'], 'list'>
 }
 
 export async function examine(db: Database, host: Host): Promise<Finding[]> {
@@ -32,6 +34,7 @@ export async function examine(db: Database, host: Host): Promise<Finding[]> {
     findInSecondary(db, busy),
     findInMemoryImages(db, host, busy),
     findTransientSnapshots(db, busy),
+    findInNetworks(db, host, busy),
   ])
   return parts.flat()
 }

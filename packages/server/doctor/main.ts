@@ -10,6 +10,8 @@ import { observeMachines } from '../drivers/qemu/find-machines.ts'
 import { poolSpace } from '../drivers/qemu/host.ts'
 import { listLayers } from '../drivers/qemu/layer-files.ts'
 import { listImages } from '../drivers/qemu/memory-files.ts'
+import { networksDirectory } from '../drivers/qemu/network/folder.ts'
+import { observeNetworks } from '../drivers/qemu/network/networks.ts'
 import { simulatedDriver } from '../drivers/simulated/driver.ts'
 import { journalIn, readWorld } from '../drivers/simulated/journal.ts'
 import { lockDataDirectory } from '../postgres/lock-data-directory.ts'
@@ -58,7 +60,8 @@ function hostOf(directory: string): Host {
   if (existsSync(journal)) return simulatedDriver(readWorld(journal))
   // No driver: that would watch the machines, and mend and remove what a running server is at work on.
   const machines = { list: () => observeMachines(join(directory, 'vms')) }
-  return { pools: { space: poolSpace }, layers: { list: listLayers }, memory: { list: listImages }, machines }
+  const networks = { list: () => observeNetworks(networksDirectory(join(directory, 'vms'))) }
+  return { pools: { space: poolSpace }, layers: { list: listLayers }, memory: { list: listImages }, machines, networks }
 }
 
 /** Uses the database that a running server keeps open, or opens it for the time of the look. */

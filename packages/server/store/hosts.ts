@@ -85,5 +85,6 @@ export function columnsOf(facts: HostFacts) {
     cpus: facts.cpus,
     cpu_mhz: facts.cpuMhz,
     memory_mib: facts.memoryMib,
+    networks: facts.networks,
   }
 }

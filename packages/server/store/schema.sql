@@ -147,6 +147,7 @@ create table host (
   cpus integer not null,
   cpu_mhz integer not null,
   memory_mib integer not null,
+  networks text not null default 'unknown', -- how guest networks are made, or after 'none: ' why they cannot be
   last_pinged timestamptz,
   created timestamptz not null default now()
 );

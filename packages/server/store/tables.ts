@@ -139,6 +139,7 @@ export interface Tables {
     cpus: number
     cpu_mhz: number
     memory_mib: number
+    networks: Generated<string>
     last_pinged: Nullable<Date>
     created: Created
   }

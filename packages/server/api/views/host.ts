@@ -54,7 +54,10 @@ export const hostView = view<ListedHost>('host', {
   disksizetotal: long('bytes of the primary storage within reach', host => host.disk_bytes),
   disksizeallocated: long('virtual bytes of the disk layers there', host => host.disk_bytes_taken),
   capabilities: string('what it offers, separated by commas', () => 'hvm,snapshot'),
-  details: map('more about it; acceleration is kvm or tcg', host => ({ acceleration: host.acceleration })),
+  details: map(
+    'more about it; acceleration is kvm or tcg, networks how guest networks are made or why they cannot be',
+    host => ({ acceleration: host.acceleration, networks: host.networks }),
+  ),
   lastpinged: date('when it last answered', host => host.last_pinged),
   created: date('when it was added', host => host.created),
 })

@@ -79,10 +79,10 @@ describe('machines in guest networks', { skip: !tiny && 'tiny cannot be built he
   })
 
   test('a machine sends only from its own addresses, and reaches nothing but its network', async () => {
-    const ping = 'ping -c 2 -W 2 10.1.1.5 >/dev/null && echo reached'
+    const ping = 'ping -c 1 -W 1 10.1.1.5 >/dev/null && echo reached'
     assert.equal(await at('red-2', ping), 'reached\n')
     const asAnother =
-      'ip addr add 10.1.1.77/24 dev eth0; ping -I 10.1.1.77 -c 2 -W 2 10.1.1.5 >/dev/null && echo reached'
+      'ip addr add 10.1.1.77/24 dev eth0; ping -I 10.1.1.77 -c 1 -W 1 10.1.1.5 >/dev/null && echo reached'
     assert.equal(await at('red-2', `${asAnother}; ip addr del 10.1.1.77/24 dev eth0`), '')
     // Its own connection ends with the first foreign frame, so it changes back by itself.
     const byMac = `ip link set eth0 down; ip link set eth0 address 02:00:00:00:00:99; ip link set eth0 up; ip route add default via 10.1.1.1`
@@ -91,7 +91,7 @@ describe('machines in guest networks', { skip: !tiny && 'tiny cannot be built he
     await at('red-2', tried)
     await untilTrue('red-2 to be back', async () => (await at('red-2', 'cat /tmp/said; echo back')) === 'back\n')
     for (const port of [22, 80, ports.get('red-1')])
-      assert.equal(await at('red-2', `nc -w 2 10.1.1.1 ${port} </dev/null && echo open`), '')
+      assert.equal(await at('red-2', `nc -w 1 10.1.1.1 ${port} </dev/null && echo open`), '')
   })
 
   test('connections outlive the server, the forwarder and dnsmasq, which come back', async () => {

@@ -41,7 +41,10 @@ export class QemuNetworks {
     return {
       ensure: spec => this.#inTurn(spec.id, () => this.#ensure(spec)),
       remove: id => this.#inTurn(id, () => this.#remove(id)),
-      list: () => this.#list(),
+      list: async () => {
+        if (this.#refusal !== null) throw problems.noNetworks(this.#refusal)
+        return observeNetworks(this.#directory)
+      },
       release: (id, nic) => this.#inTurn(id, () => this.#release(id, nic)),
       forward: forward => this.#inTurn('forwarder', () => this.#forward(forward)),
       unforward: (address, port) => this.#inTurn('forwarder', () => this.#unforward(address, port)),
@@ -76,7 +79,7 @@ export class QemuNetworks {
     if (this.#refusal !== null || this.#looking) return
     this.#looking = true
     try {
-      for (const { id, trouble } of await this.#list()) if (trouble) await this.#mend(id, trouble)
+      for (const { id, trouble } of await observeNetworks(this.#directory)) if (trouble) await this.#mend(id, trouble)
       const rules = await files.readForwards(this.#directory)
       if (rules.length > 0) await this.#inTurn('forwarder', () => this.#forwarder.ensure(rules))
     } catch (error) {
@@ -169,11 +172,6 @@ export class QemuNetworks {
     await rm(folder.path, { recursive: true, force: true })
   }
 
-  async #list(): Promise<NetworkFacts[]> {
-    const ids = await files.listNetworks(this.#directory)
-    return Promise.all(ids.map(async id => ({ id, trouble: await troubleOf(this.#folder(id)) })))
-  }
-
   async #release(id: NetworkId, nic: NicId): Promise<void> {
     const folder = this.#folder(id)
     const spec = await files.readSpec(folder)
@@ -211,8 +209,14 @@ export class QemuNetworks {
   }
 }
 
+/** All networks, for one who only wants to know. */
+export async function observeNetworks(directory: string): Promise<NetworkFacts[]> {
+  const ids = await files.listNetworks(directory)
+  return Promise.all(ids.map(async id => ({ id, trouble: await troubleOf(files.networkFolder(directory, id)) })))
+}
+
 /** What is wrong with a network, cheaply: a look at two files and a process. */
-export async function troubleOf(folder: files.NetworkFolder): Promise<string | null> {
+async function troubleOf(folder: files.NetworkFolder): Promise<string | null> {
   if (!(await files.readSpec(folder))) return 'was not made whole'
   if (!(await isNamespace(folder))) return `has lost its namespace ${folder.namespace}`
   if (!(await servingProcess(folder))) return 'has no dnsmasq, which gives addresses'

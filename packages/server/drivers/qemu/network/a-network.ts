@@ -1,0 +1,65 @@
+// For tests: networks without machines. Programs hold taps as QEMU would, and servers answer inside.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { aCard } from '../../contract-networks.ts'
+import type { NetworkNicSpec } from '../../driver.ts'
+import type { NetworkSpec } from '../../networks.ts'
+import { quietLog } from '../a-driver.ts'
+import { type Identity, server } from '../privileges.ts'
+import { networkFolder, networksDirectory } from './folder.ts'
+import { QemuNetworks } from './networks.ts'
+import { networkRefusal } from './probe.ts'
+import { plugsOf, withTaps } from './taps.ts'
+
+export const refusal = await networkRefusal()
+export const somebody: Identity = { uid: 1_900_000_007, gid: 1_900_000_007 }
+
+export async function someNetworks() {
+  const folder = await mkdtemp(join(tmpdir(), 'ramet-n-'))
+  await chmod(folder, 0o711)
+  const directory = networksDirectory(join(folder, 'vms'))
+  await mkdir(directory, { mode: 0o711 })
+  const made: QemuNetworks[] = []
+  const again = () => {
+    const networks = new QemuNetworks(directory, refusal, server.uid === 0 ? somebody : server, quietLog)
+    made.push(networks)
+    return networks
+  }
+  const networks = again()
+  const children: ChildProcess[] = []
+  const run = (program: string, words: readonly string[]) => {
+    const child = spawn(program, words, { stdio: ['ignore', 'pipe', 'pipe'] })
+    children.push(child)
+    return child
+  }
+  return {
+    directory,
+    networks,
+    again,
+    /** A process that holds the card's tap. */
+    hold: (nic: NetworkNicSpec) => {
+      const [program, ...words] = withTaps(directory, plugsOf([nic]), somebody, ['sleep', '1000'])
+      return run(program, words)
+    },
+    /** A program of Node's inside the network. */
+    inside: ({ id }: NetworkSpec, script: string) =>
+      run('nsenter', [`--net=${networkFolder(directory, id).namespaceFile}`, process.execPath, '-e', script]),
+    async dispose() {
+      for (const child of children)
+        if (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL')) await once(child, 'exit')
+      for (const each of made) each.close()
+      for (const { id } of await networks.calls.list()) await networks.calls.remove(id)
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+export type SomeNetworks = Awaited<ReturnType<typeof someNetworks>>
+
+/** A machine with just this card, as far as networks ask. */
+export function aMember(network: NetworkSpec, address: string) {
+  return aCard(network, { address, forwardSsh: false })
+}
