@@ -75,6 +75,13 @@ const deploy = (world: World, { ids: [vmsnapshotid = ''] }: Made) =>
 const seed = (world: World, { ids: [vmsnapshotid = ''] }: Made) =>
   world.client.call('prepareTemplate', { vmsnapshotid })
 
+/** What the machine stands on loses its name, and stays for a volume that stands on it too. */
+async function shareAndUnname(world: World, { root, ids: [vmsnapshotid = ''] }: Made): Promise<string> {
+  await world.client.run('createVolume', { name: 'made', vmsnapshotid, volumeid: root, clonetype: 'linked' })
+  await world.deleteSnapshot(vmsnapshotid)
+  return ''
+}
+
 export const snapshotLanes: readonly Lane[] = [
   {
     kind: 'seed-vm-snapshot',
@@ -114,6 +121,25 @@ export const snapshotLanes: readonly Lane[] = [
     kind: 'remove-layer',
     case: 'merged into the one above while its machine runs',
     arrange: (world, image) => machine(world, image, [false, false], remove),
+  },
+  {
+    kind: 'convert-vm',
+    case: 'with a VM snapshot, while its machine runs',
+    arrange: (world, image) =>
+      machine(world, image, [false], (at, { vm: virtualmachineid }) =>
+        at.client.call('convertVirtualMachineToFullClone', { virtualmachineid }),
+      ),
+  },
+  {
+    kind: 'consolidate-vm',
+    arrange: (world, image) =>
+      machine(
+        world,
+        image,
+        [false],
+        (at, { vm: virtualmachineid }) => at.client.call('consolidateVirtualMachine', { virtualmachineid }),
+        made => shareAndUnname(world, made),
+      ),
   },
   {
     kind: 'expunge-vm',

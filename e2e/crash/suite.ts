@@ -84,6 +84,7 @@ const handleDisks = new Set([
   'restore-vm',
   'attach-volume',
   'migrate-volume',
+  'convert-vm',
   'create-vm-snapshot',
   'revert-to-vm-snapshot',
 ])

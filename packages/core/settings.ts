@@ -1,6 +1,7 @@
 // Every setting of the product: its name, default, scope and meaning. The database keeps only what was changed.
 // Names and defaults are CloudStack's where it has them.
 
+import { scheduleRefusal } from './cron.ts'
 import { namesIn } from './names.ts'
 import { type DeployMode, deployModes } from './vm-snapshot.ts'
 
@@ -180,6 +181,20 @@ export const settings = [
     description:
       'How machines are made from a VM snapshot as linked clones. seed: of a flat copy of its root disk, made once, so that chains stay short; direct: right on its disk, which needs no copy and makes chains longer',
   },
+  setting(
+    'consolidation.schedule',
+    'String',
+    '0 3 * * *',
+    'Advanced',
+    'When disks of machines are consolidated: minute, hour, day of the month, month and day of the week, in UTC; empty: never by itself. Chains that have become long are consolidated at once',
+  ),
+  setting(
+    'consolidation.mibps',
+    'Integer',
+    '100',
+    'Advanced',
+    'MiB a second that the consolidation of a disk copies at most; 0: as fast as it goes',
+  ),
   ...limit('user.vms', '20', '40', 'virtual machines'),
   ...limit('volumes', '20', '40', 'volumes'),
   ...limit('templates', '20', '40', 'templates'),
@@ -238,6 +253,7 @@ export function settingRefusal({ name, type }: Setting, value: string): string |
   if (type === 'Integer' && (!/^-?\d{1,9}$/.test(value) || Number(value) < least || Number(value) > most))
     return `${name} is a whole number from ${least} to ${most}, not "${value}"`
   if (name === 'simulated.fail.next') return unknownCallRefusal(name, value)
+  if (name === 'consolidation.schedule') return scheduleRefusalOf(name, value)
   if (name === 'vmsnapshot.offering.change' && !offeringChanges.includes(value as OfferingChange))
     return `${name} is one of ${offeringChanges.join(', ')}, not "${value}"`
   if (name === 'vmsnapshot.deploy.mode' && !deployModes.includes(value as DeployMode))
@@ -248,6 +264,11 @@ export function settingRefusal({ name, type }: Setting, value: string): string |
 /** What becomes of VM snapshots when the machine gets another service offering. */
 export const offeringChanges = ['discard', 'refuse', 'restore'] as const
 export type OfferingChange = (typeof offeringChanges)[number]
+
+function scheduleRefusalOf(name: string, value: string): string | null {
+  const reason = value.trim() === '' ? null : scheduleRefusal(value)
+  return reason && `${name}: ${reason}`
+}
 
 function unknownCallRefusal(name: string, value: string): string | null {
   const unknown = namesIn(value).find(call => !simulatedCalls.includes(call))

@@ -34,6 +34,8 @@ export const allowedFrom = {
   'revert of its volumes': ['Stopped'],
   'making a template of its disks': ['Stopped'],
   revert: ['Running', 'Stopped'],
+  conversion: ['Running', 'Stopped'],
+  consolidation: ['Running', 'Stopped'],
   changeiso: ['Running', 'Stopped'],
   attach: ['Running', 'Stopped'],
   detach: ['Running', 'Stopped'],

@@ -23,6 +23,7 @@ import { demandSameHypervisor } from './store/hypervisor.ts'
 import { migrate } from './store/migrate.ts'
 import { watchChanges } from './watch/changes.ts'
 import { watchExpunge } from './watch/expunge.ts'
+import { watchConsolidation } from './watch/consolidation.ts'
 import { watchDownloads } from './watch/downloads.ts'
 import { watchImageStores } from './watch/image-stores.ts'
 import { watchHosts } from './watch/hosts.ts'
@@ -71,7 +72,7 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
     const reload = () => settings.reload().catch(error => log.error({ err: error }, 'cannot reload the settings'))
     changes.listen(({ table }) => void (table.endsWith('configuration') && reload()))
 
-    await ensureCapabilities(db, driver.hypervisor, driver.capabilities.highestDeviceId - 1) // one place is the CD’s
+    await ensureCapabilities(db, driver)
     await driver.machines.adopt()
     const pools = watchPools(db, driver, log)
     closing.push(() => pools.close())
@@ -106,6 +107,8 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
     const layers = watchLayers(db, jobs, log)
     closing.push(() => layers.close())
     await layers.sweep()
+    const consolidation = watchConsolidation({ db, settings, log }, jobs)
+    closing.push(() => consolidation.close())
     const snapshots = watchVmSnapshots(db, jobs, log)
     closing.push(() => snapshots.close())
     await snapshots.settle()

@@ -3,6 +3,8 @@ import { attachVolume } from './attach-volume.ts'
 import { changeAffinityGroup } from './change-affinity-group.ts'
 import { attachIso, detachIso } from './change-iso.ts'
 import { changeVm } from './change-vm.ts'
+import { consolidateVm } from './consolidate-vm.ts'
+import { convertVm } from './convert-vm.ts'
 import { createSnapshot } from './create-snapshot.ts'
 import { createVmSnapshot } from './create-vm-snapshot.ts'
 import { createVolume } from './create-volume.ts'
@@ -50,6 +52,8 @@ export const definitions: readonly JobDefinition[] = [
   attachVolume,
   changeAffinityGroup,
   changeVm,
+  consolidateVm,
+  convertVm,
   createSnapshot,
   createTags,
   createVmSnapshot,

@@ -5,7 +5,7 @@ import type { JobId, LayerId } from '@ramet/core/ids.ts'
 import type { LayerFacts } from '../drivers/driver.ts'
 import type { Tx } from '../store/database.ts'
 import { removalOf } from '../store/layer-removal.ts'
-import { forgetLayer, holdLayer, layerChain, layerRefIfAny, markRemoving, standOnGrandparent } from '../store/layers.ts'
+import { forgetLayer, holdLayer, layerChain, layerRefIfAny, markRemoving, standOn } from '../store/layers.ts'
 import { defineJob, nothing, type RecordContext, type StepContext } from './define-job.ts'
 import { mergeLayers } from './merge-layers.ts'
 import { type JobOrigin, type JobStarter, originOf } from './tools.ts'
@@ -39,7 +39,8 @@ export const removeLayer = defineJob<RemoveLayer>({
     do: async ({ tx, input, made }) => {
       const { mark: found, merge: facts } = made
       if (found?.op !== 'merge' || !facts) return
-      await standOnGrandparent(tx, found.into, facts)
+      const chain = await layerChain(tx, found.into)
+      await standOn(tx, found.into, chain.at(-3)?.id ?? null, facts)
       await markRemoving(tx, input.layer)
     },
     undo: nothing('the layer above holds everything by now'),

@@ -7,6 +7,9 @@ import { aDeployment, aTemplate, type Lab, quiet, stateOf } from '../testing/lab
 import { aTwoDiskMachine, found, take, write } from '../testing/vm-snapshots.ts'
 import { aUsed, aVolume, done } from '../testing/volumes.ts'
 import { insertVmSnapshot } from '../api/vm-snapshot-call.ts'
+import { aLongChain } from '../testing/chains.ts'
+import { consolidateVm } from './consolidate-vm.ts'
+import { convertVm } from './convert-vm.ts'
 import { createVmSnapshot } from './create-vm-snapshot.ts'
 import { deleteVmSnapshot } from './delete-vm-snapshot.ts'
 import { type DeployVm, deployVm } from './deploy-vm.ts'
@@ -38,6 +41,8 @@ export const snapshotScenarios: readonly Scenario[] = [
   ),
   scenario(deleteVmSnapshot, aDeletion, 'again'),
   scenario(removeLayer, aMerge, 'again'),
+  scenario(convertVm, async lab => ({ vm: (await aDeletion(lab)).vm }), 'again'),
+  scenario(consolidateVm, async lab => ({ vm: (await aLongChain(lab, 2)).vm, evenShared: true }), 'again'),
   ...[true, false].map(isRunning => {
     const missing = isRunning ? [] : ['fork', 'cut']
     return without(

@@ -61,15 +61,17 @@ export async function diskOver(db: Db, layer: LayerId): Promise<{ vm: VmId; volu
 }
 
 /**
- * The job that is merging a layer which `tip` stands on. Where there is none, none begins before the transaction ends, and none
+ * The job that is merging a layer which `tip` stands on, or into one. Where there is none, none begins before the transaction ends, and none
  * afterwards for which what the transaction puts on `tip` is in the way.
  */
 export async function mergeUnder(tx: Tx, tip: LayerId): Promise<JobId | undefined> {
   const chain = (await layerChain(tx, tip)).map(({ id }) => id)
   await tx.selectFrom('layer').select('id').where('id', 'in', chain).orderBy('id').forShare().execute()
   const { rows } = await sql<{ id: JobId }>`
-    select j.id from job j join job_step s on s.job_id = j.id and s.step = 'mark' and s.phase = 'done'
-    where j.kind = 'remove-layer' and j.completed is null and s.made ->> 'op' = 'merge'
-      and j.input ->> 'layer' = any(${chain}::text[]) limit 1`.execute(tx)
+    select j.id from job j join job_step s on s.job_id = j.id and s.step in ('mark', 'plan') and s.phase = 'done'
+    where j.completed is null and (
+      j.kind = 'remove-layer' and s.made ->> 'op' = 'merge' and j.input ->> 'layer' = any(${chain}::text[])
+      or j.kind in ('convert-vm', 'consolidate-vm') and jsonb_path_query_array(s.made, '$.plan[*].into') ?| ${chain}::text[])
+    limit 1`.execute(tx)
   return rows[0]?.id
 }

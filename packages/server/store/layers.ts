@@ -5,6 +5,7 @@ import { type Forest, forestOf, type Layer } from '@ramet/core/layer.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import { type RawBuilder, sql } from 'kysely'
 import type { LayerChain, LayerFacts, LayerRef } from '../drivers/driver.ts'
+import { demandShortChain } from './chains.ts'
 import type { Db, Tx } from './database.ts'
 import type { Row } from './tables.ts'
 
@@ -20,7 +21,10 @@ export interface Reservation {
 
 /** Names the layer before anything is written; its parent cannot go from this moment. */
 export async function reserveLayer(tx: Tx, layer: Reservation): Promise<void> {
-  if (layer.parent) await holdReadyLayer(tx, layer.parent)
+  if (layer.parent) {
+    await holdReadyLayer(tx, layer.parent)
+    await demandShortChain(tx, layer.parent)
+  }
   await tx
     .insertInto('layer')
     .values({
@@ -62,11 +66,13 @@ export async function markRemoving(tx: Tx, id: LayerId): Promise<void> {
   await tx.updateTable('layer').set({ state: 'removing' }).where('id', '=', id).execute()
 }
 
-/** What `id` lacked of its parent it holds now: it stands on what that stood on. */
-export async function standOnGrandparent(tx: Tx, id: LayerId, facts: LayerFacts): Promise<void> {
-  await sql`
-    update layer set parent_id = p.parent_id, allocated_bytes = ${facts.allocatedBytes}
-    from layer p where layer.id = ${id} and p.id = layer.parent_id`.execute(tx)
+/** What `id` lacked of the layers between it and `parent` it holds now. */
+export async function standOn(tx: Tx, id: LayerId, parent: LayerId | null, facts: LayerFacts): Promise<void> {
+  await tx
+    .updateTable('layer')
+    .set({ parent_id: parent, allocated_bytes: facts.allocatedBytes })
+    .where('id', '=', id)
+    .execute()
 }
 
 /** The layer's files are gone; so is its record, and that of a copy which was only waiting for it. */

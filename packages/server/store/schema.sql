@@ -199,7 +199,10 @@ create table hypervisor_capabilities (
   max_data_volumes integer not null,
   security_group_enabled boolean not null default false,
   vm_snapshot_enabled boolean not null default true,
-  created timestamptz not null default now()
+  created timestamptz not null default now(),
+  longest_chain integer not null default 64, -- this and the rest: as the driver said at the last start
+  consolidate_at integer not null default 16,
+  most_deltas integer -- layers on one of an account; null: any number
 );
 
 create table service_offering (

@@ -179,6 +179,9 @@ export interface Tables {
     security_group_enabled: Generated<boolean>
     vm_snapshot_enabled: Generated<boolean>
     created: Created
+    longest_chain: Generated<number>
+    consolidate_at: Generated<number>
+    most_deltas: Nullable<number>
   }
   service_offering: {
     id: id.ServiceOfferingId

@@ -40,6 +40,8 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
   cancelStorageMaintenance: admins,
   changeServiceForVirtualMachine: onVm({ serviceofferingid: '$offering' }),
   cloudianIsEnabled: all,
+  consolidateVirtualMachine: { on: ({ vm }) => ({ virtualmachineid: vm }) },
+  convertVirtualMachineToFullClone: { on: ({ vm }) => ({ virtualmachineid: vm }) },
   createAccount: {
     domain: ({ domain }) => ({ domainid: domain, accounttype: 0, ...newUser() }),
     only: 'domain-admins',

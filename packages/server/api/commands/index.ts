@@ -11,6 +11,8 @@ import { cancelJob } from './cancel-job.ts'
 import { cancelStorageMaintenance } from './cancel-storage-maintenance.ts'
 import { changeServiceForVirtualMachine } from './change-service-for-virtual-machine.ts'
 import { cloudianIsEnabled } from './cloudian-is-enabled.ts'
+import { consolidateVirtualMachine } from './consolidate-virtual-machine.ts'
+import { convertVirtualMachineToFullClone } from './convert-virtual-machine-to-full-clone.ts'
 import { createAccount } from './create-account.ts'
 import { createAffinityGroup } from './create-affinity-group.ts'
 import { createDiskOffering } from './create-disk-offering.ts'
@@ -178,6 +180,8 @@ export const commands: readonly Command[] = [
   cancelStorageMaintenance,
   changeServiceForVirtualMachine,
   cloudianIsEnabled,
+  consolidateVirtualMachine,
+  convertVirtualMachineToFullClone,
   createAccount,
   createAffinityGroup,
   createDiskOffering,

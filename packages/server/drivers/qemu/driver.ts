@@ -50,7 +50,7 @@ export async function qemuDriver(options: QemuOptions): Promise<Driver> {
       vmSnapshot: true,
       memorySnapshot: true,
       liveMerge: true,
-      longestChain: 64, // reads of 4 KiB take thrice as long at 64, and thirteen times as long at 254
+      longestChain: 64, // reads of 4 KiB take more than twice as long at 64, and thirteen times as long at 254
       consolidateAt: 16,
       mostDeltas: null,
       networks: refusal === null,

@@ -1,0 +1,73 @@
+// Shortens the chains of a machine's disks, while it runs or not: what they show of layers that nobody names is copied upwards, at a
+// bounded pace (consolidation.mibps), and those of these layers that carried nothing else go. What a VM snapshot names stays.
+import { type Flattening, planConsolidation } from '@ramet/core/chain.ts'
+import type { LayerId, VmId } from '@ramet/core/ids.ts'
+import { layersHeldBy, linksOf } from '../store/chains.ts'
+import type { Db } from '../store/database.ts'
+import { vmLock } from '../store/vms.ts'
+import { defineJob, nothing } from './define-job.ts'
+import { holdForFlattening, demandRoom, flatten, publishFlattened } from './flatten.ts'
+
+export interface ConsolidateVm {
+  readonly vm: VmId
+  /** Also layers that others stand on, and so stay: this makes chains shorter, and takes space. */
+  readonly evenShared: boolean
+}
+
+export const consolidateVm = defineJob<ConsolidateVm>({
+  kind: 'consolidate-vm',
+  event: 'VM.CONSOLIDATE',
+  doing: 'consolidating the disks of virtual machine',
+  instanceType: 'VirtualMachine',
+  cancellable: true,
+  lock: input => vmLock(input.vm),
+  instance: input => input.vm,
+})
+  .record('plan', {
+    do: async ({ tx, input, driver, settings }) => {
+      const vm = await holdForFlattening(tx, input.vm, 'consolidation', driver)
+      const found = await planOfConsolidation(tx, vm.id, input.evenShared)
+      await demandRoom(tx, settings, found.plan)
+      return found
+    },
+    undo: nothing('it changes nothing'),
+  })
+  .actWhen('copy', {
+    when: made => made.plan.plan.length > 0,
+    weight: 98, // so that the job is as far as its bytes are
+    do: context => {
+      const mib = context.settings.number('consolidation.mibps')
+      return flatten(context, context.made.plan.plan, mib === 0 ? null : mib * 2 ** 20)
+    },
+    undo: nothing('disks that hold more than they must show the same'),
+  })
+  .record('publish', {
+    do: context => publishFlattened(context, context.made.plan.plan, context.made.copy ?? []),
+    undo: nothing('nothing follows it'),
+  })
+  .returning(({ plan }) => ({ outcome: outcomeOf(plan) }))
+
+export interface Consolidation {
+  readonly plan: readonly Flattening[]
+  /** Layers in the way that VM snapshots name. */
+  readonly kept: number
+}
+
+export async function planOfConsolidation(db: Db, vm: VmId, evenShared: boolean): Promise<Consolidation> {
+  const held = await layersHeldBy(db, vm)
+  const plan: Flattening[] = []
+  const kept = new Set<LayerId>()
+  for (const { layer } of held.filter(({ snapshot }) => snapshot === null)) {
+    const chain = await linksOf(db, vm, layer)
+    plan.push(...planConsolidation(chain, evenShared))
+    for (const { id, named, owned } of chain) if (named && owned && id !== layer) kept.add(id)
+  }
+  return { plan, kept: kept.size }
+}
+
+/** For the event log. */
+export function outcomeOf({ plan, kept }: Consolidation): string {
+  const gone = plan.reduce((sum, { between }) => sum + between.length, 0)
+  const stays = kept > 0 ? [`${kept} stay: VM snapshots name them, and they cannot be consolidated`] : []
+  return [`${gone} layers fewer`, ...stays].join('; ')
+}
