@@ -40,6 +40,7 @@ func main() {
 	machines := flag.Int("machines", 2, "virtual machines of each resource pool")
 	hosts := flag.Int("hosts", 3, "hosts of the cluster")
 	plain := flag.Bool("plain", false, "vcsim as it is, without our extension")
+	delay := flag.Int("task-delay", 0, "milliseconds that each task takes at least")
 	describe := flag.Bool("schema", false, "print the types whose names stand on standard input, and end")
 	flag.Parse()
 	log.SetOutput(io.Discard) // the simulator's own chatter
@@ -58,6 +59,9 @@ func main() {
 	}
 	model.Service.Listen = &url.URL{Host: "127.0.0.1:0", User: url.UserPassword(*user, *password)}
 	setVersion(model, *version)
+	if *delay > 0 { // after the model is made, or that would take as long
+		simulator.TaskDelay = simulator.DelayConfig{Delay: *delay, MethodDelay: map[string]int{"LockHandoff": 0}}
+	}
 	if !*plain {
 		extend(model)
 	}

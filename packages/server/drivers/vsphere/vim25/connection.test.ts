@@ -16,7 +16,7 @@ describe('a session with a vCenter', { skip: noVcenter() }, () => {
   let tasks: Tasks
 
   before(async () => {
-    vcenter = await aVcenter('-machines', '3')
+    vcenter = await aVcenter('-plain', '-machines', '3')
     connection = await Connection.open(vcenter)
     tasks = new Tasks(connection)
   })

@@ -16,6 +16,7 @@ export const methods = {
   ModifyListView: { add: 'ref[]', remove: 'ref[]', returns: 'ref[]' },
   DestroyView: {},
   CancelTask: {},
+  UpdateProgress: { percentDone: 'int' },
   FindChild: { entity: 'ref', name: 'string', returns: 'ref?' },
 
   CloneVM_Task: { folder: 'ref', name: 'string', spec: 'VirtualMachineCloneSpec', returns: 'ref' },

@@ -12,7 +12,7 @@ const soap = (body: string) =>
 
 describe('who may be spoken to', { skip: noVcenter() }, () => {
   let vcenter: TestVcenter
-  before(async () => (vcenter = await aVcenter('-api-version', '5.5')))
+  before(async () => (vcenter = await aVcenter('-plain', '-api-version', '5.5')))
   after(() => vcenter.stop())
   const open = (change: Partial<ConnectionOptions>) => Connection.open({ ...vcenter, ...change })
 
@@ -55,7 +55,7 @@ describe('what is not understood', { skip: noVcenter() }, () => {
   let vcenter: TestVcenter
   let connection: Connection
   before(async () => {
-    vcenter = await aVcenter()
+    vcenter = await aVcenter('-plain')
     connection = await Connection.open(vcenter)
   })
   after(async () => {
