@@ -56,7 +56,7 @@ describe('guest networks', { skip: refusal ?? false }, () => {
     made.hold(nic)
     await eventually('the second tap', async () => isDeepStrictEqual(await taps(nic), [own, others]))
     const third = made.hold(nic)
-    assert.match(String((await once(third.stderr!, 'data'))[0]), /both taps of a network card are held/)
+    assert.match(String((await once(third.stderr, 'data'))[0]), /both taps of a network card are held/)
     await assert.rejects(made.networks.calls.remove(nic.network.id), { code: 'network-in-use' })
     first.kill('SIGKILL')
     await eventually('the first tap to end', async () => isDeepStrictEqual(await taps(nic), [others]))
@@ -66,7 +66,7 @@ describe('guest networks', { skip: refusal ?? false }, () => {
     const network = aNetwork()
     await made.networks.calls.ensure(network)
     const echo = `require('node:net').createServer({ allowHalfOpen: true }, s => s.pipe(s)).listen(7, () => console.log('up'))`
-    await once(made.inside(network, echo).stdout!, 'data')
+    await once(made.inside(network, echo).stdout, 'data')
     const port = await aFreePort()
     const from = performance.now()
     const to = { address: network.gateway, port: 7 }
