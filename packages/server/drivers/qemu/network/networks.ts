@@ -2,29 +2,27 @@
 // and the forwarder are made to agree with them: so a repeat, a later server and the keeper's look all do the same.
 import { chmod, mkdir, rm } from 'node:fs/promises'
 import type { NetworkId, NicId, VmId } from '@ramet/core/ids.ts'
-import type { MachineSpec, NetworkNicSpec } from '../../driver.ts'
-import type { Forward, NetworkFacts, Networks, NetworkSpec } from '../../networks.ts'
+import type { MachineSpec } from '../../driver.ts'
+import type { NetworkFacts, Networks, NetworkSpec } from '../../networks.ts'
 import type { Log } from '../options.ts'
-import { choosePort, type SshPorts } from '../ports.ts'
+import type { SshPorts } from '../ports.ts'
 import type { Identity } from '../privileges.ts'
 import { problems } from '../problems.ts'
 import { Turns } from '../turns.ts'
 import { serve, servingProcess, stopServing, tell } from './dnsmasq.ts'
 import * as files from './folder.ts'
-import { Forwarder } from './forwarder.ts'
+import { Forwards } from './forwards.ts'
 import { admission } from './guard.ts'
 import { furnish, guard, isNamespace, makeSegment, removeSegment, tapsSeenBy } from './segment.ts'
 import { parseSubnet } from './subnet.ts'
 
 const lookEveryMs = 2000
-const sshHost = '127.0.0.1'
-const portAttempts = 5
 
 export class QemuNetworks {
   readonly #directory: string
   readonly #log: Log
-  readonly #forwarder: Forwarder
-  readonly #turns = new Turns<NetworkId | 'forwarder'>()
+  readonly #forwards: Forwards
+  readonly #turns = new Turns<NetworkId>()
   readonly #keeper: NodeJS.Timeout
   readonly #refusal: string | null
   #looking = false
@@ -33,7 +31,7 @@ export class QemuNetworks {
     this.#directory = directory
     this.#refusal = refusal
     this.#log = log
-    this.#forwarder = new Forwarder(directory, stranger)
+    this.#forwards = new Forwards(directory, stranger)
     this.#keeper = setInterval(() => void this.keep(), lookEveryMs).unref()
   }
 
@@ -42,12 +40,19 @@ export class QemuNetworks {
       ensure: spec => this.#inTurn(spec.id, () => this.#ensure(spec)),
       remove: id => this.#inTurn(id, () => this.#remove(id)),
       list: async () => {
-        if (this.#refusal !== null) throw problems.noNetworks(this.#refusal)
+        this.#require()
         return observeNetworks(this.#directory)
       },
       release: (id, nic) => this.#inTurn(id, () => this.#release(id, nic)),
-      forward: forward => this.#inTurn('forwarder', () => this.#forward(forward)),
-      unforward: (address, port) => this.#inTurn('forwarder', () => this.#unforward(address, port)),
+      forward: async forward => {
+        this.#require()
+        if (!(await files.readSpec(this.#folder(forward.network)))) throw problems.noNetwork(forward.network)
+        await this.#forwards.begin(forward)
+      },
+      unforward: async (address, port) => {
+        this.#require()
+        await this.#forwards.end(address, port)
+      },
       forwards: () => files.readForwards(this.#directory),
     }
   }
@@ -58,7 +63,7 @@ export class QemuNetworks {
     for (const nic of nics) {
       if (nic.kind !== 'network') continue
       await this.#admit(nic.network, { vm, nic: nic.id, mac: nic.mac, address: nic.address, name: firstBoot.hostname })
-      if (nic.forwardSsh) ports.push([nic.id, await this.#inTurn('forwarder', () => this.#forwardSsh(vm, nic))])
+      if (nic.forwardSsh) ports.push([nic.id, await this.#forwards.beginSsh(vm, nic)])
     }
     return Object.fromEntries(ports)
   }
@@ -66,8 +71,7 @@ export class QemuNetworks {
   /** Forgets the cards of a machine, and frees its ports for SSH. */
   async dismiss(vm: VmId): Promise<void> {
     if (this.#refusal !== null) return
-    const forwards = (await files.readForwards(this.#directory)).filter(({ ssh }) => ssh?.vm === vm)
-    for (const { address, port } of forwards) await this.#inTurn('forwarder', () => this.#unforward(address, port))
+    await this.#forwards.endAll(({ ssh }) => ssh?.vm === vm)
     for (const id of await files.listNetworks(this.#directory)) {
       const cards = (await files.readMembers(this.#folder(id))).filter(member => member.vm === vm)
       for (const { nic } of cards) await this.#inTurn(id, () => this.#release(id, nic))
@@ -80,8 +84,7 @@ export class QemuNetworks {
     this.#looking = true
     try {
       for (const { id, trouble } of await observeNetworks(this.#directory)) if (trouble) await this.#mend(id, trouble)
-      const rules = await files.readForwards(this.#directory)
-      if (rules.length > 0) await this.#inTurn('forwarder', () => this.#forwarder.ensure(rules))
+      await this.#forwards.keep()
     } catch (error) {
       this.#log.warn({ err: error }, 'networks cannot be looked after')
     } finally {
@@ -97,9 +100,13 @@ export class QemuNetworks {
     return files.networkFolder(this.#directory, id)
   }
 
-  async #inTurn<T>(key: NetworkId | 'forwarder', act: () => Promise<T>): Promise<T> {
+  async #inTurn<T>(id: NetworkId, act: () => Promise<T>): Promise<T> {
+    this.#require()
+    return this.#turns.take(id, act)
+  }
+
+  #require(): void {
     if (this.#refusal !== null) throw problems.noNetworks(this.#refusal)
-    return this.#turns.take(key, act)
   }
 
   #admit(spec: NetworkSpec, member: files.Member): Promise<void> {
@@ -113,21 +120,6 @@ export class QemuNetworks {
       await files.writeMember(folder, member)
       await Promise.all([guard(folder, admission(member)), tell(folder, [...others, member])])
     })
-  }
-
-  /** By the port that the card has or had, where that is free, or another. */
-  async #forwardSsh(vm: VmId, { id, network, address, sshPort }: NetworkNicSpec): Promise<number> {
-    const known = (await files.readForwards(this.#directory)).find(({ ssh }) => ssh?.nic === id)
-    for (let attempt = 1; ; attempt += 1) {
-      const port = known?.port ?? (await choosePort(attempt === 1 ? sshPort : null, new Set()))
-      const forward = { address: sshHost, port, network: network.id, to: { address, port: 22 }, ssh: { vm, nic: id } }
-      try {
-        await this.#forward(forward)
-        return port
-      } catch (error) {
-        if (known || attempt === portAttempts) throw error
-      }
-    }
   }
 
   async #ensure(spec: NetworkSpec): Promise<void> {
@@ -164,9 +156,7 @@ export class QemuNetworks {
     const folder = this.#folder(id)
     const serving = await servingProcess(folder)
     if (serving && (await tapsSeenBy(serving.pid)).length > 0) throw problems.networkInUse(id)
-    const rules = await files.readForwards(this.#directory)
-    for (const { network, address, port } of rules)
-      if (network === id) await this.#inTurn('forwarder', () => this.#unforward(address, port))
+    await this.#forwards.endAll(({ network }) => network === id)
     await stopServing(folder)
     await removeSegment(folder)
     await rm(folder.path, { recursive: true, force: true })
@@ -182,30 +172,6 @@ export class QemuNetworks {
     await files.forgetMember(folder, nic)
     if (await isNamespace(folder)) await furnish(folder, spec, others)
     await tell(folder, others)
-  }
-
-  async #forward(forward: Forward): Promise<void> {
-    const { address, port, network } = forward
-    if (!(await files.readSpec(this.#folder(network)))) throw problems.noNetwork(network)
-    const known = await files.readForward(this.#directory, address, port)
-    if (known && (known.network !== network || known.ssh?.nic !== forward.ssh?.nic))
-      throw problems.portTaken(address, port)
-    await mkdir(files.forwardsFolder(this.#directory), { recursive: true, mode: 0o700 })
-    await this.#forwarder.ensure(await files.readForwards(this.#directory))
-    await files.writeForward(this.#directory, forward)
-    try {
-      await this.#forwarder.add(forward)
-    } catch (error) {
-      if (!known) await files.forgetForward(this.#directory, address, port)
-      throw error
-    }
-  }
-
-  async #unforward(address: string, port: number): Promise<void> {
-    if (!(await files.readForward(this.#directory, address, port))) return
-    await this.#forwarder.remove(address, port).catch(() => {}) // then it does not run, and holds no port
-    await files.forgetForward(this.#directory, address, port)
-    if ((await files.readForwards(this.#directory)).length === 0) await this.#forwarder.stop()
   }
 }
 

@@ -1,0 +1,92 @@
+// Which ports of the host lead where. A file says that a port is somebody's, whether or not the forwarder runs.
+import { mkdir } from 'node:fs/promises'
+import type { VmId } from '@ramet/core/ids.ts'
+import type { NetworkNicSpec } from '../../driver.ts'
+import type { Forward } from '../../networks.ts'
+import { choosePort } from '../ports.ts'
+import type { Identity } from '../privileges.ts'
+import { problems } from '../problems.ts'
+import { Turns } from '../turns.ts'
+import * as files from './folder.ts'
+import { Forwarder } from './forwarder.ts'
+
+const sshHost = '127.0.0.1'
+const portAttempts = 5
+
+export class Forwards {
+  readonly #directory: string
+  readonly #forwarder: Forwarder
+  readonly #turns = new Turns<'forwarder'>()
+
+  constructor(directory: string, identity: Identity) {
+    this.#directory = directory
+    this.#forwarder = new Forwarder(directory, identity)
+  }
+
+  begin(forward: Forward): Promise<void> {
+    return this.#inTurn(() => this.#begin(forward))
+  }
+
+  beginSsh(vm: VmId, nic: NetworkNicSpec): Promise<number> {
+    return this.#inTurn(() => this.#beginSsh(vm, nic))
+  }
+
+  end(address: string, port: number): Promise<void> {
+    return this.#inTurn(() => this.#end(address, port))
+  }
+
+  async endAll(which: (forward: Forward) => boolean): Promise<void> {
+    const all = await files.readForwards(this.#directory)
+    for (const { address, port } of all.filter(which)) await this.end(address, port)
+  }
+
+  /** Starts the forwarder again where it was ended. */
+  keep(): Promise<void> {
+    return this.#inTurn(async () => {
+      const all = await files.readForwards(this.#directory)
+      if (all.length > 0) await this.#forwarder.ensure(all)
+    })
+  }
+
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    return this.#turns.take('forwarder', act)
+  }
+
+  /** By the port that the card has or had, where that is free, or another. */
+  async #beginSsh(vm: VmId, { id, network, address, sshPort }: NetworkNicSpec): Promise<number> {
+    const known = (await files.readForwards(this.#directory)).find(({ ssh }) => ssh?.nic === id)
+    for (let attempt = 1; ; attempt += 1) {
+      const port = known?.port ?? (await choosePort(attempt === 1 ? sshPort : null, new Set()))
+      const forward = { address: sshHost, port, network: network.id, to: { address, port: 22 }, ssh: { vm, nic: id } }
+      try {
+        await this.#begin(forward)
+        return port
+      } catch (error) {
+        if (known || attempt === portAttempts) throw error
+      }
+    }
+  }
+
+  async #begin(forward: Forward): Promise<void> {
+    const { address, port, network } = forward
+    const known = await files.readForward(this.#directory, address, port)
+    if (known && (known.network !== network || known.ssh?.nic !== forward.ssh?.nic))
+      throw problems.portTaken(address, port)
+    await mkdir(files.forwardsFolder(this.#directory), { recursive: true, mode: 0o700 })
+    await this.#forwarder.ensure(await files.readForwards(this.#directory))
+    await files.writeForward(this.#directory, forward)
+    try {
+      await this.#forwarder.add(forward)
+    } catch (error) {
+      if (!known) await files.forgetForward(this.#directory, address, port)
+      throw error
+    }
+  }
+
+  async #end(address: string, port: number): Promise<void> {
+    if (!(await files.readForward(this.#directory, address, port))) return
+    await this.#forwarder.remove(address, port).catch(() => this.#forwarder.stop()) // no port is left to one that is deaf
+    await files.forgetForward(this.#directory, address, port)
+    if ((await files.readForwards(this.#directory)).length === 0) await this.#forwarder.stop()
+  }
+}
