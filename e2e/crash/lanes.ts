@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { bootableCd } from '@ramet/server/testing/boot-cd.ts'
 import { type Fields, type World, list } from '../world.ts'
+import { networkLanes } from './network-lanes.ts'
 import { snapshotLanes } from './snapshot-lanes.ts'
 import { volumeLanes } from './volume-lanes.ts'
 
@@ -383,6 +384,7 @@ export const lanes: readonly Lane[] = [
     failAt: 'note/done/before',
     arrange: (world, image) => cdDrive(world, image, 'detachIso'),
   },
+  ...networkLanes,
   ...volumeLanes,
   ...snapshotLanes,
 ]

@@ -18,6 +18,7 @@ export type JobId = Id<'job'>
 export type LayerId = Id<'layer'>
 export type MemoryImageId = Id<'memory-image'>
 export type NetworkId = Id<'network'>
+export type NetworkOfferingId = Id<'network-offering'>
 export type NicId = Id<'nic'>
 export type PodId = Id<'pod'>
 export type ServiceOfferingId = Id<'service-offering'>

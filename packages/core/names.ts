@@ -31,3 +31,11 @@ export function domainNameRefusal(name: string): string | null {
   if (name === '.' || name === '..') return 'must not be "." or ".."'
   return labelRefusal(name)
 }
+
+/** Why `name` cannot be what host names end in, or null. With a host name before it, it must stay below 254 characters. */
+export function networkDomainRefusal(name: string): string | null {
+  if (name.length > 189) return `must be at most 189 characters; this one has ${name.length}`
+  if (!name.split('.').every(label => hostName.test(label)))
+    return 'must be labels of letters, digits and hyphens with dots between them, such as lab.internal'
+  return null
+}

@@ -11,7 +11,7 @@ import { prepareStore } from './images/store.ts'
 import { hashPassword, randomToken, type Secrets } from './secrets.ts'
 import { makeSimulatedTemplate, writeSimulatedImage } from './simulated-template.ts'
 import type { Database, Tx } from './store/database.ts'
-import { newNetwork } from './store/networks.ts'
+import { makeNetworkOfferings, newDefaultNetwork } from './store/networks.ts'
 import { writeWhole } from './write-whole.ts'
 
 export interface AdminFile {
@@ -41,7 +41,8 @@ export async function bootstrap(db: Database, config: Config, driver: Driver, se
       .insertInto('image_store')
       .values({ ...store, zone_id: zone, name: 'secondary1' })
       .execute()
-    await newNetwork(tx, account, zone)
+    await makeNetworkOfferings(tx)
+    await newDefaultNetwork(tx, account, zone)
     await makeOfferings(tx)
     await makeOsTypes(tx)
     if (template) await makeSimulatedTemplate(tx, template, { account, zone, store: store.id })

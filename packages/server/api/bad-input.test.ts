@@ -47,6 +47,9 @@ describe('bad input', () => {
       $pool: await first('storage_pool'),
       $offering: await first('service_offering'),
       $diskoffering: await first('disk_offering'),
+      $networkoffering: (
+        await db.selectFrom('network_offering').select('id').where('is_segment', '=', true).executeTakeFirstOrThrow()
+      ).id,
       $template: template,
       $vm: (await aDeployment(lab, template)).vm,
       $iso: await aTemplate(lab, { format: 'ISO' }),
@@ -161,6 +164,7 @@ const bases: Readonly<Record<string, Given>> = {
     clustertype: 'CloudManaged',
   },
   createDiskOffering: { name: 'd', displaytext: 'd', disksize: 1 },
+  createNetworkOffering: { name: 'n', displaytext: 'n', guestiptype: 'Isolated' },
   createPod: { zoneid: '$zone', name: 'p', gateway: '10.0.0.1', netmask: '255.255.255.0', startip: '10.0.0.2' },
   createServiceOffering: { name: 's', displaytext: 's', cpunumber: 1, cpuspeed: 1000, memory: 256 },
   createStoragePool: { zoneid: '$zone', podid: '$pod', clusterid: '$cluster', name: 'p', url: 'file:///nowhere' },
@@ -172,6 +176,7 @@ const bases: Readonly<Record<string, Given>> = {
   updateHost: { id: '$host' },
   updateCluster: { id: '$cluster' },
   updateConfiguration: { name: 'vm.stop.wait', value: 60 },
+  updateNetworkOffering: { id: '$networkoffering' },
   updatePod: { id: '$pod' },
   updateServiceOffering: { id: '$offering' },
   updateStoragePool: { id: '$pool' },

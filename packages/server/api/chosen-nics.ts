@@ -2,9 +2,11 @@
 import { isWithin, addressNumber } from '@ramet/core/ipv4.ts'
 import type { NetworkId } from '@ramet/core/ids.ts'
 import type { App } from '../app.ts'
+import { defaultNetwork } from '../store/networks.ts'
 import type { NewNic } from '../store/nics.ts'
 import type { Row } from '../store/tables.ts'
-import { type Caller, demandOwned, isAdmin, unknownId } from './caller.ts'
+import type { Caller } from './caller.ts'
+import { networkFor, usableBy } from './network-call.ts'
 import { id, invalid, ipAddress, list, macAddress, records, type Values } from './parameters.ts'
 
 export const nicParameters = {
@@ -24,7 +26,13 @@ type Asked = Partial<Values<typeof nicParameters>>
 const mostNics = 8
 
 /** The NICs asked for, or one in the zone's default network. */
-export async function chosenNics(app: App, caller: Caller, zone: Row<'zone'>, asked: Asked): Promise<NewNic[]> {
+export async function chosenNics(
+  app: App,
+  caller: Caller,
+  owner: Row<'account'>,
+  zone: Row<'zone'>,
+  asked: Asked,
+): Promise<NewNic[]> {
   const wanted = wantedNics(asked)
   const parameter = asked.iptonetworklist?.length ? 'iptonetworklist' : 'networkids'
   if (zone.network_type === 'Basic' && wanted.length > 0)
@@ -34,10 +42,14 @@ export async function chosenNics(app: App, caller: Caller, zone: Row<'zone'>, as
   const repeated = wanted.find(({ networkid }, index) => wanted.findIndex(each => each.networkid === networkid) < index)
   if (repeated) throw invalid(parameter, `names network ${repeated.networkid} twice`)
   const nics: NewNic[] = []
-  for (const { networkid, ip, mac } of wanted)
-    nics.push({ network: await chosenNetwork(app, caller, zone, networkid, parameter), ipAddress: ip, mac })
-  const [first, ...others] = nics.length > 0 ? nics : await defaultNics(app, zone)
-  if (!first) throw invalid('zoneid', `names zone ${zone.name}, which has no network; createNetwork makes one`)
+  for (const { networkid, ip, mac } of wanted) {
+    const network = await networkFor(app, caller, owner, networkid, parameter)
+    if (network.zone_id !== zone.id) throw invalid(parameter, `names network ${network.name}, which is in another zone`)
+    nics.push({ network, ipAddress: ip, mac })
+  }
+  const [first, ...others] = nics.length > 0 ? nics : await defaultNics(app, owner, zone)
+  if (!first)
+    throw invalid('networkids', `is missing: zone ${zone.name} has no network for everybody; createNetwork makes one`)
   if (asked.iptonetworklist?.length) return [first, ...others].map(nic => inPool(nic, 'iptonetworklist'))
   const leading = { ...first, ipAddress: asked.ipaddress || undefined, mac: asked.macaddress || undefined }
   return [inPool(leading, 'ipaddress'), ...others]
@@ -57,24 +69,9 @@ function wantedNics({ networkids = [], iptonetworklist = [], ipaddress, macaddre
   return iptonetworklist
 }
 
-async function defaultNics(app: App, zone: Row<'zone'>): Promise<NewNic[]> {
-  const networks = app.db.selectFrom('network').selectAll().where('zone_id', '=', zone.id)
-  const network = await networks.orderBy('created').executeTakeFirst()
+async function defaultNics(app: App, owner: Row<'account'>, zone: Row<'zone'>): Promise<NewNic[]> {
+  const network = await defaultNetwork(app.db, zone.id, await usableBy(app, owner))
   return network ? [{ network }] : []
-}
-
-async function chosenNetwork(
-  app: App,
-  caller: Caller,
-  zone: Row<'zone'>,
-  wanted: NetworkId,
-  parameter: string,
-): Promise<Row<'network'>> {
-  const network = await app.db.selectFrom('network').selectAll().where('id', '=', wanted).executeTakeFirst()
-  if (!network) throw unknownId(parameter, wanted)
-  if (!isAdmin(caller) && network.name !== 'default') await demandOwned(app, caller, network, parameter, wanted)
-  if (network.zone_id !== zone.id) throw invalid(parameter, `names network ${network.name}, which is in another zone`)
-  return network
 }
 
 function inPool(nic: NewNic, parameter: string): NewNic {

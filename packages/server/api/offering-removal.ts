@@ -1,11 +1,12 @@
-// Both sorts of offerings go in one way: nobody new gets them, and whoever has one keeps it.
-import type { DiskOfferingId, ServiceOfferingId } from '@ramet/core/ids.ts'
+// All sorts of offerings go in one way: nobody new gets them, and whoever has one keeps it.
+import type { DiskOfferingId, NetworkOfferingId, ServiceOfferingId } from '@ramet/core/ids.ts'
 import type { App } from '../app.ts'
 import { recordEvent } from '../store/events.ts'
 import { type Caller, unknownId } from './caller.ts'
 
 const sorts = {
   disk: { table: 'disk_offering', event: 'DISK.OFFERING.DELETE', type: 'DiskOffering' },
+  network: { table: 'network_offering', event: 'NETWORK.OFFERING.DELETE', type: 'NetworkOffering' },
   service: { table: 'service_offering', event: 'SERVICE.OFFERING.DELETE', type: 'ServiceOffering' },
 } as const
 
@@ -13,7 +14,7 @@ export function removeOffering(
   app: App,
   caller: Caller,
   sort: keyof typeof sorts,
-  id: DiskOfferingId | ServiceOfferingId,
+  id: DiskOfferingId | NetworkOfferingId | ServiceOfferingId,
 ): Promise<{ success: boolean }> {
   const { table, event, type } = sorts[sort]
   return app.db.transaction().execute(async tx => {

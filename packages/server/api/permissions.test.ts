@@ -48,6 +48,9 @@ describe('permissions', () => {
       $diskoffering: (
         await db.selectFrom('disk_offering').select('id').where('size_bytes', 'is not', null).executeTakeFirstOrThrow()
       ).id,
+      $networkoffering: (
+        await db.selectFrom('network_offering').select('id').where('is_segment', '=', true).executeTakeFirstOrThrow()
+      ).id,
       $template: await aTemplate(lab),
       $iso: await aTemplate(lab, { format: 'ISO' }),
     }

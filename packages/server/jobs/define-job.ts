@@ -62,6 +62,7 @@ export interface JobTraits<Input> {
     | 'Host'
     | 'Account'
     | 'Domain'
+    | 'Network'
     | 'None'
   /** A person may stop it half way, and what it did is undone. */
   readonly cancellable: boolean

@@ -11,6 +11,7 @@ import { createVolume } from './create-volume.ts'
 import { createVolumeFromSnapshot } from './create-volume-from-snapshot.ts'
 import { deleteAccount } from './delete-account.ts'
 import { deleteDomain } from './delete-domain.ts'
+import { deleteNetwork } from './delete-network.ts'
 import { deleteSnapshot } from './delete-snapshot.ts'
 import { deleteTemplate } from './delete-template.ts'
 import { deleteVmSnapshot } from './delete-vm-snapshot.ts'
@@ -36,6 +37,7 @@ import { removeLayer } from './remove-layer.ts'
 import { reopenHost } from './reopen-host.ts'
 import { reopenPool } from './reopen-pool.ts'
 import { resizeVolume } from './resize-volume.ts'
+import { restartNetwork } from './restart-network.ts'
 import { restoreVm } from './restore-vm.ts'
 import { revertSnapshot } from './revert-snapshot.ts'
 import { revertToVmSnapshot } from './revert-to-vm-snapshot.ts'
@@ -43,6 +45,7 @@ import { seedVmSnapshot } from './seed-vm-snapshot.ts'
 import { startVm } from './start-vm.ts'
 import { stopVm } from './stop-vm.ts'
 import { createTags, deleteTags } from './tags.ts'
+import { updateNetwork } from './update-network.ts'
 import { updateVolume } from './update-volume.ts'
 import { uploadVolume } from './upload-volume.ts'
 import type { JobDefinition } from './define-job.ts'
@@ -61,6 +64,7 @@ export const definitions: readonly JobDefinition[] = [
   createVolumeFromSnapshot,
   deleteAccount,
   deleteDomain,
+  deleteNetwork,
   deleteSnapshot,
   deleteTags,
   deleteTemplate,
@@ -88,12 +92,14 @@ export const definitions: readonly JobDefinition[] = [
   reopenHost,
   reopenPool,
   resizeVolume,
+  restartNetwork,
   restoreVm,
   revertSnapshot,
   revertToVmSnapshot,
   seedVmSnapshot,
   startVm,
   stopVm,
+  updateNetwork,
   updateVolume,
   uploadVolume,
 ]

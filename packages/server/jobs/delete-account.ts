@@ -7,6 +7,7 @@ import { demandNotFirst, forgetUser, holdAccount, setAccountState, usersOf } fro
 import type { Tx } from '../store/database.ts'
 import { recordEvent } from '../store/events.ts'
 import { defineJob, nothing } from './define-job.ts'
+import { deleteNetwork } from './delete-network.ts'
 import { deleteSnapshot } from './delete-snapshot.ts'
 import { deleteTemplate } from './delete-template.ts'
 import { destroyVolume } from './destroy-volume.ts'
@@ -45,6 +46,18 @@ export const deleteAccount = defineJob<DeleteAccount>({
         return Promise.all(
           vms.map(({ id }) =>
             startOnce(tx, context.jobs, expungeVm, { vm: id, evenRunning: true }, { ...origin, command: expunge }),
+          ),
+        )
+      }),
+    undo: noWayBack,
+  })
+  .act('delete-networks', {
+    do: context =>
+      untilNoneIsLeft(context, deleteNetwork.traits.kind, async (tx, origin) => {
+        const networks = await networksOf(tx, context.input.account)
+        return Promise.all(
+          networks.map(({ id }) =>
+            startOnce(tx, context.jobs, deleteNetwork, { network: id }, { ...origin, command: 'deleteNetwork' }),
           ),
         )
       }),
@@ -115,6 +128,9 @@ export const deleteAccount = defineJob<DeleteAccount>({
         })
       }
       for (const table of goneWithIt) await tx.deleteFrom(table).where('account_id', '=', input.account).execute()
+      // Machines of others may be in what it made for all of a domain.
+      const first = tx.selectFrom('account').select('id').where('number', '=', 1)
+      await tx.updateTable('network').set({ account_id: first }).where('account_id', '=', input.account).execute()
       // Their files go as those of any download that has expired.
       await tx.updateTable('download').set({ expires: new Date() }).where('account_id', '=', input.account).execute()
       const gone = { removed: new Date(), cleanup_needed: false }
@@ -142,6 +158,10 @@ export function accountLock(account: AccountId): string {
 
 const machinesOf = (tx: Tx, account: AccountId) =>
   tx.selectFrom('vm').select('id').where('account_id', '=', account).where('removed', 'is', null).execute()
+
+/** Its own; those for a domain stay. */
+const networksOf = (tx: Tx, account: AccountId) =>
+  tx.selectFrom('network').select('id').where('account_id', '=', account).where('domain_id', 'is', null).execute()
 
 const snapshotsOf = (tx: Tx, account: AccountId) =>
   tx.selectFrom('snapshot').select('id').where('account_id', '=', account).where('removed', 'is', null).execute()

@@ -53,6 +53,7 @@ export const deleteDomain = defineJob<DeleteDomain>({
       await holdTree(tx)
       for (const domain of await subtree(tx, await domainOf(tx, input.domain))) {
         await tx.deleteFrom('resource_limit').where('domain_id', '=', domain.id).execute()
+        await tx.updateTable('network').set({ domain_id: null }).where('domain_id', '=', domain.id).execute()
         await tx.updateTable('domain').set({ removed: new Date() }).where('id', '=', domain.id).execute()
         await recordEvent(tx, {
           type: 'DOMAIN.DELETE',

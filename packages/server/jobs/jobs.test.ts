@@ -49,6 +49,7 @@ import { startVm } from './start-vm.ts'
 import { stopVm } from './stop-vm.ts'
 import { createTags, deleteTags } from './tags.ts'
 import { snapshotScenarios, without } from './snapshot-scenarios.ts'
+import { networkScenarios } from './network-scenarios.ts'
 import { volumeScenarios } from './volume-scenarios.ts'
 
 async function aRunningVm(lab: Lab): Promise<{ vm: VmId }> {
@@ -299,6 +300,7 @@ const scenarios: readonly Scenario[] = [
       'again',
     ),
   ),
+  ...networkScenarios,
   ...volumeScenarios,
   ...snapshotScenarios,
 ]

@@ -109,14 +109,13 @@ export async function isoRef(db: Db, id: TemplateId): Promise<IsoRef> {
 }
 
 async function nicSpecs(db: Db, vm: VmId, outward: boolean): Promise<NicSpec[]> {
-  const nics = await nicsOf(db, vm)
-  return nics.map(nic => ({
-    id: nic.id,
-    deviceId: nic.device_id,
-    mac: nic.mac,
-    kind: 'user-nat',
-    outward,
-    plan: { address: nic.ip_address, cidr: nic.cidr, gateway: nic.gateway },
-    sshPort: nic.ssh_port,
-  }))
+  return (await nicsOf(db, vm)).map(nic => nicSpec(nic, outward))
+}
+
+export function nicSpec(nic: Awaited<ReturnType<typeof nicsOf>>[number], outward: boolean): NicSpec {
+  const { cidr, gateway, ip_address: address } = nic
+  const card = { id: nic.id, deviceId: nic.device_id, mac: nic.mac, sshPort: nic.ssh_port }
+  if (!nic.is_segment) return { ...card, kind: 'user-nat', outward, plan: { address, cidr, gateway } }
+  const network = { id: nic.network_id, cidr, gateway, domain: nic.network_domain }
+  return { ...card, kind: 'network', network, address, forwardSsh: nic.forwards_ssh }
 }

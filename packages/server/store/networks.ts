@@ -1,38 +1,159 @@
-// Guest networks on disk.
-import { type AccountId, newId, type ZoneId } from '@ramet/core/ids.ts'
-import type { Tx } from './database.ts'
+// Guest networks on disk, and the offerings that say what a network is.
+import { type AccountId, type NetworkId, newId, type ZoneId } from '@ramet/core/ids.ts'
+import { Problem } from '@ramet/core/problem.ts'
+import { type RawBuilder, sql, type SqlBool } from 'kysely'
+import type { NetworkSpec } from '../drivers/networks.ts'
+import type { Db, Tx } from './database.ts'
+import type { Row } from './tables.ts'
+
+export type Network = Row<'network'>
+
+/** Jobs on one network run one at a time; this is their key. */
+export function networkLock(network: NetworkId): string {
+  return `network:${network}`
+}
+
+const offerings = [
+  {
+    name: 'NatNetworkOffering',
+    display_text: 'Each machine alone behind NAT, its SSH forwarded to a port of 127.0.0.1',
+    guest_ip_type: 'Isolated',
+    is_segment: false,
+  },
+  {
+    name: 'DefaultIsolatedNetworkOffering',
+    display_text: 'A network of one account, whose machines reach each other; their SSH forwarded to ports of the host',
+    guest_ip_type: 'Isolated',
+  },
+  {
+    name: 'DefaultSharedNetworkOffering',
+    display_text:
+      'A network for all accounts of a domain, whose machines reach each other; their SSH forwarded to ports of the host',
+    guest_ip_type: 'Shared',
+  },
+] as const
+
+/** Those that come with the installation. */
+export async function makeNetworkOfferings(tx: Tx): Promise<void> {
+  await tx
+    .insertInto('network_offering')
+    .values(offerings.map(offering => ({ ...offering, id: newId(), is_default: true })))
+    .execute()
+}
 
 /** The network that machines of a zone get when nothing else is asked for; each is alone behind NAT there. */
-export async function newNetwork(tx: Tx, account: AccountId, zone: ZoneId): Promise<void> {
+export async function newDefaultNetwork(tx: Tx, account: AccountId, zone: ZoneId): Promise<void> {
+  const alone = tx.selectFrom('network_offering').select('id').where('is_segment', '=', false)
+  const offering = await alone.where('is_default', '=', true).executeTakeFirstOrThrow()
+  const root = await tx.selectFrom('domain').select('id').where('level', '=', 0).executeTakeFirstOrThrow()
   await tx
     .insertInto('network')
     .values({
       id: newId(),
       account_id: account,
       zone_id: zone,
-      network_offering_id: await natOffering(tx),
+      network_offering_id: offering.id,
       name: 'default',
       display_text: 'Default network',
       cidr: '10.1.0.0/16',
       gateway: '10.1.0.1',
       start_ip: '10.1.0.10', // those below are the network's own, such as its name server
       end_ip: '10.1.255.254',
+      domain_id: root.id,
     })
     .execute()
 }
 
-async function natOffering(tx: Tx) {
-  const known = await tx.selectFrom('network_offering').select('id').orderBy('created').executeTakeFirst()
-  if (known) return known.id
-  const id = newId<'network-offering'>()
-  await tx
-    .insertInto('network_offering')
-    .values({
-      id,
-      name: 'NatNetworkOffering',
-      display_text: 'Each machine alone behind NAT, its SSH forwarded to a port of 127.0.0.1',
-      guest_ip_type: 'Isolated',
-    })
-    .execute()
-  return id
+export async function networkById(db: Db, id: NetworkId): Promise<Network | undefined> {
+  return db.selectFrom('network').selectAll().where('id', '=', id).executeTakeFirst()
 }
+
+/** The network's row, locked until the transaction ends; nobody gets a NIC in it meanwhile. */
+export async function holdNetwork(tx: Tx, id: NetworkId): Promise<Network> {
+  const network = await tx.selectFrom('network').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()
+  if (!network) throw new Problem('invalid', 'unknown-network', `There is no network ${id}`)
+  return network
+}
+
+/** Throws, with their names, while machines have NICs in it. */
+export async function demandEmpty(tx: Tx, network: Network): Promise<void> {
+  const machines = await tx
+    .selectFrom('nic')
+    .innerJoin('vm', 'vm.id', 'nic.vm_id')
+    .select('vm.name')
+    .where('nic.network_id', '=', network.id)
+    .orderBy('vm.name')
+    .limit(4)
+    .execute()
+  if (machines.length === 0) return
+  const names = machines.map(({ name }) => name)
+  const some = names.length > 3 ? `${names.slice(0, 3).join(', ')} and others` : names.join(', ')
+  throw new Problem(
+    'refused',
+    'network-has-machines',
+    `Machines have NICs in network ${network.name}: ${some}. Expunge them, or remove their NICs, first`,
+  )
+}
+
+export function networkSpec({ id, cidr, gateway, network_domain }: Network): NetworkSpec {
+  return { id, cidr, gateway, domain: network_domain }
+}
+
+/** Whether it is a segment, which the hypervisor makes, and not machines that are each alone. */
+export async function isSegment(db: Db, id: NetworkId): Promise<boolean> {
+  const row = await db
+    .selectFrom('network')
+    .innerJoin('network_offering', 'network_offering.id', 'network.network_offering_id')
+    .select('network_offering.is_segment')
+    .where('network.id', '=', id)
+    .executeTakeFirst()
+  return row?.is_segment ?? false
+}
+
+/** Whether accounts of the domain at `path`, or this one alone, may use the network. */
+export function isUsableBy(account: AccountId, path: string): RawBuilder<SqlBool> {
+  return sql<SqlBool>`(
+    (network.domain_id is null and network.account_id = ${account}) or exists (
+      select from domain whose where whose.id = network.domain_id and (whose.path = ${path} or
+        network.subdomain_access and starts_with(${path} || '/', rtrim(whose.path, '/') || '/'))))`
+}
+
+/** The network that machines of a zone get when nothing else is asked for. */
+export async function defaultNetwork(
+  db: Db,
+  zone: ZoneId,
+  isUsable: RawBuilder<SqlBool>,
+): Promise<Network | undefined> {
+  return db
+    .selectFrom('network')
+    .selectAll()
+    .where('zone_id', '=', zone)
+    .where('domain_id', 'is not', null)
+    .where('state', '=', 'Allocated')
+    .where(isUsable)
+    .orderBy('created')
+    .executeTakeFirst()
+}
+
+/** Networks with everything that a list shows of them. */
+export function selectNetworks(db: Db) {
+  return db
+    .selectFrom('network')
+    .innerJoin('zone', 'zone.id', 'network.zone_id')
+    .innerJoin('network_offering', 'network_offering.id', 'network.network_offering_id')
+    .innerJoin('account', 'account.id', 'network.account_id')
+    .innerJoin('domain', join =>
+      join.on(eb => eb('domain.id', '=', eb.fn.coalesce('network.domain_id', 'account.domain_id'))),
+    )
+    .selectAll('network')
+    .where('zone.removed', 'is', null)
+    .select(['zone.name as zone_name', 'zone.dns1', 'network_offering.name as offering_name'])
+    .select(['network_offering.display_text as offering_display_text', 'network_offering.guest_ip_type'])
+    .select(['network_offering.is_segment', 'account.name as account_name', 'domain.id as shown_domain_id'])
+    .select(['domain.name as domain_name', 'domain.path as domain_path'])
+    .select(isAtWork.as('is_at_work'))
+}
+
+/** Whether machines in it are on, or about to be. */
+const isAtWork = sql<boolean>`exists (select from nic join vm on vm.id = nic.vm_id
+  where nic.network_id = network.id and vm.host_id is not null)`

@@ -7,6 +7,7 @@ import { Problem } from '@ramet/core/problem.ts'
 import { sql } from 'kysely'
 import type { Db, Tx } from './database.ts'
 import { eventRow } from './events.ts'
+import { type Network, networkById } from './networks.ts'
 import type { Row } from './tables.ts'
 
 /** A NIC to be made; address and MAC are chosen for it where it does not name them. */
@@ -55,7 +56,7 @@ function wishFor({ number }: Row<'vm'>, { start_ip, end_ip, gateway }: Row<'netw
   return wish === gateway ? start_ip : wish
 }
 
-/** Nothing where the address, or the MAC, is somebody's already. */
+/** Nothing where the address, or the MAC, is somebody's already, or the network is on its way out. */
 async function tryInsert(tx: Tx, vm: Row<'vm'>, nic: PlacedNic, address: string): Promise<Row<'nic'> | undefined> {
   const id = newId<'nic'>()
   const event = eventRow({
@@ -69,7 +70,8 @@ async function tryInsert(tx: Tx, vm: Row<'vm'>, nic: PlacedNic, address: string)
   const { rows } = await sql<Row<'nic'>>`
     with made as (
       insert into nic (id, vm_id, network_id, device_id, mac, ip_address, is_default)
-      values (${id}, ${vm.id}, ${nic.network.id}, ${nic.place}, ${nic.mac ?? newMac()}, ${address}, ${nic.isDefault})
+      select ${id}, ${vm.id}, id, ${nic.place}, ${nic.mac ?? newMac()}, ${address}, ${nic.isDefault}
+      from network where id = ${nic.network.id} and state = 'Allocated' for key share
       on conflict do nothing returning *),
     told as (
       insert into event (${sql.join(Object.keys(event).map(name => sql.ref(name)))})
@@ -78,8 +80,9 @@ async function tryInsert(tx: Tx, vm: Row<'vm'>, nic: PlacedNic, address: string)
   return rows[0]
 }
 
-/** Throws where the call insists on what another NIC has. */
+/** Throws where the network ends, or the call insists on what another NIC has. */
 async function demandFree(db: Db, { network, ipAddress, mac }: PlacedNic): Promise<void> {
+  await demandStayingNetwork(db, network)
   const taken = (column: 'ip_address' | 'mac', value: string) =>
     db.selectFrom('nic').select('id').where('network_id', '=', network.id).where(column, '=', value).executeTakeFirst()
   if (ipAddress !== undefined && (await taken('ip_address', ipAddress)))
@@ -94,6 +97,12 @@ async function demandFree(db: Db, { network, ipAddress, mac }: PlacedNic): Promi
       'mac-taken',
       `Parameter macaddress: ${mac} is in use in network ${network.name}; leave it out to get a free one`,
     )
+}
+
+async function demandStayingNetwork(db: Db, { id, name }: Network): Promise<void> {
+  const now = await networkById(db, id)
+  if (now?.state !== 'Allocated')
+    throw new Problem('refused', 'network-ending', `Network ${name} is being deleted; use another`)
 }
 
 async function freeAddress(tx: Tx, { id, name, start_ip, end_ip }: Row<'network'>, wish: string): Promise<string> {

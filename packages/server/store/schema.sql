@@ -238,11 +238,17 @@ create table disk_offering (
 
 create table network_offering (
   id uuid primary key,
-  name text not null unique,
+  name text not null,
   display_text text not null,
-  guest_ip_type text not null,
-  created timestamptz not null default now()
+  guest_ip_type text not null check (guest_ip_type in ('Isolated', 'Shared')), -- for one account, or for those of a domain
+  state text not null default 'Enabled' check (state in ('Enabled', 'Disabled')), -- Disabled: for no new networks
+  is_default boolean not null default false, -- it came with the installation
+  is_segment boolean not null default true, -- machines reach each other; otherwise each is alone
+  forwards_ssh boolean not null default true, -- each machine's SSH is reached by a port of the host
+  created timestamptz not null default now(),
+  removed timestamptz
 );
+create unique index network_offering_name on network_offering (name) where removed is null;
 
 create table network (
   id uuid primary key,
@@ -255,10 +261,15 @@ create table network (
   gateway inet not null,
   start_ip inet not null, -- machines get addresses from here
   end_ip inet not null, -- to here
-  state text not null default 'Implemented',
+  network_domain text, -- what names of machines end in, inside
+  domain_id uuid references domain, -- whose accounts may all use it; null: only the account that owns it
+  subdomain_access boolean not null default true, -- and those of the domains below
+  state text not null default 'Allocated' check (state in ('Allocated', 'Destroy')), -- Destroy: it is being removed
   created timestamptz not null default now(),
   check (gateway << cidr and start_ip << cidr and end_ip << cidr and start_ip <= end_ip)
 );
+create index network_by_account on network (account_id);
+create index network_by_zone on network (zone_id, created);
 
 -- What was changed; names, defaults and meanings stand in core/settings.ts.
 create table configuration (

@@ -19,6 +19,9 @@ type Json<T> = ColumnType<T, string, string>
 type JsonOrNull<T> = ColumnType<T | null, string | null | undefined, string | null>
 type Nullable<T> = ColumnType<T | null, T | null | undefined, T | null>
 
+/** Of one account, or of all accounts of a domain. */
+export type GuestIpType = 'Isolated' | 'Shared'
+
 export interface Tables {
   domain: {
     id: id.DomainId
@@ -213,24 +216,32 @@ export interface Tables {
     removed: Nullable<Date>
   }
   network_offering: {
-    id: id.Id<'network-offering'>
+    id: id.NetworkOfferingId
     name: string
     display_text: string
-    guest_ip_type: string
+    guest_ip_type: GuestIpType
+    state: Generated<'Enabled' | 'Disabled'>
+    is_default: Generated<boolean>
+    is_segment: Generated<boolean>
+    forwards_ssh: Generated<boolean>
     created: Created
+    removed: Nullable<Date>
   }
   network: {
     id: id.NetworkId
     account_id: id.AccountId
     zone_id: id.ZoneId
-    network_offering_id: id.Id<'network-offering'>
+    network_offering_id: id.NetworkOfferingId
     name: string
     display_text: string
     cidr: string
     gateway: string
     start_ip: string
     end_ip: string
-    state: Generated<string>
+    network_domain: Nullable<string>
+    domain_id: Nullable<id.DomainId>
+    subdomain_access: Generated<boolean>
+    state: Generated<'Allocated' | 'Destroy'>
     created: Created
   }
   configuration: { name: string; value: string; updated: Created }

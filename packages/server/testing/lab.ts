@@ -2,7 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type AccountId, type DomainId, newId, type TemplateId, type VmId } from '@ramet/core/ids.ts'
+import { type AccountId, type DomainId, type NetworkId, newId, type TemplateId, type VmId } from '@ramet/core/ids.ts'
 import type { App } from '../app.ts'
 import { build, type Parts, type Server } from '../build.ts'
 import type { Config } from '../config.ts'
@@ -159,6 +159,22 @@ export async function anAccount(lab: Lab, domain: DomainId, type: Row<'account'>
   return { account, user }
 }
 
+/** A network of machines that reach each other. */
+export async function aNetwork(lab: Lab, set: Partial<Row<'network'>> = {}): Promise<NetworkId> {
+  const { db } = lab.app
+  const id = newId<'network'>()
+  const like = await db.selectFrom('network').selectAll().orderBy('created').executeTakeFirstOrThrow()
+  const offerings = db.selectFrom('network_offering').select('id').where('name', '=', 'DefaultIsolatedNetworkOffering')
+  const { id: network_offering_id } = await offerings.executeTakeFirstOrThrow()
+  const addresses = { cidr: '10.1.1.0/24', gateway: '10.1.1.1', start_ip: '10.1.1.2', end_ip: '10.1.1.254' }
+  const own = { id, network_offering_id, name: id, domain_id: null, created: new Date() }
+  await db
+    .insertInto('network')
+    .values({ ...like, ...own, ...addresses, ...set })
+    .execute()
+  return id
+}
+
 /** An ISO that is ready. */
 export async function anIso(lab: Lab, set: Partial<Row<'template'>> = {}): Promise<TemplateId> {
   return aTemplate(lab, { format: 'ISO', ...set })
@@ -260,10 +276,12 @@ export async function inventory(lab: Lab) {
         .execute(),
       db.selectFrom('vmsnapshot_spool_ref').select(['id', 'vm_snapshot_id', 'state']).orderBy('id').execute(),
     ])
+  const networks = await db.selectFrom('network').selectAll().orderBy('id').execute()
+  const segments = [...lab.world.networks.values()].map(({ spec }) => spec).toSorted((a, b) => (a.id < b.id ? -1 : 1))
   const hosts = await db.selectFrom('host').select(['id', 'state', 'resource_state']).orderBy('id').execute()
   const files = [...lab.world.layers.keys()].toSorted()
   const machines = [...lab.world.machines].map(([vm, { power, cd }]) => `${vm} ${power} ${cd ?? ''}`).toSorted()
   const memoryFiles = [...lab.world.memory.keys()].toSorted()
   const recorded = { vms, volumes, layers, copies, templates, clones, keys, groups, hosts }
-  return { ...recorded, vmSnapshots, memories, snapshots, seeds, memoryFiles, files, machines }
+  return { ...recorded, networks, segments, vmSnapshots, memories, snapshots, seeds, memoryFiles, files, machines }
 }

@@ -20,6 +20,7 @@ const all = { open: 'all' } as const
 const domainAdmins = { open: 'domain-admins' } as const
 const admins = { open: 'admins' } as const
 const onVm = (more: Given = {}) => ({ on: ({ vm }: Things) => ({ id: vm, ...more }) })
+const onNetwork = (more: Given = {}) => ({ on: ({ network }: Things) => ({ id: network, ...more }) })
 const onVolume = (more: Given = {}) => ({ on: ({ volume }: Things) => ({ id: volume, ...more }) })
 const onAccount = { on: ({ account }: Things) => ({ id: account }), only: 'domain-admins' } as const
 const onUser = { on: ({ other }: Things) => ({ id: other }), only: 'domain-admins' } as const
@@ -50,6 +51,8 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
   createDiskOffering: admins,
   createDomain: { domain: ({ domain }) => ({ parentdomainid: domain, name: newId() }), only: 'domain-admins' },
   createInstanceGroup: { for: () => ({ name: newId() }) },
+  createNetwork: { for: () => ({ name: newId(), zoneid: '$zone', networkofferingid: '$networkoffering' }) },
+  createNetworkOffering: admins,
   createPod: admins,
   createServiceOffering: admins,
   createSSHKeyPair: { for: () => ({ name: newId() }) },
@@ -68,6 +71,8 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
   deleteImageStore: admins,
   deleteInstanceGroup: { on: ({ group }) => ({ id: group }) },
   deleteIso: { on: ({ iso }) => ({ id: iso }) },
+  deleteNetwork: onNetwork(),
+  deleteNetworkOffering: admins,
   deletePod: admins,
   deleteServiceOffering: admins,
   deleteSSHKeyPair: { for: ({ key }) => ({ name: key }) },
@@ -128,7 +133,7 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
   listManagementServers: admins,
   listManagementServersMetrics: admins,
   listNetworkOfferings: all,
-  listNetworks: all,
+  listNetworks: { lists: ({ network }) => network },
   listOsCategories: all,
   listOsTypes: all,
   listPods: admins,
@@ -175,6 +180,7 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
   resetConfiguration: admins,
   resetPasswordForVirtualMachine: onVm(),
   resetSSHKeyForVirtualMachine: onVm({ keypair: newId() }),
+  restartNetwork: onNetwork(),
   restoreVirtualMachine: { on: ({ vm }) => ({ virtualmachineid: vm }) },
   resizeVolume: onVolume({ size: 2 }),
   retryJob: { on: ({ job }) => ({ jobid: job }) },
@@ -191,6 +197,8 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
   updateInstanceGroup: { on: ({ group }) => ({ id: group, name: newId() }) },
   updateIso: { on: ({ iso }) => ({ id: iso, displaytext: 'x' }) },
   updateIsoPermissions: { on: ({ iso }) => ({ id: iso, ispublic: false }) },
+  updateNetwork: onNetwork({ displaytext: 'x' }),
+  updateNetworkOffering: admins,
   updatePod: admins,
   updateResourceCount: { for: () => ({}), only: 'domain-admins' },
   updateResourceLimit: { for: () => ({ resourcetype: 0, max: 7 }), only: 'domain-admins' },

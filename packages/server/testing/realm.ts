@@ -3,7 +3,7 @@
 import { type AccountId, type DomainId, newId, type UserId, type VmId, type VolumeId } from '@ramet/core/ids.ts'
 import { sql } from 'kysely'
 import type { Caller } from '../api/caller.ts'
-import { aDeployment, aDomain, anAccount, aTemplate, type Lab } from './lab.ts'
+import { aDeployment, aDomain, anAccount, aNetwork, aTemplate, type Lab } from './lab.ts'
 
 export interface Member {
   readonly account: AccountId
@@ -133,6 +133,7 @@ export async function someThings(lab: Lab, member: Member) {
     event,
     group,
     affinity,
+    network: await aNetwork(lab, { account_id: account }),
     other: user,
     vmSnapshot,
     snapshot,

@@ -1,5 +1,5 @@
 import { newId } from '@ramet/core/ids.ts'
-import { newNetwork } from '../../store/networks.ts'
+import { newDefaultNetwork } from '../../store/networks.ts'
 import { changing, withFreeName } from '../changing.ts'
 import { objectCommand } from '../command.ts'
 import { allocationState, choice, flag, ipAddress, label, text } from '../parameters.ts'
@@ -42,7 +42,7 @@ export const createZone = objectCommand({
           })
           .returningAll()
           .executeTakeFirstOrThrow()
-        await newNetwork(tx, caller.account.id, zone.id)
+        await newDefaultNetwork(tx, caller.account.id, zone.id)
         await tell({
           type: 'ZONE.CREATE',
           description: `created zone ${zone.name}`,

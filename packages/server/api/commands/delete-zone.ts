@@ -22,6 +22,7 @@ export const deleteZone = plainCommand({
         'image stores': sql`image_store where ${inside}`,
         'virtual machines': sql`vm where ${inside}`,
         volumes: sql`volume where ${inside}`,
+        networks: sql`network where zone_id = ${params.id} and domain_id is null`,
         'templates or ISOs': sql`template where ${inside}`,
       })
       if (rest.length > 0) throw inUse(`Zone ${zone.name}`, rest)

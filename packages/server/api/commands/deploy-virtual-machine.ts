@@ -69,7 +69,7 @@ export const deployVirtualMachine = jobCommand({
     const allBytes = [...volumes.map(each => each.sizeBytes), ...dataThen.map(each => each.fields.size_bytes)]
     const names = [...(params.keypairs ?? []), ...(params.keypair ? [params.keypair] : [])]
     const [nics, keys, affinities] = await Promise.all([
-      chosenNics(app, caller, zone, params),
+      chosenNics(app, caller, owner, zone, params),
       chosenKeys(app, owner, names),
       chosenAffinityGroups(app, owner.id, params),
     ])

@@ -18,6 +18,8 @@ import { createAffinityGroup } from './create-affinity-group.ts'
 import { createDiskOffering } from './create-disk-offering.ts'
 import { createDomain } from './create-domain.ts'
 import { createInstanceGroup } from './create-instance-group.ts'
+import { createNetworkOffering } from './create-network-offering.ts'
+import { createNetwork } from './create-network.ts'
 import { createPod } from './create-pod.ts'
 import { createServiceOffering } from './create-service-offering.ts'
 import { createSnapshot } from './create-snapshot.ts'
@@ -39,6 +41,8 @@ import { deleteHost } from './delete-host.ts'
 import { deleteImageStore } from './delete-image-store.ts'
 import { deleteInstanceGroup } from './delete-instance-group.ts'
 import { deleteIso } from './delete-iso.ts'
+import { deleteNetworkOffering } from './delete-network-offering.ts'
+import { deleteNetwork } from './delete-network.ts'
 import { deletePod } from './delete-pod.ts'
 import { deleteServiceOffering } from './delete-service-offering.ts'
 import { deleteSnapshot } from './delete-snapshot.ts'
@@ -137,6 +141,7 @@ import { resetConfiguration } from './reset-configuration.ts'
 import { resetPasswordForVirtualMachine } from './reset-password-for-virtual-machine.ts'
 import { resetSSHKeyForVirtualMachine } from './reset-ssh-key-for-virtual-machine.ts'
 import { resizeVolume } from './resize-volume.ts'
+import { restartNetwork } from './restart-network.ts'
 import { restoreVirtualMachine } from './restore-virtual-machine.ts'
 import { retryJob } from './retry-job.ts'
 import { revertSnapshot } from './revert-snapshot.ts'
@@ -154,6 +159,8 @@ import { updateImageStore } from './update-image-store.ts'
 import { updateInstanceGroup } from './update-instance-group.ts'
 import { updateIso } from './update-iso.ts'
 import { updateIsoPermissions } from './update-iso-permissions.ts'
+import { updateNetworkOffering } from './update-network-offering.ts'
+import { updateNetwork } from './update-network.ts'
 import { updatePod } from './update-pod.ts'
 import { updateResourceCount } from './update-resource-count.ts'
 import { updateResourceLimit } from './update-resource-limit.ts'
@@ -187,6 +194,8 @@ export const commands: readonly Command[] = [
   createDiskOffering,
   createDomain,
   createInstanceGroup,
+  createNetwork,
+  createNetworkOffering,
   createPod,
   createServiceOffering,
   createSnapshot,
@@ -208,6 +217,8 @@ export const commands: readonly Command[] = [
   deleteImageStore,
   deleteInstanceGroup,
   deleteIso,
+  deleteNetwork,
+  deleteNetworkOffering,
   deletePod,
   deleteServiceOffering,
   deleteSnapshot,
@@ -312,6 +323,7 @@ export const commands: readonly Command[] = [
   resetPasswordForVirtualMachine,
   resetSSHKeyForVirtualMachine,
   resizeVolume,
+  restartNetwork,
   restoreVirtualMachine,
   retryJob,
   revertSnapshot,
@@ -329,6 +341,8 @@ export const commands: readonly Command[] = [
   updateInstanceGroup,
   updateIso,
   updateIsoPermissions,
+  updateNetwork,
+  updateNetworkOffering,
   updatePod,
   updateResourceCount,
   updateResourceLimit,

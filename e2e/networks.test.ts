@@ -1,0 +1,68 @@
+// Two networks that accounts made, with the same addresses, and a machine in each: what the API says and what the guests find.
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { buildTiny } from '../images/tiny/build.ts'
+import { imageCache } from './image-cache.ts'
+import { Cloud, type Fields, list, type Machine, type World } from './world.ts'
+
+const notRoot = process.getuid?.() === 0 ? false : 'only a root server makes networks'
+
+describe('two networks with the same addresses', { timeout: 600_000, skip: notRoot }, () => {
+  let cloud: Cloud
+  let template: string
+  const networks: Record<string, string> = {}
+  const machines: Record<string, Machine> = {}
+  const names = ['red', 'blue']
+
+  before(async () => {
+    const { file } = await buildTiny({ directory: imageCache() })
+    cloud = await Cloud.open()
+    template = (await world().registerTemplate(file)).id
+  })
+  after(() => cloud?.close())
+
+  const world = (): World => cloud.world
+
+  test('each carry a request to the machine that is theirs', async () => {
+    const [zone] = await list(world().client, 'listZones', 'zone')
+    const offering = { name: 'DefaultIsolatedNetworkOffering' }
+    const [isolated] = await list(world().client, 'listNetworkOfferings', 'networkoffering', offering)
+    const asked = { zoneid: zone?.['id'] as string, networkofferingid: isolated?.['id'] as string }
+    for (const name of names) {
+      const { network } = await world().client.call('createNetwork', { ...asked, name, networkdomain: 'lab.internal' })
+      networks[name] = (network as Fields)['id'] as string
+    }
+    await Promise.all(
+      names.map(async name => {
+        const nic = { networkids: networks[name] as string, ipaddress: '10.1.1.9' }
+        machines[name] = await world().deploy(template, name, 'linked', nic)
+        await world().awaitSsh(machines[name])
+      }),
+    )
+    for (const [name, machine] of Object.entries(machines)) {
+      assert.equal(await world().ssh(machine, 'hostname'), name)
+      assert.match(await world().ssh(machine, 'busybox ip -4 -o addr'), / 10\.1\.1\.9\/24 /)
+      const [shown] = await list(world().client, 'listVirtualMachines', 'virtualmachine', { id: machine.id })
+      assert.equal(shown?.['ipaddress'], '10.1.1.9')
+    }
+  })
+
+  test('outlive the server, and lead to the same machines after it', async () => {
+    await cloud.restart('SIGKILL')
+    for (const [name, machine] of Object.entries(machines)) assert.equal(await world().ssh(machine, 'hostname'), name)
+  })
+
+  test('stay while their machines are there, and go after them', async () => {
+    const id = networks['red'] as string
+    await assert.rejects(world().client.run('deleteNetwork', { id }), /Machines have NICs in network red: red\./)
+    for (const [name, machine] of Object.entries(machines)) {
+      await world().expunge(machine)
+      await world().client.run('deleteNetwork', { id: networks[name] as string })
+    }
+    const left = await list(world().client, 'listNetworks', 'network', { listall: true })
+    assert.deepEqual(
+      left.map(network => network['name']),
+      ['default'],
+    )
+  })
+})
