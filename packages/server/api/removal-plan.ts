@@ -1,17 +1,20 @@
 // What deleting a VM snapshot would do, for people to read before they do it: made by the same pure function that does it.
 import { afterRemoval, costOf, planRemoval, type RemovalStep, unnamed } from '@ramet/core/layer.ts'
 import type { Db } from '../store/database.ts'
+import { mergeLock } from '../store/layer-removal.ts'
 import { forestAround } from '../store/layers.ts'
+import { seedLayers } from '../store/vm-snapshot-seeds.ts'
 import { disksOf, type VmSnapshot, vmSnapshotsOf } from '../store/vm-snapshots.ts'
 import type { Answer } from './command.ts'
 
 export async function planOfDeletion(db: Db, snapshot: VmSnapshot): Promise<Answer> {
-  const layers = (await disksOf(db, snapshot.id)).map(({ layer_id }) => layer_id)
+  const seeds = await seedLayers(db, snapshot.id)
+  const layers = [...(await disksOf(db, snapshot.id)).map(({ layer_id }) => layer_id), ...seeds]
   let forest = unnamed(await forestAround(db, layers), layers)
   let [movedBytes, freedBytes] = [0, 0]
   const steps: Answer[] = []
   for (const layer of layers) {
-    const plan = planRemoval(forest, layer)
+    const plan = await asFarAsNow(db, planRemoval(forest, layer))
     const cost = costOf(forest, plan)
     movedBytes += cost.movedBytes
     freedBytes += cost.freedBytes
@@ -29,6 +32,13 @@ export async function planOfDeletion(db: Db, snapshot: VmSnapshot): Promise<Answ
     dependents: dependents.map(({ id, display_name }) => ({ id, displayname: display_name })),
     current: snapshot.is_current,
   }
+}
+
+/** What other machines stand on too is not merged before they are gone (store/layer-removal.ts). */
+async function asFarAsNow(db: Db, plan: RemovalStep[]): Promise<RemovalStep[]> {
+  const [first] = plan
+  if (first?.op !== 'merge' || (await mergeLock(db, first.into)) !== null) return plan
+  return [{ op: 'keep-hidden', layer: first.layer }]
 }
 
 function onWire(step: RemovalStep): Answer {

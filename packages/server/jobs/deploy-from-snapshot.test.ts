@@ -233,6 +233,13 @@ describe('a machine from a VM snapshot', () => {
     )
   })
 
+  /** What deleting it would do with each layer. */
+  async function stepsOf(vmsnapshotid: VmSnapshotId): Promise<Record<string, string>> {
+    const { plan } = await call(lab, 'deleteVMSnapshot', { vmsnapshotid, dryrun: true })
+    const { steps } = plan as { steps: { layer: string; operation: string }[] }
+    return Object.fromEntries(steps.map(({ layer, operation }) => [layer, operation]))
+  }
+
   async function aSnapshotOf(vm: VmId) {
     return { vm, snapshot: await take(lab, vm, newId()) }
   }
@@ -272,6 +279,7 @@ describe('a machine from a VM snapshot', () => {
     await destroy(await deploy(snapshot, { clonetype: 'full' }))
     const [seed] = await seedsOf(snapshot)
     assert.ok(seed && lab.world.layers.has(seed.id))
+    assert.deepEqual((await stepsOf(snapshot))[seed.id], 'discard')
     await remove(lab, snapshot)
     await quiet(lab)
     assert.ok(!lab.world.layers.has(seed.id))
@@ -303,7 +311,14 @@ describe('a machine from a VM snapshot', () => {
   })
 
   test('waits for a merge in the disk that it is to stand on, which none begins under it', async () => {
+    const stays = await aTree()
     await setMode('direct')
+    await deploy(stays.B, { clonetype: 'linked' })
+    await revert(lab, stays.B)
+    await remove(lab, stays.C)
+    await quiet(lab)
+    // B alone stands on A, but two machines on B.
+    assert.equal((await stepsOf(stays.A))[await layerOf(stays.A)], 'keep-hidden')
     const vm = await aTwoDiskMachine(lab)
     const ids: VmSnapshotId[] = []
     for (const name of ['a', 'b']) {

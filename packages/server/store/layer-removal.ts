@@ -18,11 +18,15 @@ export async function removalOf(db: Db, id: LayerId): Promise<Removal | null> {
   const [first] = planRemoval(forest, id)
   if (first?.op === 'discard') return { op: 'discard' }
   if (first?.op !== 'merge') return null
-  const standing = await standingOn(db, first.into)
-  const locks = new Set(standing.map(lockOf))
-  const [lock] = locks
-  if (lock === undefined || locks.size > 1 || standing.some(({ isGoing }) => isGoing)) return null
-  return { op: 'merge', into: first.into, lock }
+  const lock = await mergeLock(db, first.into)
+  return lock === null ? null : { op: 'merge', into: first.into, lock }
+}
+
+/** Under which lock something can be merged into the layer now; null when that must wait. */
+export async function mergeLock(db: Db, into: LayerId): Promise<string | null> {
+  const standing = await standingOn(db, into)
+  const [lock, ...others] = new Set(standing.map(lockOf))
+  return lock === undefined || others.length > 0 || standing.some(({ isGoing }) => isGoing) ? null : lock
 }
 
 interface Standing {

@@ -10,6 +10,7 @@ import { loadSettings } from '../settings.ts'
 import { startCluster } from '../testing/database.ts'
 import { type Connection, connect } from './database.ts'
 import { apply, migrate, migrations } from './migrate.ts'
+import { demandDeployable, seedOf } from './vm-snapshot-seeds.ts'
 import { cloneTypeOf } from './vms.ts'
 
 const found = await installations()
@@ -112,6 +113,19 @@ function storeTests(kind: Installation['kind']): void {
     })
   })
 
+  test('machines can be made of VM snapshots from before there were seeds', async () => {
+    await withDatabase(async ({ db }) => {
+      const older = (await migrations()).findIndex(({ name }) => name.startsWith('0011-'))
+      await applyFirst(db, older)
+      const [vm, snapshot] = [newId<'vm'>(), newId<'vm-snapshot'>()]
+      await sql.raw(machineOfOld(vm) + snapshotOfOld(vm, snapshot)).execute(db)
+      await migrate(db)
+      const root = await db.transaction().execute(tx => demandDeployable(tx, snapshot))
+      assert.deepEqual([root.vm, root.cpus, root.bytes, root.snapshotName], [vm, 1, 7, 'before'])
+      assert.equal(await seedOf(db, snapshot, root.pool), undefined)
+    })
+  })
+
   test('what something stands on cannot be removed, whatever the code believes', async () => {
     await withDatabase(async ({ db }) => {
       await applyFirst(db, 1)
@@ -165,4 +179,21 @@ function machineOfOld(vm: string): string {
         cpu_mhz, memory_mib, generation_id)
       select '${vm}', account.id, zone.id, service_offering.id, 'KVM', 'old', 'old', 'i-1', 'Stopped', 1, 1, 1, gen_random_uuid()
       from account, zone, service_offering;`
+}
+
+/** Of a machine of one disk. */
+function snapshotOfOld(vm: string, snapshot: string): string {
+  const [layer, volume] = [newId(), newId()]
+  return `
+    insert into cluster (id, pod_id, name, hypervisor) select gen_random_uuid(), id, 'c', 'KVM' from pod;
+    insert into storage_pool (id, cluster_id, name, type, path, total_bytes, free_bytes)
+      select gen_random_uuid(), id, 'p', 'Filesystem', '/p', 1, 1 from cluster;
+    insert into layer (id, pool_id, account_id, state, virtual_bytes)
+      select '${layer}', storage_pool.id, account.id, 'ready', 7 from storage_pool, account;
+    insert into volume (id, account_id, zone_id, pool_id, vm_id, device_id, name, type, state, size_bytes)
+      select '${volume}', vm.account_id, vm.zone_id, storage_pool.id, vm.id, 0, 'ROOT-1', 'ROOT', 'Ready', 7 from vm, storage_pool;
+    insert into vm_snapshot (id, vm_id, account_id, service_offering_id, name, display_name, type, state, cpus, cpu_mhz, memory_mib)
+      select '${snapshot}', id, account_id, service_offering_id, 'i', 'before', 'Disk', 'Ready', 1, 1, 1 from vm where id = '${vm}';
+    insert into vm_snapshot_disk (snapshot_id, volume_id, layer_id, device_id, size_bytes)
+      values ('${snapshot}', '${volume}', '${layer}', 0, 7);`
 }

@@ -147,6 +147,17 @@ export async function forgetSeed(tx: Tx, layer: LayerId): Promise<void> {
   await tx.deleteFrom('vmsnapshot_spool_ref').where('id', '=', layer).execute()
 }
 
+/** The layers of the seeds that go with the VM snapshot, as far as nothing stands on them. */
+export async function seedLayers(db: Db, snapshot: VmSnapshotId): Promise<LayerId[]> {
+  const rows = await db
+    .selectFrom('vmsnapshot_spool_ref')
+    .select('id')
+    .where('vm_snapshot_id', '=', snapshot)
+    .where('state', '=', 'Ready')
+    .execute()
+  return rows.map(({ id }) => id)
+}
+
 /** The seeds of a VM snapshot that is going lose their name; answers their layers. */
 export async function retireSeeds(tx: Tx, snapshot: VmSnapshotId): Promise<LayerId[]> {
   const rows = await tx
