@@ -62,27 +62,24 @@ export class BenchServer {
     return this.#onPool(id)
   }
 
-  async deploy(
-    template: string,
-    name: string,
-    cloneType: 'linked' | 'full',
-    set: DeployOptions = {},
-  ): Promise<Deployed> {
+  deploy(template: string, name: string, cloneType: 'linked' | 'full', set: DeployOptions = {}): Promise<Deployed> {
+    return this.#deploy({ templateid: template, name, clonetype: cloneType, ...set })
+  }
+
+  /** A linked clone of a VM snapshot. */
+  deploySnapshot(vmsnapshotid: string, name: string): Promise<Deployed> {
+    return this.#deploy({ vmsnapshotid, name, clonetype: 'linked' })
+  }
+
+  async #deploy(set: DeployOptions & { readonly name: string }): Promise<Deployed> {
     const { client, zone, offering } = this.world
     const begin = performance.now()
-    const { id, jobid } = await client.call('deployVirtualMachine', {
-      zoneid: zone,
-      serviceofferingid: offering,
-      templateid: template,
-      name,
-      keypair: 'demo',
-      clonetype: cloneType,
-      ...set,
-    })
+    const asked = { zoneid: zone, serviceofferingid: offering, keypair: 'demo', ...set }
+    const { id, jobid } = await client.call('deployVirtualMachine', asked)
     const answered = performance.now() - begin
     const told = await this.#events.untilEnd(String(jobid))
     const last = told.at(-1)
-    if (last?.state !== 'done') throw await this.#failure(name, String(jobid))
+    if (last?.state !== 'done') throw await this.#failure(set.name, String(jobid))
     const running = set['startvm'] === false ? Number.NaN : await this.#loggedRunning(String(id))
     return { id: String(id), answered, running: running - performance.timeOrigin - begin, done: last.at - begin }
   }

@@ -52,7 +52,8 @@ export const fullClone: Benchmark = {
   },
 }
 
-async function bigTemplate(server: BenchServer): Promise<{ template: string; base: string }> {
+/** A template with 1 GiB of random data on a disk of 2 GiB, and the file of its copy on the pool. */
+export async function bigTemplate(server: BenchServer): Promise<{ template: string; base: string }> {
   const [raw, image] = ['data.raw', 'data.qcow2'].map(name => join(server.directory, name)) as [string, string]
   await writeRandom(raw)
   await run('qemu-img', ['convert', '-W', '-m', '8', '-O', 'qcow2', raw, image])

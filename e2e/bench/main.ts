@@ -5,6 +5,7 @@ import { UsageError } from '@ramet/cli/explain.ts'
 import { BenchServer } from './bench-server.ts'
 import type { Benchmark, Result } from './benchmark.ts'
 import { deployBurst } from './deploy-burst.ts'
+import { deployFromSnapshot } from './deploy-from-snapshot.ts'
 import { deployRate } from './deploy-rate.ts'
 import { fullClone } from './full-clone.ts'
 import { idleMemory } from './idle-memory.ts'
@@ -19,6 +20,7 @@ const benchmarks: readonly Benchmark[] = [
   fullClone,
   linkedCloneBytes,
   deployBurst,
+  deployFromSnapshot,
   idleMemory,
   deployRate,
   listMachines,

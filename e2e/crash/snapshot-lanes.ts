@@ -49,12 +49,20 @@ async function clear(world: World, template: string): Promise<void> {
     await world.expunge(found)
   }
   await world.quiet() // what the machine left hidden is merged into its volumes
-  for (const { id } of await list(world.client, 'listVolumes', 'volume', { name: 'made' }))
+  for (const { id } of await list(world.client, 'listVolumes', 'volume', { type: 'DATADISK' }))
     await world.client.call('deleteVolume', { id: id as string })
   for (const { id } of await list(world.client, 'listTemplates', 'template', { templatefilter: 'all', name: 'made' }))
     await world.deleteTemplate(id as string)
   await world.deleteTemplate(template)
   await world.quiet()
+}
+
+/** Gives the machine a data volume, and takes a VM snapshot of both. */
+async function withData(world: World, { vm }: Made): Promise<string> {
+  const [offering] = await list(world.client, 'listDiskOfferings', 'diskoffering', { name: 'Custom' })
+  const asked = { name: name(), zoneid: world.zone, diskofferingid: offering?.['id'] as string, size: 1 }
+  await world.client.run('createVolume', { ...asked, virtualmachineid: vm })
+  return take(world, vm, false)
 }
 
 const create =
@@ -93,6 +101,21 @@ export const snapshotLanes: readonly Lane[] = [
     case: 'the first from its VM snapshot',
     points: /\/(seed-snapshot|reserve-disks|make-disks|wait)\//,
     arrange: (world, image) => machine(world, image, [false], deploy),
+  },
+  {
+    kind: 'deploy-vm',
+    case: 'with the data volumes of its VM snapshot',
+    points: /\/(reserve-disks|wait|publish|end)\//,
+    failAt: 'publish/done/before',
+    arrange: (world, image) =>
+      machine(
+        world,
+        image,
+        [],
+        (at, { prepared: vmsnapshotid }) =>
+          at.client.call('deployVirtualMachine', { vmsnapshotid, name: name(), datavolumes: true }),
+        made => withData(world, made),
+      ),
   },
   {
     kind: 'create-vm-snapshot',
