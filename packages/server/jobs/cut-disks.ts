@@ -3,11 +3,13 @@
 //
 // The dangerous moment is between the cut and the record of it. One rule settles it: an empty layer shows exactly what it stands
 // on. So the hypervisor is asked what the machine really writes, and of a machine that is off the new layers are taken for the active
-// ones, whether the cut was made or not: nothing can be lost that way (docs/decisions/0014).
+// ones, whether the cut was made or not: nothing can be lost that way (docs/decisions/0014). The same where the hypervisor does not
+// answer; who comes to merge the old layer finds out later (uncut.ts).
 import { type LayerId, type MemoryImageId, newId, type VmId, type VolumeId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { CutFacts, DiskCut, LayerFacts } from '../drivers/driver.ts'
 import type { Tx } from '../store/database.ts'
+import { LeaseLost } from '../store/jobs.ts'
 import { forgetLayer, layerChain, layerRef, layerRefIfAny, publishLayer, reserveLayer } from '../store/layers.ts'
 import { memoryRef } from '../store/memory-images.ts'
 import { demandPoolServesDisks } from '../store/pools.ts'
@@ -98,9 +100,19 @@ export async function cutDisks(
   return driver.machines.cut(vm, { disks: cuts as [DiskCut, ...DiskCut[]], memory: image, quiesce }, progress, signal)
 }
 
+/** Null where the machine is off, or nobody knows. A job waits for no hypervisor that is silent: it would keep the machine from being stopped. */
+async function writtenNow(driver: Acting['driver'], vm: VmId): Promise<ReadonlyMap<number, LayerId> | null> {
+  try {
+    return await driver.machines.activeLayers(vm)
+  } catch (error) {
+    if (error instanceof Problem && error.kind === 'unavailable' && !(error instanceof LeaseLost)) return null
+    throw error
+  }
+}
+
 /** Where the machine writes a new layer, or is off, that is the disk's active layer now. Elsewhere all is as before. */
 export async function settleCut({ db, driver }: Acting, vm: VmId, disks: readonly CutDisk[]): Promise<void> {
-  const active = await driver.machines.activeLayers(vm)
+  const active = await writtenNow(driver, vm)
   for (const { volume, deviceId, old, layer } of disks) {
     if (active && active.get(deviceId) !== layer) continue
     const facts = await driver.layers.facts(await layerRef(db, layer))

@@ -9,6 +9,7 @@ import { forgetLayer, holdLayer, layerChain, layerRefIfAny, markRemoving, standO
 import { defineJob, nothing, type RecordContext, type StepContext } from './define-job.ts'
 import { mergeLayers } from './merge-layers.ts'
 import { type JobOrigin, type JobStarter, originOf } from './tools.ts'
+import { uncut } from './uncut.ts'
 
 export interface RemoveLayer {
   readonly layer: LayerId
@@ -61,10 +62,16 @@ export const removeLayer = defineJob<RemoveLayer>({
   })
 
 /** Looked at once more: since the job was asked for, the layer may have got a name, or stand in other hands. */
-async function mark({ tx, input }: RecordContext<RemoveLayer, object>) {
+async function mark(context: RecordContext<RemoveLayer, object>) {
+  const { tx, input } = context
   await holdLayer(tx, input.layer)
   const removal = await removalOf(tx, input.layer)
-  if (removal?.op === 'merge') return removal.lock === input.lock ? removal : null
+  if (removal?.op === 'merge') {
+    if (removal.lock !== input.lock) return null
+    const unused = await uncut(context, input.layer)
+    if (unused) await removeIfUnneeded(tx, unused, context.jobs, originOf(context.job))
+    return unused ? null : removal
+  }
   if (removal) await markRemoving(tx, input.layer)
   return removal
 }

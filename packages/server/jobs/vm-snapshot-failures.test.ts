@@ -104,6 +104,35 @@ describe('VM snapshots when something goes wrong', () => {
     assert.deepEqual(await found(lab, vm), ['later', 'later'])
   })
 
+  for (const comesBack of [true, false])
+    test(`a hypervisor that is silent blocks nothing, and nothing is lost, ${comesBack ? 'when it speaks again' : 'when the machine ends'}`, async () => {
+      const vm = await aTwoDiskMachine(lab)
+      write(lab, vm, 'kept')
+      const layers = lab.world.layers.size
+      // Asked before the cut and when that is undone; then by each of the two merges that this leaves.
+      lab.world.faults.set('machines.activeLayers', comesBack ? 2 : 4)
+      const { errortext } = await callJob(lab, 'createVMSnapshot', { virtualmachineid: vm, name: 'bad' })
+      assert.match(String(errortext), /refuses machines\.activeLayers/)
+      write(lab, vm, 'written since')
+      await quiet(lab)
+      const [bad] = await snapshotsOf(lab, vm)
+      assert.equal(bad?.['state'], 'Error')
+      await remove(lab, bad?.['id'] as VmSnapshotId)
+      if (!comesBack) {
+        await stop(lab, vm)
+        await start(lab, vm)
+      }
+      assert.deepEqual(await found(lab, vm), ['written since', 'written since'])
+      const good = await take(lab, vm, 'good', { snapshotmemory: true })
+      write(lab, vm, 'later')
+      await revert(lab, good)
+      assert.deepEqual(await found(lab, vm), ['written since', 'written since'])
+      await remove(lab, good)
+      await lab.restart() // which looks for layers that nothing needs
+      await quiet(lab)
+      assert.equal(lab.world.layers.size, layers)
+    })
+
   test('one that failed tells why, blocks nothing, and can be deleted whatever the machine does', async () => {
     const vm = await aTwoDiskMachine(lab)
     write(lab, vm, 'kept')

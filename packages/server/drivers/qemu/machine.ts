@@ -27,6 +27,8 @@ export interface Found {
 const greetingLimitMs = 30_000
 const reconnectAfterMs = 500
 const endLimitMs = 1000
+/** Of the devices' state, a few hundred KiB: memory is mapped. */
+const loadLimitMs = 60_000
 /** How often a machine that was paused because its pool was full tries again. */
 const fullRetryMs = 10_000
 
@@ -74,12 +76,13 @@ export class Machine {
   /** Lets the CPUs run, in a process that has not begun: to boot, or to go on once its memory's state is loaded ('paused'). */
   async run(): Promise<void> {
     const monitor = await this.monitor()
-    for (;;) {
+    for (const deadline = performance.now() + loadLimitMs; performance.now() < deadline; ) {
       const { status } = await monitor.execute('query-status')
       if (status === 'prelaunch' || status === 'paused') await monitor.execute('cont')
       if (status !== 'inmigrate') return
       await sleep(1)
     }
+    throw problems.startFailed(`the state of its devices was not loaded within ${loadLimitMs / 1000} s`)
   }
 
   /** Tells `listener` what QEMU says, until the returned call. */

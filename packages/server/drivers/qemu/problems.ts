@@ -75,6 +75,12 @@ export const problems = {
     new Problem('unavailable', 'machine-not-stopping', `The process of machine ${vm} does not end, not even by force`),
   monitorSilent: (what: string, cause?: unknown) =>
     new Problem('unavailable', 'qemu-silent', `QEMU does not answer ${what}`, { cause }),
+  monitorHangs: (command: string, seconds: number) =>
+    new Problem(
+      'unavailable',
+      'qemu-silent',
+      `QEMU does not answer ${command} within ${seconds} s. Try again; a machine that hangs can be stopped with forced=true`,
+    ),
   monitorRefused: (why: string) => new Problem('internal', 'qemu-refused', `QEMU refused a command: ${why}`),
   agentSilent: () => new Problem('unavailable', 'guest-agent-silent', 'The guest agent does not answer'),
   agentRefused: (command: string, why: string) =>

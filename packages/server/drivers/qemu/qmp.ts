@@ -153,7 +153,7 @@ export class Qmp {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiters.delete(id)
-        reject(problems.monitorSilent(`${command} within ${limitMs / 1000} s`))
+        reject(problems.monitorHangs(command, limitMs / 1000))
       }, limitMs)
       this.#waiters.set(id, {
         resolve: result => {
