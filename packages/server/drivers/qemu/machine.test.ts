@@ -101,9 +101,11 @@ test('a machine that a full pool paused under an earlier server is let go on unt
 })
 
 test('a machine that somebody paused stays so', async t => {
-  const { heard, listen } = await aMachineThat(t, () => ({ status: 'paused', running: false }))
+  const { heard, listen } = await aMachineThat(t, command =>
+    command === 'query-migrate-capabilities' ? [] : { status: 'paused', running: false },
+  )
   listen()
-  while (!heard.includes('query-status')) await sleep(10)
+  while (!heard.includes('query-migrate-capabilities')) await sleep(10)
   await sleep(100)
   assert.ok(!heard.includes('cont'))
 })

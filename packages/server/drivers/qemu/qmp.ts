@@ -44,6 +44,7 @@ export interface QmpCommands {
     args: { actions: { type: 'blockdev-snapshot'; data: { node: string; overlay: string } }[] }
     result: unknown
   }
+  'query-migrate-capabilities': { args: NoArguments; result: { capability: string; state: boolean }[] }
   'migrate-set-capabilities': { args: { capabilities: { capability: string; state: boolean }[] }; result: unknown }
   'migrate-set-parameters': { args: { 'max-bandwidth'?: number; 'downtime-limit'?: number }; result: unknown }
   migrate: { args: { uri: string }; result: unknown }

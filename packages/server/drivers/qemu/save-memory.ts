@@ -139,7 +139,7 @@ async function untilSent(qmp: Qmp, stun: Stun): Promise<void> {
   }
 }
 
-const standing = new Set(['finish-migrate', 'postmigrate', 'paused'])
+const standing = new Set(['finish-migrate', 'postmigrate'])
 const sending = new Set(['setup', 'active', 'pre-switchover', 'device', 'cancelling'])
 
 /** Lets a machine run whose memory was being saved, by us or by an earlier server: at whatever point that ended. */
@@ -151,9 +151,15 @@ export async function goOn(qmp: Qmp): Promise<void> {
     if (sending.has(migration)) {
       if (!isAsked) await qmp.execute('migrate_cancel')
       isAsked = true
-    } else if (standing.has(status)) await qmp.execute('cont')
+    } else if (standing.has(status) || (status === 'paused' && (await isSaved(qmp)))) await qmp.execute('cont')
     else return
   }
+}
+
+/** Whether its memory was ever about to be saved: a machine that stands still may have been stopped for that, else by somebody else. */
+async function isSaved(qmp: Qmp): Promise<boolean> {
+  const capabilities = await qmp.execute('query-migrate-capabilities')
+  return capabilities.some(({ capability, state }) => capability === 'pause-before-switchover' && state)
 }
 
 /** How long the machine stood still at a time, at most, as QEMU noted it. */

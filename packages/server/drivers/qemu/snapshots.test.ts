@@ -157,6 +157,22 @@ describe('snapshots when something goes wrong', () => {
     await removed(spec)
   })
 
+  test('a server that ended right after it had stopped the machine for its memory: the next lets it run', async () => {
+    const { spec } = await aRunningMachine()
+    await driver.close()
+    const qmp = await Qmp.connect(machineFolder(made.runDirectory, spec.vm).qmp, () => {}, 5000)
+    await qmp.execute('migrate-set-capabilities', {
+      capabilities: [{ capability: 'pause-before-switchover', state: true }],
+    })
+    await qmp.execute('stop')
+    qmp.close()
+    driver = await made.again()
+    await driver.machines.adopt()
+    await driver.machines.activeLayers(spec.vm)
+    assert.equal(await statusOf(spec), 'running')
+    await removed(spec)
+  })
+
   test('a guest without agent is cut all the same, and that is said', async () => {
     const { spec, cut } = await aRunningMachine()
     assert.equal(
