@@ -9,25 +9,15 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/hex"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
 	"log"
-	"math/big"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"time"
 
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25"
@@ -40,6 +30,8 @@ func main() {
 	machines := flag.Int("machines", 2, "virtual machines of each resource pool")
 	hosts := flag.Int("hosts", 3, "hosts of the cluster")
 	plain := flag.Bool("plain", false, "vcsim as it is, without our extension")
+	listen := flag.String("listen", "127.0.0.1:0", "address to listen at")
+	identity := flag.String("identity", "", "file that keeps the certificate and its key; made where it is not there")
 	delay := flag.Int("task-delay", 0, "milliseconds that each task takes at least")
 	describe := flag.Bool("schema", false, "print the types whose names stand on standard input, and end")
 	flag.Parse()
@@ -68,8 +60,8 @@ func main() {
 	unused := model.Service.NewServer() // it adds its handlers to the multiplexer, which we serve ourselves
 	defer unused.Close()
 
-	certificate, thumbprint := selfSigned()
-	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}})
+	certificate, thumbprint := identityIn(*identity)
+	listener, err := tls.Listen("tcp", *listen, &tls.Config{Certificates: []tls.Certificate{certificate}})
 	if err != nil {
 		fail(err)
 	}
@@ -90,26 +82,4 @@ func fail(err error) {
 func setVersion(model *simulator.Model, version string) {
 	instance := model.Map().Get(vim25.ServiceInstance)
 	instance.(*simulator.ServiceInstance).Content.About.ApiVersion = version
-}
-
-func selfSigned() (tls.Certificate, string) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		fail(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()),
-		Subject:      pkix.Name{CommonName: "vcenter.test"},
-		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().Add(24 * time.Hour),
-		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
-		KeyUsage:     x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		fail(err)
-	}
-	sum := sha256.Sum256(der)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, hex.EncodeToString(sum[:])
 }

@@ -1,9 +1,9 @@
 // A vCenter for tests: the simulator of test/vcenter/, built with Go when its sources have changed, and ended with the test.
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync, readdirSync, renameSync, existsSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { request } from 'node:https'
-import { homedir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
@@ -29,6 +29,8 @@ export interface TestVcenter {
   endSessions(): Promise<void>
   /** How often each method was called. */
   calls(): Promise<Readonly<Record<string, number>>>
+  /** Ends it and starts another with the same address and certificate, and a new inventory. */
+  restart(...options: string[]): Promise<void>
   stop(): Promise<void>
 }
 
@@ -72,10 +74,14 @@ function go(...words: string[]) {
 
 export async function aVcenter(...options: string[]): Promise<TestVcenter> {
   const [username, password] = ['operator', 'p<ss & "word"']
-  const words = ['-username', username, '-password', password, ...options]
-  const child = spawn(vcenterProgram(), words, { stdio: ['pipe', 'pipe', 'inherit'] })
-  const ended = new Promise<void>(resolve => child.once('exit', () => resolve()))
-  const { url, thumbprint } = await firstLine(child.stdout)
+  const folder = mkdtempSync(join(tmpdir(), 'ramet-vcenter-'))
+  const words = ['-username', username, '-password', password, '-identity', join(folder, 'identity.pem')]
+  let running = start([...words, ...options])
+  const { url, thumbprint } = await firstLine(running.child.stdout)
+  const stop = async () => {
+    running.child.stdin.end()
+    await running.ended
+  }
   return {
     url,
     username,
@@ -85,11 +91,21 @@ export async function aVcenter(...options: string[]): Promise<TestVcenter> {
       void (await control(url, 'POST', 'trouble', { ...one, body: body && Buffer.from(body).toString('base64') })),
     endSessions: async () => void (await control(url, 'DELETE', 'sessions')),
     calls: async () => JSON.parse(await control(url, 'GET', 'calls')) as Record<string, number>,
+    restart: async (...changed) => {
+      await stop()
+      running = start([...words, ...changed, '-listen', new URL(url).host])
+      await firstLine(running.child.stdout)
+    },
     stop: async () => {
-      child.stdin.end()
-      await ended
+      await stop()
+      rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+function start(words: readonly string[]) {
+  const child = spawn(vcenterProgram(), words, { stdio: ['pipe', 'pipe', 'inherit'] })
+  return { child, ended: new Promise<void>(resolve => child.once('exit', () => resolve())) }
 }
 
 async function firstLine(stream: NodeJS.ReadableStream): Promise<{ url: string; thumbprint: string }> {

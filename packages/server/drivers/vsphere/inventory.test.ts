@@ -63,4 +63,12 @@ describe('the inventory of a vCenter', { skip: noVcenter() }, () => {
     assert.equal(inventory.all('VirtualMachine').size, 19)
     assert.equal(inventory.get(other!)?.name, name)
   })
+
+  test('a server that was started anew is followed again, and what it lost is gone', async () => {
+    await server.restart('-plain', '-machines', '2')
+    await eventually('the new inventory', async () => inventory.all('VirtualMachine').size === 2)
+    const [vm] = [...inventory.all('VirtualMachine').keys()]
+    await powerOff(vcenter, vm!)
+    await eventually('the change', async () => inventory.get(vm!)?.['runtime.powerState'] === 'poweredOff')
+  })
 })
