@@ -12,6 +12,7 @@ const columns: Readonly<Record<string, readonly string[]>> = {
   affinitygroup: ['name', 'type', 'description', 'account', 'id'],
   diskoffering: ['name', 'disksize', 'iscustomized', 'id'],
   networkoffering: ['name', 'state', 'guestiptype', 'id'],
+  nic: ['deviceid', 'networkname', 'ipaddress', 'macaddress', 'isdefault', 'id'],
   network: ['name', 'type', 'state', 'cidr', 'gateway', 'id'],
   zone: ['name', 'networktype', 'allocationstate', 'id'],
   pod: ['name', 'zonename', 'allocationstate', 'id'],

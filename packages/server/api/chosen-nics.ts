@@ -47,7 +47,7 @@ export async function chosenNics(
     if (network.zone_id !== zone.id) throw invalid(parameter, `names network ${network.name}, which is in another zone`)
     nics.push({ network, ipAddress: ip, mac })
   }
-  const [first, ...others] = nics.length > 0 ? nics : await defaultNics(app, owner, zone)
+  const [first, ...others] = nics.length > 0 ? nics : await defaultNics(app, caller, owner, zone)
   if (!first)
     throw invalid('networkids', `is missing: zone ${zone.name} has no network for everybody; createNetwork makes one`)
   if (asked.iptonetworklist?.length) return [first, ...others].map(nic => inPool(nic, 'iptonetworklist'))
@@ -69,8 +69,8 @@ function wantedNics({ networkids = [], iptonetworklist = [], ipaddress, macaddre
   return iptonetworklist
 }
 
-async function defaultNics(app: App, owner: Row<'account'>, zone: Row<'zone'>): Promise<NewNic[]> {
-  const network = await defaultNetwork(app.db, zone.id, await usableBy(app, owner))
+async function defaultNics(app: App, caller: Caller, owner: Row<'account'>, zone: Row<'zone'>): Promise<NewNic[]> {
+  const network = await defaultNetwork(app.db, zone.id, await usableBy(app, caller, owner))
   return network ? [{ network }] : []
 }
 

@@ -26,7 +26,7 @@ export async function networkFor(
   const networks = app.db
     .selectFrom('network')
     .selectAll()
-    .select((await usableBy(app, owner)).as('is_usable'))
+    .select((await usableBy(app, caller, owner)).as('is_usable'))
   const network = await networks.where('id', '=', id).executeTakeFirst()
   if (!network) throw unknownId(parameter, id)
   if (!network.is_usable) {
@@ -37,7 +37,12 @@ export async function networkFor(
 }
 
 /** Whether machines of the account may be in a network. */
-export async function usableBy({ db }: App, { id, domain_id }: Row<'account'>): Promise<RawBuilder<SqlBool>> {
+export async function usableBy(
+  { db }: App,
+  { domain }: Caller,
+  { id, domain_id }: Row<'account'>,
+): Promise<RawBuilder<SqlBool>> {
+  if (domain_id === domain.id) return isUsableBy(id, domain.path)
   const { path } = await db.selectFrom('domain').select('path').where('id', '=', domain_id).executeTakeFirstOrThrow()
   return isUsableBy(id, path)
 }

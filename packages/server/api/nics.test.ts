@@ -128,11 +128,15 @@ describe('the NICs of a machine', () => {
         ['two', '10.9.9.7', false, '1'],
       ],
     )
-    const several = await nicsOf((await deploy({ networkids: `${two},${one}` }))['id'])
+    const { id } = await deploy({ networkids: `${two},${one}` })
+    const several = await nicsOf(id)
     assert.deepEqual(
       several.map(nic => nic['networkname']),
       ['two', 'one'],
     )
+    const virtualmachineid = id as string
+    assert.deepEqual(await listed(lab, 'listNics', { virtualmachineid }), several)
+    assert.deepEqual(await listed(lab, 'listNics', { virtualmachineid, networkid: one }), several.slice(1))
     assert.match(await refused({ ...plan, networkids: one }), /iptonetworklist says what networkids says/)
     assert.match(await refused({ ...plan, ipaddress: '10.9.9.9' }), /iptonetworklist tells addresses/)
     assert.match(await refused({ networkids: `${one},${one}` }), /networkids names network .* twice/)

@@ -134,6 +134,7 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
   listManagementServersMetrics: admins,
   listNetworkOfferings: all,
   listNetworks: { lists: ({ network }) => network },
+  listNics: { on: ({ vm }) => ({ virtualmachineid: vm }) },
   listOsCategories: all,
   listOsTypes: all,
   listPods: admins,

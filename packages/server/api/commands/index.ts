@@ -96,6 +96,7 @@ import { listIsos } from './list-isos.ts'
 import { listManagementServers } from './list-management-servers.ts'
 import { listNetworkOfferings } from './list-network-offerings.ts'
 import { listNetworks } from './list-networks.ts'
+import { listNics } from './list-nics.ts'
 import { listOsCategories } from './list-os-categories.ts'
 import { listOsTypes } from './list-os-types.ts'
 import { listPods } from './list-pods.ts'
@@ -279,6 +280,7 @@ export const commands: readonly Command[] = [
   listManagementServersMetrics,
   listNetworkOfferings,
   listNetworks,
+  listNics,
   listOsCategories,
   listOsTypes,
   listPods,

@@ -31,7 +31,7 @@ export const listNetworks = listCommand({
     const foreign = params.traffictype && params.traffictype.toLowerCase() !== 'guest'
     if (params.issystem || foreign) return { count: 0, items: [] }
     const isOwn = isOwnerAsked('network.account_id', caller, params)
-    const isShared = await usableBy(app, caller.account)
+    const isShared = await usableBy(app, caller, caller.account)
     let networks = selectNetworks(app.db)
       .where(eb => eb.or([isOwn, eb.and([eb('network.domain_id', 'is not', null), isShared])]))
       .where(hasTags('network.id', params.tags))
