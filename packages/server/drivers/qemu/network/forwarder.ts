@@ -58,6 +58,7 @@ export class Forwarder {
 
   /** Ends it; what is established lives on. */
   async stop(): Promise<void> {
+    if (!existsSync(this.#socket)) return // made before it was first started
     for (const each of await this.find()) await killAndWait(each, endLimitMs)
     await rm(this.#socket, { force: true })
   }
@@ -78,7 +79,7 @@ export class Forwarder {
   }
 
   async #start(): Promise<void> {
-    if (existsSync(this.#socket)) await this.stop() // one that does not answer still holds its ports
+    await this.stop() // one that does not answer still holds its ports
     const socket = await listenFor(this.#socket)
     const log = await open(join(this.#directory, 'forwarder.log'), 'w', 0o600)
     try {

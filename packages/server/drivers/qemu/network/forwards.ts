@@ -42,10 +42,7 @@ export class Forwards {
 
   /** Starts the forwarder again where it was ended. */
   keep(): Promise<void> {
-    return this.#inTurn(async () => {
-      const all = await files.readForwards(this.#directory)
-      if (all.length > 0) await this.#forwarder.ensure(all)
-    })
+    return this.#inTurn(() => this.#agree())
   }
 
   #inTurn<T>(act: () => Promise<T>): Promise<T> {
@@ -73,12 +70,13 @@ export class Forwards {
     if (known && (known.network !== network || known.ssh?.nic !== forward.ssh?.nic))
       throw problems.portTaken(address, port)
     await mkdir(files.forwardsFolder(this.#directory), { recursive: true, mode: 0o700 })
-    await this.#forwarder.ensure(await files.readForwards(this.#directory))
     await files.writeForward(this.#directory, forward)
     try {
+      await this.#agree()
       await this.#forwarder.add(forward)
     } catch (error) {
-      if (!known) await files.forgetForward(this.#directory, address, port)
+      await (known ? files.writeForward(this.#directory, known) : files.forgetForward(this.#directory, address, port))
+      await this.#agree()
       throw error
     }
   }
@@ -87,6 +85,12 @@ export class Forwards {
     if (!(await files.readForward(this.#directory, address, port))) return
     await this.#forwarder.remove(address, port).catch(() => this.#forwarder.stop()) // no port is left to one that is deaf
     await files.forgetForward(this.#directory, address, port)
-    if ((await files.readForwards(this.#directory)).length === 0) await this.#forwarder.stop()
+    await this.#agree()
+  }
+
+  /** The forwarder runs while there is something to forward. */
+  async #agree(): Promise<void> {
+    const all = await files.readForwards(this.#directory)
+    await (all.length > 0 ? this.#forwarder.ensure(all) : this.#forwarder.stop())
   }
 }

@@ -49,6 +49,8 @@ describe('guest networks', { skip: refusal ?? false }, () => {
     const [own, others] = tapNames(nic.id)
     const first = made.hold(nic)
     await eventually('the first tap', async () => isDeepStrictEqual(await taps(nic), [own]))
+    const words = () => readFile(`/proc/${first.pid}/cmdline`, 'utf8')
+    await eventually('the program', async () => (await words()).startsWith('sleep'))
     const status = await readFile(`/proc/${first.pid}/status`, 'utf8')
     assert.match(status, new RegExp(`Uid:(\\s+${somebody.uid}){4}\\n`))
     assert.match(status, new RegExp(`Groups:\\s+${somebody.gid} *\\n`))
@@ -87,18 +89,19 @@ describe('guest networks', { skip: refusal ?? false }, () => {
     assert.ok(forwarder && (await killAndWait(forwarder, 5000)))
     assert.equal(await said(held, 'without'), 'without')
     await made.networks.keep()
-    assert.equal(await said(connect(port, '127.0.0.1'), 'again'), 'again')
+    await eventually('the forwarder', () => said(connect(port, '127.0.0.1'), 'again').catch(() => null))
     assert.equal(await said(held, 'still'), 'still')
     held.destroy()
     await made.networks.calls.unforward('127.0.0.1', port)
     await assert.rejects(once(connect(port, '127.0.0.1'), 'connect'), { code: 'ECONNREFUSED' })
   })
 
-  test('a port that another program has is refused, and nothing is kept of the forward', async () => {
+  test('a port that another program has is refused, and nothing is kept of the forward', async t => {
     const network = aNetwork()
     await made.networks.calls.ensure(network)
     const echo = `const s = require('node:net').createServer().listen(0, '127.0.0.1', () => console.log(s.address().port))`
     const other = spawn(process.execPath, ['-e', echo])
+    t.after(() => other.kill())
     const port = Number((await once(other.stdout, 'data'))[0])
     const forward = { address: '127.0.0.1', port, network: network.id, to: { address: '10.1.1.5', port: 1 }, ssh: null }
     await assert.rejects(made.networks.calls.forward(forward), { kind: 'in-use', code: 'port-in-use' })
@@ -107,7 +110,7 @@ describe('guest networks', { skip: refusal ?? false }, () => {
       (await made.networks.calls.forwards()).filter(each => each.port === port),
       [],
     )
-    other.kill()
+    assert.deepEqual(await findPrograms(args => args.includes(`for=${made.directory}`)), [])
   })
 
   test('another server finds networks as they are, and mends what was ended meanwhile', async () => {
