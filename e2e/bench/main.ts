@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util'
 import { UsageError } from '@ramet/cli/explain.ts'
 import { BenchServer } from './bench-server.ts'
 import type { Benchmark, Result } from './benchmark.ts'
+import { convert } from './convert.ts'
 import { deployBurst } from './deploy-burst.ts'
 import { deployFromSnapshot } from './deploy-from-snapshot.ts'
 import { deployRate } from './deploy-rate.ts'
@@ -25,6 +26,7 @@ const benchmarks: readonly Benchmark[] = [
   deployRate,
   listMachines,
   vmSnapshot,
+  convert,
 ]
 
 /** 0 when every promise that was measured is kept. */

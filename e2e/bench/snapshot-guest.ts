@@ -29,14 +29,23 @@ const mib = 2 ** 20
 const quietLog = { info() {}, warn() {}, error() {} }
 
 export class SnapshotLab {
-  readonly driver: Driver
+  driver: Driver
   readonly pool: PoolRef
   readonly key: string
   readonly template: LayerRef
   readonly rootBytes: number
+  readonly #open: () => Promise<Driver>
 
-  private constructor(driver: Driver, pool: PoolRef, key: string, template: LayerRef, rootBytes: number) {
+  private constructor(
+    driver: Driver,
+    open: () => Promise<Driver>,
+    pool: PoolRef,
+    key: string,
+    template: LayerRef,
+    rootBytes: number,
+  ) {
     this.driver = driver
+    this.#open = open
     this.pool = pool
     this.key = key
     this.template = template
@@ -46,7 +55,8 @@ export class SnapshotLab {
   static async open(folder: string): Promise<SnapshotLab> {
     await mkdir(folder)
     await chmod(folder, 0o711)
-    const driver = await qemuDriver({ runDirectory: join(folder, 'vms'), acceleration: 'tcg', log: quietLog })
+    const openDriver = () => qemuDriver({ runDirectory: join(folder, 'vms'), acceleration: 'tcg', log: quietLog })
+    const driver = await openDriver()
     const pool = { id: newId<'storage-pool'>(), path: join(folder, 'pool') }
     await driver.pools.prepare(pool)
     const key = join(folder, 'key')
@@ -55,7 +65,7 @@ export class SnapshotLab {
     const { virtualBytes } = await driver.images.inspect(file, 'qcow2', 2 ** 40)
     const template = { pool, id: newId<'layer'>() }
     await driver.layers.seed(template, file, 'qcow2', null, quiet, never)
-    return new SnapshotLab(driver, pool, key, template, virtualBytes)
+    return new SnapshotLab(driver, openDriver, pool, key, template, virtualBytes)
   }
 
   layer(): LayerRef {
@@ -101,6 +111,17 @@ export class SnapshotLab {
       `mount -o remount,size=90% /tmp; busybox yes | busybox head -c ${memoryMib * 0.4}M > /tmp/fill; sync`,
     )
     return guest
+  }
+
+  /** Lets go of the machines, whose monitors have one line each, and finds them again afterwards. */
+  async withoutDriver(act: () => Promise<void>): Promise<void> {
+    await this.driver.close()
+    try {
+      await act()
+    } finally {
+      this.driver = await this.#open()
+      await this.driver.machines.adopt()
+    }
   }
 
   close(): Promise<void> {
@@ -174,6 +195,14 @@ export class SnapshotGuest {
     const begin = performance.now()
     await driver.machines.start(spec)
     return performance.now() - begin
+  }
+
+  /** Makes a disk stand on nothing, while the guest works. */
+  async flatten(place: number): Promise<void> {
+    const disk = this.disks[place]!
+    const tip = disk.chain.at(-1)!
+    await this.#lab.driver.machines.merge(this.vm, disk, { into: tip, onto: null, bytesPerSecond: null }, quiet, never)
+    this.disks = this.disks.with(place, { ...disk, chain: [tip] })
   }
 
   /** Merges the layer right below the tip of a disk, while the guest works. */

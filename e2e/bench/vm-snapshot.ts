@@ -1,16 +1,15 @@
 // VM snapshots, by the driver: how long the guest stands still for a cut of two disks, and with its memory; how long a revert to a
 // memory takes; what a guest notices of a live delete. libvirt's internal snapshots take turns where there is a like: of a
 // domain with the same board, memory and devices, whose guest filled as much of its memory.
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { argumentsWhere, bareMachine } from './bare-qemu.ts'
 import type { BenchServer } from './bench-server.ts'
 import type { Benchmark } from './benchmark.ts'
+import { DiskWriter } from './disk-writer.ts'
 import { type Libvirt, LibvirtMachine, startLibvirt } from './libvirt.ts'
-import { figure, median, Series, timed } from './measure.ts'
+import { figure, Series, timed } from './measure.ts'
 import { fill, type SnapshotGuest, SnapshotLab } from './snapshot-guest.ts'
 
 type Name = 'disks' | 'small' | 'large' | 'revert' | 'revert large' | 'theirs' | 'their revert' | 'stall' | 'idle'
@@ -137,43 +136,11 @@ async function liveDelete(lab: SnapshotLab, rounds: number, series: Series<Name>
     const middle = await lab.fork([base])
     await fill(middle.at(-1)!, 300)
     const guest = await lab.guest(256, await lab.fork(middle))
-    const writer = new Writer(guest)
+    const writer = new DiskWriter(guest)
     await writer.running()
     series.note(round, 'idle', await writer.stallWhile(() => sleep(1500)))
     series.note(round, 'stall', await writer.stallWhile(() => guest.merge(1)))
     await writer.end()
     await guest.remove()
-  }
-}
-
-/** Writes and flushes a block again and again, and tells when each is done. */
-class Writer {
-  readonly #ssh
-  #ticks: number[] = []
-
-  constructor(guest: SnapshotGuest) {
-    const loop =
-      'while :; do busybox dd if=/dev/zero of=/dev/vdb bs=4k count=1 conv=fsync,notrunc 2>/dev/null; echo; done'
-    this.#ssh = spawn('ssh', guest.sshWords(loop), { stdio: ['ignore', 'pipe', 'ignore'] })
-    this.#ssh.stdout.on('data', () => this.#ticks.push(performance.now()))
-  }
-
-  async running(): Promise<void> {
-    while (this.#ticks.length < 20) await sleep(50)
-  }
-
-  /** The longest pause between two ticks, less what is usual. */
-  async stallWhile(act: () => Promise<unknown>): Promise<number> {
-    this.#ticks = [performance.now()]
-    await act()
-    await sleep(200)
-    const gaps = this.#ticks.slice(1).map((tick, index) => tick - (this.#ticks[index] ?? tick))
-    return Math.max(...gaps) - median(gaps)
-  }
-
-  async end(): Promise<void> {
-    const ended = once(this.#ssh, 'exit')
-    this.#ssh.kill()
-    await ended
   }
 }

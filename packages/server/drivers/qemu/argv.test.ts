@@ -50,6 +50,20 @@ test('the same machine gets the same command line, and a second disk moves nothi
   )
 })
 
+test('every machine can be forked from its first boot on: a generation id, a line to its agent, free ports for cards and disks', () => {
+  for (const args of [argumentsOf(), argumentsOf({ nics: [] }), argumentsOf({}, 'kvm')]) {
+    const devices = valuesOf(args, '-device')
+    assert.ok(devices.includes(`vmgenid,id=vmgenid,guid=${vm}`))
+    assert.ok(devices.some(device => /^virtserialport,.*chardev=agent,name=org\.qemu\.guest_agent\.0$/.test(device)))
+    assert.ok(valuesOf(args, '-chardev').some(each => each.startsWith('socket,id=agent,')))
+    for (const kind of ['nic', 'disk']) {
+      const ports = devices.filter(device => device.startsWith(`pcie-root-port,id=${kind}-port-`)).length
+      const used = devices.filter(device => device.includes(`bus=${kind}-port-`)).length
+      assert.ok(ports - used >= 2, `${ports - used} free ports of ${kind}s`)
+    }
+  }
+})
+
 test('at least four root ports are empty', () => {
   const devices = valuesOf(argumentsOf(), '-device')
   const ports = devices
