@@ -402,7 +402,7 @@ describe('the API', { timeout: 300_000 }, () => {
       await fails(['startVirtualMachine', 'id=x'], /Parameter id must be a UUID/)
       await fails(['listVirtualMachine'], /There is no command listVirtualMachine\. Did you mean listVirtualMachines/)
       await fails(['listZones', 'zone'], /"zone" is not a parameter; write NAME=VALUE/)
-      await fails(['deployVirtualMachine'], /Parameter zoneid is missing/)
+      await fails(['deployVirtualMachine'], /Parameter templateid is missing, or vmsnapshotid is/)
     })
 
     test('says so when no server answers', async () => {

@@ -182,7 +182,11 @@ describe('what is refused', { timeout: 300_000 }, () => {
     })
 
     test('that is missing', async () => {
-      await refuses(call('deployVirtualMachine', { zoneid: world().zone }), /^Parameter serviceofferingid is missing/)
+      const deploy = (given: Record<string, string>) => call('deployVirtualMachine', given)
+      await refuses(deploy({ zoneid: world().zone }), /^Parameter templateid is missing, or vmsnapshotid is/)
+      const templateid = randomUUID()
+      await refuses(deploy({ templateid }), /^Parameter zoneid is missing/)
+      await refuses(deploy({ templateid, zoneid: world().zone }), /^Parameter serviceofferingid is missing/)
       await refuses(call('stopVirtualMachine'), /^Parameter id is missing/)
       await refuses(call('stopVirtualMachine', { id: '' }), /^Parameter id is missing/)
     })

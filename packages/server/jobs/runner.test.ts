@@ -186,7 +186,7 @@ describe('the job runner', () => {
 
   test('many jobs at once are neither lost nor taken for cancelled while leases are renewed', async () => {
     script({ act: () => new Promise(resolve => setTimeout(resolve, 5)) })
-    const other = secondRunner(lab, { leaseMs: 2 * freshMs, renewMs: 10 })
+    const other = secondRunner(lab, { leaseMs: 2 * freshMs, renewMs: 50 })
     const ids = await Promise.all(Array.from({ length: 200 }, (_, index) => start({ key: `many ${index}` })))
     const states = new Set((await Promise.all(ids.map(id => ended(lab, id)))).map(({ state }) => state))
     await other.close()
