@@ -30,20 +30,21 @@ export function crashSuite(where: 'every point' | 'the worst moments'): void {
       await lab.close()
     })
 
-    for (const lane of lanes)
+    for (const lane of where === 'every point' ? lanes : lanes.filter(isInEveryRun))
       test(`leaves nothing half done: ${[lane.kind, lane.case].filter(Boolean).join(', ')}`, async () => {
         const on = lane.simulated ? simulated : lab
         const points = await enumerate(on, lane)
         tried.push(...points.flat())
         const chosen = where === 'every point' ? points : inShort(lane, distinct(points))
+        assert.ok(chosen.length > 0, `${lane.kind} has no point to be killed at`)
         for (const orders of chosen) await crash(on, lane, orders)
         assert.deepEqual(await on.findings(), [], 'after clearing up')
         counts.points += points.length
         counts.killed += chosen.length
       })
 
-    test('was tried on every step of every kind of job, and no other machine noticed', async t => {
-      assert.deepEqual(stepsWithout(tried), [], 'steps without a crash point')
+    test('was tried where it should be, and no other machine noticed', async t => {
+      if (where === 'every point') assert.deepEqual(stepsWithout(tried), [], 'steps without a crash point')
       assert.equal(await lab.pidOf(bystander.id), bystander.pid)
       assert.equal((await lab.world.machine(bystander.id)).state, 'Running')
       t.diagnostic(`${counts.points} crash points, killed at ${counts.killed} of them`)
@@ -89,9 +90,12 @@ const handleDisks = new Set([
   'revert-to-vm-snapshot',
 ])
 
-function inShort({ kind, isModel }: Lane, points: readonly Orders[]): readonly Orders[] {
-  if (isModel) return points
-  return handleDisks.has(kind) ? worst(points) : []
+function isInEveryRun({ kind, isModel }: Lane): boolean {
+  return isModel === true || handleDisks.has(kind)
+}
+
+function inShort({ isModel }: Lane, points: readonly Orders[]): readonly Orders[] {
+  return isModel ? points : worst(points)
 }
 
 /**
