@@ -44,6 +44,12 @@ export function crashSuite(where: 'every point' | 'the worst moments'): void {
       })
 
     test('was tried where it should be, and no other machine noticed', async t => {
+      const kinds = definitions.map(({ traits }) => traits.kind)
+      assert.deepEqual(
+        kinds.filter(kind => !lanes.some(lane => lane.kind === kind)),
+        [],
+        'jobs without a lane',
+      )
       if (where === 'every point') assert.deepEqual(stepsWithout(tried), [], 'steps without a crash point')
       assert.equal(await lab.pidOf(bystander.id), bystander.pid)
       assert.equal((await lab.world.machine(bystander.id)).state, 'Running')
