@@ -50,6 +50,12 @@ describe('./ramet deploy', () => {
     assert.equal((await machine('first'))['clonetype'], 'full')
   })
 
+  test('refuses a parameter that the server would pass over', async () => {
+    const { code, err } = await deploy(['templatid=simulated', '--yes'])
+    assert.equal(code, 1)
+    assert.match(err, /Nothing was deployed: there is no parameter templatid\. Did you mean templateid/)
+  })
+
   test('asks for the sizes that a custom offering leaves open', async () => {
     await server.client.call('createServiceOffering', { name: 'Custom', displaytext: 'x', customized: true })
     const said = ['simulated', 'custom', 'Custom', '2', '1000', '512', '', 'y']

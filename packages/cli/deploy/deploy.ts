@@ -9,6 +9,7 @@ import { openProgress } from '../progress.ts'
 import { render } from '../render.ts'
 import { oneLine } from '../table.ts'
 import { Asker } from './ask.ts'
+import { demandKnown } from './known.ts'
 import { type Answer, type Asking, cloneType, dataVolumes, name, networks, offering, yesOrNo } from './questions.ts'
 import { chooseSource } from './source.ts'
 
@@ -19,6 +20,7 @@ export async function deploy(words: string[]): Promise<number> {
   const asker = new Asker(process.stdin, process.stderr)
   try {
     const { virtualmachineid, ...said } = lowerCase(invocation.parameters)
+    await demandKnown(client, Object.keys(said))
     const source = await chooseSource(client, asker, { ...said, virtualmachineid })
     const parameters = await agreedOn({ client, asker, source, isYes, said })
     asker.close()
