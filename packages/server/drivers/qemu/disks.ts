@@ -38,7 +38,7 @@ export async function detachDisk(machine: Machine, disk: DiskSpec, signal: Abort
     if (isOther(nodes, disk)) return
     await release(qmp, disk.deviceId, signal)
   }
-  await removeNodes(qmp, disk)
+  await removeNodes(qmp, disk, signal)
 }
 
 /** An attachment that found another disk at its place, and is undone, must not pull that out. */
@@ -75,11 +75,28 @@ export async function growDisk(machine: Machine, { deviceId, chain }: DiskSpec, 
 }
 
 /** From the top down: QEMU keeps a node that another stands on. */
-async function removeNodes(qmp: Qmp, { deviceId, chain }: DiskSpec): Promise<void> {
+async function removeNodes(qmp: Qmp, { deviceId, chain }: DiskSpec, signal?: AbortSignal): Promise<void> {
   const there = await nodesOf(qmp)
   for (const layer of chain.toReversed()) {
     const name = nodeName(deviceId, layer)
-    if (there.has(name)) await qmp.execute('blockdev-del', { 'node-name': name })
+    if (there.has(name)) await removeNode(qmp, name, signal)
+  }
+}
+
+/**
+ * A device that is pulled out leaves the list of devices first, and lets go of its disk when the last reader of QEMU's memory map
+ * (RCU) is done with it: until then the node is in use.
+ */
+async function removeNode(qmp: Qmp, name: string, signal?: AbortSignal): Promise<void> {
+  const deadline = performance.now() + (signal === undefined ? 0 : releaseLimitMs)
+  for (;;) {
+    try {
+      return void (await qmp.execute('blockdev-del', { 'node-name': name }))
+    } catch (error) {
+      if (performance.now() > deadline) throw error
+      refuseAllBut(/is in use/, error)
+    }
+    await sleep(lookEveryMs, null, { signal })
   }
 }
 
