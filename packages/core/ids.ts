@@ -21,6 +21,7 @@ export type NetworkId = Id<'network'>
 export type NetworkOfferingId = Id<'network-offering'>
 export type NicId = Id<'nic'>
 export type PodId = Id<'pod'>
+export type SeedId = Id<'seed'>
 export type ServiceOfferingId = Id<'service-offering'>
 export type SnapshotId = Id<'snapshot'>
 export type StoragePoolId = Id<'storage-pool'>

@@ -13,6 +13,7 @@ import type {
   VmId,
   VmSnapshotId,
 } from '@ramet/core/ids.ts'
+import type { Forest } from './forest.ts'
 import type { Networks, NetworkSpec } from './networks.ts'
 
 /** A host that machines run on, as the server names it. */
@@ -230,6 +231,12 @@ export interface ImageFacts {
 export type Progress = (percent: number) => void
 
 export interface Capabilities {
+  /**
+   * Who keeps the chains of disks. 'layers': the server, by `layers`, `memory`, `images` and the cuts and merges of `machines`.
+   * 'machines': the hypervisor, which is asked by `forest` instead; there, those refuse ('unsupported', own-disks), and so does
+   * `machines.start`.
+   */
+  readonly disks: 'layers' | 'machines'
   /** Copies of a whole disk may share blocks with their source where the file system can. */
   readonly reflink: boolean
   readonly linkedClone: boolean
@@ -356,6 +363,9 @@ export interface Driver {
   }
 
   readonly networks: Networks
+
+  /** Null where the server keeps the chains. */
+  readonly forest: Forest | null
 
   readonly machines: {
     /** Makes the machine run as described; one that already runs is left alone. Fulfils when its CPUs run. */

@@ -1,6 +1,7 @@
 // The driver as a job sees it: before each call the lease is looked at once more. A fence protects the database, not the
 // hypervisor, and a server that slept through its lease must not act on a machine that another server now looks after.
 import type { Driver } from '../drivers/driver.ts'
+import type { Forest } from '../drivers/forest.ts'
 
 export interface CallGuard {
   before(call: string): Promise<void>
@@ -16,8 +17,14 @@ export function guardDriver(driver: Driver, guard: CallGuard): Driver {
     layers: guardCalls('layers', driver.layers, guard),
     memory: guardCalls('memory', driver.memory, guard),
     networks: guardCalls('networks', driver.networks, guard),
+    forest: driver.forest && guardForest(driver.forest, guard),
     machines: guardCalls('machines', driver.machines, guard),
   }
+}
+
+/** What only listens is let through. */
+function guardForest({ onInventoryChange, onTask, ...calls }: Forest, guard: CallGuard): Forest {
+  return { ...guardCalls('forest', calls, guard), onInventoryChange, onTask }
 }
 
 type Calls = Record<string, (...args: never[]) => Promise<unknown>>

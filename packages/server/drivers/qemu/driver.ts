@@ -39,6 +39,7 @@ export async function qemuDriver(options: QemuOptions): Promise<Driver> {
   return {
     hypervisor: 'KVM',
     capabilities: {
+      disks: 'layers',
       reflink: true,
       linkedClone: true,
       fullClone: true,
@@ -61,6 +62,7 @@ export async function qemuDriver(options: QemuOptions): Promise<Driver> {
     layers: qemuLayers(privileges),
     memory: qemuMemory(installed, accelerator),
     networks: networks.calls,
+    forest: null,
     machines: machines.calls,
     onPowerChange: listener => machines.listen(listener),
     async close() {

@@ -28,6 +28,7 @@ export function simulatedDriver(world: World): Driver {
   return {
     hypervisor: 'Simulator',
     capabilities: {
+      disks: 'layers',
       reflink: false,
       linkedClone: true,
       fullClone: true,
@@ -87,6 +88,7 @@ export function simulatedDriver(world: World): Driver {
     layers: simulatedLayers(world, call),
     memory: simulatedMemory(world, call),
     networks: simulatedNetworks(world, call),
+    forest: null,
     machines: simulatedMachines(world, call),
     onPowerChange(listener) {
       world.listeners.add(listener)
