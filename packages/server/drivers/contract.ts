@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { newId } from '@ramet/core/ids.ts'
 import type { VmId } from '@ramet/core/ids.ts'
+import { cloneContract } from './contract-clones.ts'
 import { networkContract } from './contract-networks.ts'
 import { snapshotContract } from './contract-snapshots.ts'
 import type {
@@ -358,6 +359,7 @@ export function driverContract(name: string, makeDriver: () => Promise<DriverUnd
     })
 
     snapshotContract(() => made, aMachine)
+    cloneContract(() => made, aMachine)
     networkContract(() => made, aMachine)
 
     async function aRunningMachine(): Promise<MachineSpec> {

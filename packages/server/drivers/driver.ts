@@ -43,7 +43,10 @@ export interface LayerFacts {
   readonly allocatedBytes: number
 }
 
-/** The memory of a machine and the state of its devices at one instant, on primary storage. Nobody writes it once it is made. */
+/**
+ * The memory of a machine and the state of its devices at one instant. Nobody writes it once it is made. It lies on the pool; or, made
+ * for clones, in the memory of its host, where it is at once, and gone when the host restarts.
+ */
 export interface MemoryImageRef {
   readonly pool: PoolRef
   readonly id: MemoryImageId
@@ -58,6 +61,8 @@ export interface MemoryImageFacts {
   readonly hypervisorVersion: string
   readonly machineType: string
   readonly cpuModel: string
+  /** Only machines on the host that made it go on from it, until that host restarts. */
+  readonly inHostMemory: boolean
 }
 
 /** Who a machine's process and files belong to: one unprivileged user per account, where the server may choose. */
@@ -137,6 +142,11 @@ export interface MachineSpec {
   readonly firstBoot: FirstBoot
   /** Go on from this memory instead of booting; the devices must be those that the memory was made with. */
   readonly memory?: MemoryImageRef | null
+  /**
+   * The memory is of another machine, and this one is a clone of it. The guest finds that one's network cards, which have no link and no
+   * way out, instead of `nics`: those are plugged in afterwards (`pullInheritedNics`, then `attachNic`).
+   */
+  readonly isClone?: boolean
 }
 
 /** One disk of a machine, and the empty layer, already made on its topmost one, that the machine is to write from the cut on. */
@@ -149,6 +159,10 @@ export interface Cut {
   readonly disks: readonly [DiskCut, ...DiskCut[]]
   /** Where to save the memory too. */
   readonly memory: MemoryImageRef | null
+  /** Leave that in the host's memory: for clones that start now. */
+  readonly inHostMemory?: boolean
+  /** The machine as it is described now. Where it is known, its process may be replaced by one that goes on in its place. */
+  readonly machine?: MachineSpec
   /** Ask the guest to bring its file systems to rest first. */
   readonly quiesce: boolean
 }
@@ -163,12 +177,20 @@ export interface Merge {
 
 export type Quiesced = 'quiesced' | 'agent-missing' | 'failed'
 
+/**
+ * How the memory came into the image: the memory itself is the image, and the machine goes on in a new process that reads from it; or it
+ * was copied while the machine ran.
+ */
+export type MemoryWay = 'successor' | 'copy'
+
 export interface CutFacts {
   /** How long the guest, or at least its disks, stood still; null where an earlier try made the cut. */
   readonly stunMs: number | null
   /** Null where nobody asked for it, or an earlier try made the cut. */
   readonly quiesced: Quiesced | null
   readonly memory: MemoryImageFacts | null
+  /** Absent where no memory was saved, or an earlier try did it. */
+  readonly way?: MemoryWay
 }
 
 /** What a machine has of its host. */
@@ -216,6 +238,14 @@ export interface HostFacts {
   readonly networks: string
 }
 
+/** What is free of a host's memory now, whatever was promised to whom. */
+export interface HostMemory {
+  /** What may be taken before the host has to swap. */
+  readonly availableBytes: number
+  /** What memory images and machines that boot may still take of it. */
+  readonly storeFreeBytes: number
+}
+
 export interface Space {
   readonly totalBytes: number
   readonly freeBytes: number
@@ -253,6 +283,8 @@ export interface Capabilities {
   readonly vmSnapshot: boolean
   /** A cut may save the memory, and a machine may go on from there. */
   readonly memorySnapshot: boolean
+  /** Other machines may go on from a memory too, as clones, and a machine may be frozen for them. */
+  readonly instantClone: boolean
   /** Layers of a running machine are merged while it writes: `machines.merge`. */
   readonly liveMerge: boolean
   /** The most layers that a disk may consist of. */
@@ -272,6 +304,7 @@ export interface Driver {
   readonly hosts: {
     /** What the host is and has, asked now; a Problem ('unavailable', host-silent) when it does not answer. */
     facts(host: HostRef): Promise<HostFacts>
+    memory(host: HostRef): Promise<HostMemory>
   }
 
   readonly pools: {
@@ -358,7 +391,7 @@ export interface Driver {
     fits(image: MemoryImageRef): Promise<string | null>
     /** Removes it, half-made or whole. Machines that went on from it run on; what they still read of it is freed when they end. */
     discard(image: MemoryImageRef): Promise<void>
-    /** Ids of all images of which the pool holds any file, half-made ones too. */
+    /** Ids of all images of which the pool, or the host's memory for it, holds any file, half-made ones too. */
     list(pool: PoolRef): Promise<MemoryImageId[]>
   }
 
@@ -396,6 +429,17 @@ export interface Driver {
      * ones without asking, for a layer that was never written shows what it stands on.
      */
     cut(vm: VmId, cut: Cut, progress: Progress, signal: AbortSignal): Promise<CutFacts>
+    /**
+     * Ends a running machine at an instant, of which its memory becomes `image`, in the host's memory: clones start from there, on layers
+     * that stand on those it wrote last; and so does the machine itself, as from any memory image. Whatever fails, it runs on. Of a machine
+     * that is off, the image that an earlier try made, or a Problem ('refused', machine-off).
+     */
+    freeze(vm: VmId, image: MemoryImageRef, progress: Progress, signal: AbortSignal): Promise<MemoryImageFacts>
+    /**
+     * Asks the guest to let go of the network cards that a clone found in its memory, and pulls them out; a Problem ('unavailable') when it
+     * does not in time: they stay without link. Cards of its own are left alone, and so is a machine that is off.
+     */
+    pullInheritedNics(vm: VmId, signal: AbortSignal): Promise<void>
     /**
      * Does what `layers.merge` does with a disk of a running machine, while the guest works. False when the machine is off or goes off
      * before the end.

@@ -8,7 +8,7 @@ import { memoryFolder } from './memory-files.ts'
 import type { Accelerator } from './options.ts'
 import type { Privileges } from './privileges.ts'
 import { isErrno, problems } from './problems.ts'
-import { memoryForGuests, sharedMemoryBytes } from './ram.ts'
+import { availableMemoryBytes, memoryForGuests, sharedMemoryBytes, unpromisedBytes } from './ram.ts'
 import { requireReachable } from './reachable.ts'
 import { runTool } from './tools.ts'
 
@@ -51,8 +51,13 @@ export function qemuHosts(
   { version }: Installed,
   accelerator: Accelerator,
   networkRefusal: string | null,
+  ramDirectory: string,
 ): Driver['hosts'] {
   return {
+    memory: async () => ({
+      availableBytes: await availableMemoryBytes(),
+      storeFreeBytes: Math.max(0, await unpromisedBytes(ramDirectory)),
+    }),
     facts: async () => ({
       hypervisorVersion: version,
       acceleration: accelerator,

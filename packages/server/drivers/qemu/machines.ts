@@ -70,6 +70,10 @@ export class Machines {
       cut: (vm, cut, progress, signal) => this.#inTurn(vm, () => this.#cut(vm, cut, progress, signal)),
       merge: (vm, { deviceId, chain }, merge, progress, signal) =>
         this.#merge(vm, streamOf(deviceId, chain, merge), progress, signal),
+      freeze: async () => {
+        throw problems.noInstantClones()
+      },
+      pullInheritedNics: async () => {},
       getVmSnapshotConfigs: ({ recorded, memory }) => configIn(memory, recorded),
       setClock: async (vm, limitMs) => {
         await this.#seen()

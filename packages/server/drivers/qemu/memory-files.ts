@@ -124,6 +124,7 @@ async function factsOf(image: MemoryImageRef, shape: MachineShape): Promise<Memo
     hypervisorVersion: shape.qemu,
     machineType: shape.machineType,
     cpuModel: shape.processor,
+    inHostMemory: false,
   }
 }
 

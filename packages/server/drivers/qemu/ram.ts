@@ -1,7 +1,7 @@
 // Guest memory as files on tmpfs. The server makes the file and QEMU only opens it, so that the folder need not be writable
 // for machines. The name is known before the machine starts: whoever cleans up finds it, after any crash.
 import { constants } from 'node:fs'
-import { lstat, mkdir, open, readdir, rm, rmdir, stat, statfs } from 'node:fs/promises'
+import { lstat, mkdir, open, readdir, readFile, rm, rmdir, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { give } from './privileges.ts'
 import type { Identity } from './privileges.ts'
@@ -49,10 +49,17 @@ export function makeRamFile(path: string, sizeMib: number, identity: Identity | 
   })
 }
 
+/** What may be taken before the host swaps: proc_meminfo(5). */
+export async function availableMemoryBytes(): Promise<number> {
+  const kib = /^MemAvailable:\s+(\d+) kB/m.exec(await readFile('/proc/meminfo', 'utf8'))?.[1]
+  return Number(kib ?? 0) * 1024
+}
+
 /** What is free now, less what the machines that run have not touched yet of their memory. */
-async function unpromisedBytes(directory: string): Promise<number> {
-  const { bavail, bsize } = await statfs(directory)
-  const files = await Promise.all((await readdir(directory)).map(name => stat(join(directory, name)).catch(() => null)))
+export async function unpromisedBytes(directory: string): Promise<number> {
+  const { bavail, bsize } = await statfs(dirname(directory))
+  const names = await readdir(directory).catch(() => [])
+  const files = await Promise.all(names.map(name => stat(join(directory, name)).catch(() => null)))
   const promised = files.map(file => (file ? Math.max(0, file.size - file.blocks * 512) : 0))
   return bavail * bsize - promised.reduce((sum, bytes) => sum + bytes, 0)
 }

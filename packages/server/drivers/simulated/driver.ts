@@ -6,7 +6,7 @@ import type { Driver } from '../driver.ts'
 import { faultsOf } from './faults.ts'
 import { demandPool, imageBytes, simulatedLayers, templateBytes } from './layers.ts'
 import { demandUp, simulatedMachines } from './machines.ts'
-import { simulatedMemory } from './memory.ts'
+import { freeMemoryOf, simulatedMemory } from './memory.ts'
 import { simulatedNetworks } from './networks.ts'
 import type { World } from './world.ts'
 
@@ -39,6 +39,7 @@ export function simulatedDriver(world: World): Driver {
       addHosts: true,
       vmSnapshot: true,
       memorySnapshot: true,
+      instantClone: true,
       liveMerge: true,
       longestChain: 32, // this and the deltas as on vSphere
       consolidateAt: 16,
@@ -58,6 +59,12 @@ export function simulatedDriver(world: World): Driver {
           arch: 'x86_64',
           networks: 'simulated',
         }
+      },
+      memory: async host => {
+        await call('hosts.memory')
+        demandUp(world, host)
+        const freeBytes = freeMemoryOf(world, host.id)
+        return { availableBytes: freeBytes, storeFreeBytes: freeBytes }
       },
     },
     pools: {

@@ -11,6 +11,7 @@ const making = new Set([
   'machines.start',
   'machines.migrate',
   'machines.cut',
+  'machines.freeze',
   'machines.merge',
   'layers.merge',
 ])

@@ -19,8 +19,9 @@ export function simulatedMachines(world: World, call: Calling): Driver['machines
       demandUp(world, spec.host)
       for (const { chain } of spec.disks) demandLayers(world, chain)
       if (!runningIn(world, spec.vm)) {
-        const machine = started(spec, memoryFor(world, spec))
-        admit(world, spec, machine.sshPorts)
+        const described = spec.isClone ? { ...spec, nics: [] } : spec
+        const machine = started(described, memoryFor(world, spec))
+        admit(world, described, machine.sshPorts)
         change(world, { machine })
       }
       if (world.starts.push(spec) > rememberedStarts) world.starts.shift()
@@ -99,7 +100,10 @@ export function demandUp(world: World, host: HostRef): void {
   if (isDown(world, host)) throw new Problem('unavailable', 'host-silent', `Host ${host.name} does not answer`)
 }
 
-function started({ vm, host, nics, disks, cdrom, memoryMib, cpus }: MachineSpec, memory: string): SimulatedMachine {
+function started(
+  { vm, host, nics, disks, cdrom, memoryMib, cpus, isClone }: MachineSpec,
+  memory: string,
+): SimulatedMachine {
   const port = 20_000 + (Number.parseInt(vm.slice(0, 4), 16) % 40_000)
   const reached = nics.filter(nic => nic.kind === 'user-nat' || nic.forwardSsh)
   return {
@@ -112,6 +116,7 @@ function started({ vm, host, nics, disks, cdrom, memoryMib, cpus }: MachineSpec,
     memoryMib,
     cpus,
     memory,
+    inheritedNics: isClone ? 1 : 0,
   }
 }
 

@@ -7,7 +7,10 @@ import { copying, demandLayers, layerIn } from './layers.ts'
 import { factsOfMemory, saveMemory } from './memory.ts'
 import { type Blocks, change, runningIn, type SimulatedMachine, type World } from './world.ts'
 
-type Snapshots = Pick<Driver['machines'], 'activeLayers' | 'cut' | 'merge' | 'getVmSnapshotConfigs' | 'setClock'>
+type Snapshots = Pick<
+  Driver['machines'],
+  'activeLayers' | 'cut' | 'freeze' | 'pullInheritedNics' | 'merge' | 'getVmSnapshotConfigs' | 'setClock'
+>
 
 export function simulatedSnapshots(world: World, call: Calling): Snapshots {
   return {
@@ -22,6 +25,22 @@ export function simulatedSnapshots(world: World, call: Calling): Snapshots {
       if (!machine) throw new Problem('refused', 'machine-off', `Machine ${vm} is off; its disks need no cut`)
       if (wanted.memory) await copying(world, progress, signal)
       return cut(world, machine, wanted)
+    },
+    freeze: async (vm, image, progress, signal) => {
+      await call('machines.freeze', 0, signal)
+      const machine = runningIn(world, vm)
+      const earlier = world.memory.get(image.id)
+      if (!machine && earlier) return factsOfMemory(earlier)
+      if (!machine) throw new Problem('refused', 'machine-off', `Machine ${vm} is off; only a running one is frozen`)
+      await copying(world, progress, signal)
+      const facts = saveMemory(world, image, machine, true)
+      change(world, { machine: { ...machine, power: 'off' } })
+      return facts
+    },
+    pullInheritedNics: async (vm, signal) => {
+      await call('machines.pullInheritedNics', 0, signal)
+      const machine = runningIn(world, vm)
+      if (machine) change(world, { machine: { ...machine, inheritedNics: 0 } })
     },
     merge: async (vm, { chain }, merge, progress, signal) => {
       await call('machines.merge', 0, signal)
@@ -44,8 +63,12 @@ export function simulatedSnapshots(world: World, call: Calling): Snapshots {
   }
 }
 
-function cut(world: World, machine: SimulatedMachine, { disks, memory, quiesce }: Cut): CutFacts {
-  const isDone = ({ disk, layer }: Cut['disks'][number]) => machine.disks[disk.deviceId] === layer.id
+function cut(
+  world: World,
+  of: SimulatedMachine,
+  { disks, memory, quiesce, inHostMemory = false, machine }: Cut,
+): CutFacts {
+  const isDone = ({ disk, layer }: Cut['disks'][number]) => of.disks[disk.deviceId] === layer.id
   const saved = memory && world.memory.get(memory.id)
   if (disks.every(isDone)) {
     if (memory && !saved)
@@ -58,13 +81,14 @@ function cut(world: World, machine: SimulatedMachine, { disks, memory, quiesce }
   }
   for (const { disk, layer } of disks) {
     demandLayers(world, [...disk.chain, layer])
-    if (machine.disks[disk.deviceId] !== layerIn(world, disk.chain).id)
+    if (of.disks[disk.deviceId] !== layerIn(world, disk.chain).id)
       throw new Problem('refused', 'other-layer', `Disk ${disk.deviceId} does not write the layer that was to be cut`)
   }
-  const facts = memory ? saveMemory(world, memory, machine) : null
+  const facts = memory ? saveMemory(world, memory, of, inHostMemory) : null
   const layers = Object.fromEntries(disks.map(({ disk, layer }) => [disk.deviceId, layer.id]))
-  change(world, { machine: { ...machine, disks: { ...machine.disks, ...layers } } })
-  return { stunMs: 1, quiesced: quiesce ? world.quiesced : null, memory: facts }
+  change(world, { machine: { ...of, disks: { ...of.disks, ...layers } } })
+  const done = { stunMs: 1, quiesced: quiesce ? world.quiesced : null, memory: facts }
+  return facts ? { ...done, way: machine ? 'successor' : 'copy' } : done
 }
 
 export function mergeLayers(world: World, chain: LayerChain, merge: Merge): LayerFacts {

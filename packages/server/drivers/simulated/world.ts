@@ -35,6 +35,8 @@ export interface SimulatedMemory {
   /** Places of the disks that it was made with. */
   readonly disks: readonly number[]
   readonly content: string
+  /** Whose memory holds it; absent where the pool does. */
+  readonly host?: HostId
 }
 
 export interface SimulatedMachine {
@@ -48,6 +50,8 @@ export interface SimulatedMachine {
   readonly cpus?: number
   /** What its guest has in mind; lost when it goes off. */
   readonly memory?: string
+  /** Cards of the machine that it is a clone of. */
+  readonly inheritedNics?: number
   /** In its CD-ROM drive. */
   readonly cd: TemplateId | null
 }
@@ -151,7 +155,7 @@ export function replay(world: World, what: WorldChange): void {
   else if ('memory' in what) {
     forgetMemory(world, what.memory.id)
     world.memory.set(what.memory.id, what.memory)
-    count(world.usedBytes, what.memory.pool, what.memory.memoryMib * 2 ** 20)
+    count(world.usedBytes, what.memory.pool, bytesOnPool(what.memory))
   } else if ('memoryGone' in what) forgetMemory(world, what.memoryGone)
   else if ('machine' in what) world.machines.set(what.machine.vm, what.machine)
   else if ('machineGone' in what) world.machines.delete(what.machineGone)
@@ -184,7 +188,11 @@ function forgetMemory(world: World, id: MemoryImageId): void {
   const image = world.memory.get(id)
   if (!image) return
   world.memory.delete(id)
-  count(world.usedBytes, image.pool, -image.memoryMib * 2 ** 20)
+  count(world.usedBytes, image.pool, -bytesOnPool(image))
+}
+
+function bytesOnPool({ memoryMib, host }: SimulatedMemory): number {
+  return host ? 0 : memoryMib * 2 ** 20
 }
 
 function count<K>(counts: Map<K, number>, key: K, by: number): void {
@@ -211,13 +219,18 @@ export function isDown(world: World, { id, name }: HostRef): boolean {
   return world.behaviour.hostsDown.includes(name)
 }
 
-/** From here on the world behaves so. A host that goes down takes its machines with it, as a power cut would. */
+/** From here on the world behaves so. A host that goes down takes its machines with it, and what its memory held, as a power cut would. */
 export function behave(world: World, behaviour: Behaviour): void {
   world.behaviour = behaviour
-  for (const { vm, host } of world.machines.values()) {
-    const name = world.hostNames.get(host)
-    if (name && behaviour.hostsDown.includes(name)) switchPower(world, vm, 'off', `its host ${name} went down`)
+  const downName = (host: HostId | undefined) => {
+    const name = host && world.hostNames.get(host)
+    return name && behaviour.hostsDown.includes(name) ? name : null
   }
+  for (const { vm, host } of world.machines.values()) {
+    const name = downName(host)
+    if (name) switchPower(world, vm, 'off', `its host ${name} went down`)
+  }
+  for (const { id, host } of [...world.memory.values()]) if (downName(host)) change(world, { memoryGone: id })
 }
 
 export function factsOf(world: World, vm: VmId): MachineFacts {
