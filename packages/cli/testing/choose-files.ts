@@ -1,12 +1,12 @@
-// Which test files run, and which of them may share the machine. Those that boot guests get it to themselves: under TCG one
-// guest keeps a core busy, and their time limits are about guests, not about each other.
+// Which test files run, and which of them may share the machine. Those that boot guests share it with one other at
+// most: under TCG one guest keeps a core busy, and their time limits are about guests, not about each other.
 import { glob } from 'node:fs/promises'
 import { join } from 'node:path'
 
 export interface Chosen {
   /** Run side by side. */
   readonly light: readonly string[]
-  /** Run one after the other. */
+  /** Run two at a time, where there are two cores. */
   readonly heavy: readonly string[]
   /** How many match but are left out, since they are slow. */
   readonly slow: number

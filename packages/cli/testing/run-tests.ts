@@ -12,6 +12,7 @@ import { createReport, type Report } from './test-reporter.ts'
 const longestFileMs = 20 * 60_000
 const longestSlowFileMs = 6 * 60 * 60_000
 const mostAtOnce = 4
+const mostGuestsAtOnce = 2
 
 export async function runTests(args: string[], root = join(import.meta.dirname, '../../..')): Promise<number> {
   const { all, filters } = parse(args)
@@ -28,7 +29,7 @@ export async function runTests(args: string[], root = join(import.meta.dirname, 
     report.checked(check.name, await complaintOf(check, root), performance.now() - start)
   }
   await runFiles(inFolder(root, light), Math.min(mostAtOnce, availableParallelism()), root, report)
-  await runFiles(inFolder(root, heavy), 1, root, report)
+  await runFiles(inFolder(root, heavy), Math.min(mostGuestsAtOnce, availableParallelism()), root, report)
   return report.conclude()
 }
 

@@ -20,16 +20,17 @@ export interface Lab {
   readonly app: App
   readonly directory: string
   /** Closes the server and builds another over the same database, files and hypervisor. */
-  restart(parts?: Omit<Parts, 'simulator'>): Promise<void>
+  restart(parts?: LabParts): Promise<void>
   close(): Promise<void>
 }
 
-export async function simulatedLab({ hosts = 1 } = {}): Promise<Lab> {
+type LabParts = Omit<Parts, 'simulator'>
+
+export async function simulatedLab({ hosts = 1, ...parts }: { hosts?: number } & LabParts = {}): Promise<Lab> {
   const directory = await mkdtemp(join(tmpdir(), 'ramet-lab-'))
   const world = newWorld()
   const config = await labConfig(directory, hosts)
-  const start = (parts: Omit<Parts, 'simulator'> = {}) =>
-    build(config, silentLog, { simulator: simulatorOf(world), ...parts })
+  const start = (more?: LabParts) => build(config, silentLog, { simulator: simulatorOf(world), ...parts, ...more })
   let server: Server = await start()
   return {
     world,
@@ -37,9 +38,9 @@ export async function simulatedLab({ hosts = 1 } = {}): Promise<Lab> {
     get app() {
       return server.app
     },
-    async restart(parts) {
+    async restart(more) {
       await server.close()
-      server = await start(parts)
+      server = await start(more)
     },
     async close() {
       await server.close()
