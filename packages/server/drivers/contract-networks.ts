@@ -74,6 +74,62 @@ export function networkContract(made: () => DriverUnderTest, aMachine: AMachine)
       await networks().remove(network.id)
     }))
 
+  test('a card is plugged into a running machine once, its place is nobody else’s, and it stays in its network until it is pulled out', () =>
+    inNetworks(async () => {
+      const [network, other] = [aNetwork(), aNetwork()]
+      const spec = await aMachineIn(aCard(network))
+      const { machines } = made().driver
+      await machines.start(spec)
+      const card = aCard(other, { deviceId: 1 })
+      for (const _ of ['first', 'again']) {
+        const { sshPorts } = await machines.attachNic(spec.vm, card, 'web-1')
+        assert.deepEqual(Object.keys(sshPorts).toSorted(), [spec.nics[0]!.id, card.id].toSorted())
+      }
+      assert.equal((await forwardsOf(other)).length, 1)
+      const third = aCard(other, { deviceId: 1, address: '10.1.1.6' })
+      await assert.rejects(machines.attachNic(spec.vm, third, 'web-1'), { kind: 'in-use', code: 'device-in-use' })
+      await assert.rejects(machines.attachNic(spec.vm, aCard(other, { deviceId: 2 }), 'web-1'), {
+        code: 'address-in-use',
+      })
+      await machines.detachNic(spec.vm, third, notAborted) // it is not there, and what is there stays
+      await assert.rejects(networks().remove(other.id), { code: 'network-in-use' })
+      await machines.stop(spec.vm, 0, notAborted) // no guest is here to let go of it
+      for (const _ of ['first', 'again']) await machines.detachNic(spec.vm, card, notAborted)
+      assert.deepEqual(await forwardsOf(other), [])
+      await networks().remove(other.id)
+      await gone(spec)
+      await networks().remove(network.id)
+    }))
+
+  test('a card of a machine that is off is left alone; pulled out, its network forgets it', () =>
+    inNetworks(async () => {
+      const network = aNetwork()
+      const [spec, second] = [await aMachineIn(aCard(network)), await aMachineIn(aCard(network))]
+      const { machines } = made().driver
+      assert.deepEqual((await machines.attachNic(spec.vm, spec.nics[0]!, 'web-1')).sshPorts, {})
+      await machines.start(spec)
+      await machines.stop(spec.vm, 0, notAborted)
+      for (const _ of ['first', 'again']) await machines.detachNic(spec.vm, spec.nics[0]!, notAborted)
+      assert.deepEqual(await forwardsOf(network), [])
+      await machines.start(second)
+      for (const each of [second, spec]) await gone(each)
+      await networks().remove(network.id)
+    }))
+
+  test('a card that is silent takes no address from another, and is pulled out', () =>
+    inNetworks(async () => {
+      const network = aNetwork()
+      const [first, copy] = [
+        await aMachineIn(aCard(network)),
+        await aMachineIn(aCard(network, { silent: true }), aCard(network, { deviceId: 1, address: '10.1.1.6' })),
+      ]
+      const { machines } = made().driver
+      await machines.start(first)
+      assert.deepEqual(Object.keys((await machines.start(copy)).sshPorts), [copy.nics[1]!.id])
+      for (const each of [first, copy]) await gone(each)
+      await networks().remove(network.id)
+    }))
+
   test('a forward is made twice, led elsewhere, and ended twice; its port is nobody else’s', () =>
     inNetworks(async () => {
       const [network, other] = [aNetwork(), aNetwork()]

@@ -91,6 +91,11 @@ interface NicBase {
   readonly mac: string
   /** Port of 127.0.0.1 to forward SSH from, when one was used before; another is taken if it is busy. */
   readonly sshPort: number | null
+  /**
+   * Inherited from the machine that this one goes on as a copy of: the guest finds the card, but its link is down and no frame leaves
+   * it, since another machine has its address. Nothing is kept for it in its network.
+   */
+  readonly silent?: boolean
 }
 
 /** A network of its own inside the machine's process, with SSH forwarded from a port of 127.0.0.1. */
@@ -275,6 +280,8 @@ export interface Capabilities {
   readonly gracefulStop: boolean
   /** The highest place of a disk in a machine. */
   readonly highestDeviceId: number
+  /** The most network cards that a machine may have. */
+  readonly mostNics: number
   /** Running machines move from host to host of a cluster. */
   readonly migrate: boolean
   /** Hosts come and go by addHost and deleteHost. */
@@ -412,6 +419,16 @@ export interface Driver {
      * is off, or has another disk at that place, is left alone.
      */
     detachDisk(vm: VmId, disk: DiskSpec, signal: AbortSignal): Promise<void>
+    /**
+     * Plugs the network card into a machine that runs, whose name is `hostname` in the network; one that is off is left alone, for it
+     * starts with all its cards. Answers with the port that reaches the guest's SSH by it, where it has one.
+     */
+    attachNic(vm: VmId, nic: NicSpec, hostname: string): Promise<MachineFacts>
+    /**
+     * Pulls the network card out of a machine that runs; a Problem ('unavailable') when the guest does not let go of it in time. Either
+     * way what its network keeps for it is given up. Another card at that place is left alone.
+     */
+    detachNic(vm: VmId, nic: NicSpec, signal: AbortSignal): Promise<void>
     /** Makes a disk of a machine larger while it runs, so that the guest sees it. False when the machine is off. */
     growDisk(vm: VmId, disk: DiskSpec, virtualBytes: number): Promise<boolean>
     /**

@@ -36,7 +36,7 @@ export interface Networks {
   /** Removes it with its addresses and forwards; 'in-use' (network-in-use) while a running machine is in it. */
   remove(id: NetworkId): Promise<void>
   list(): Promise<NetworkFacts[]>
-  /** Gives up the address and name of a network card that no running machine has any more. */
+  /** Gives up the address, name and port for SSH of a network card that no running machine has any more. */
   release(id: NetworkId, nic: NicId): Promise<void>
   /**
    * Connections to the port reach the machine when this fulfils. A port that another forward or program has is refused ('in-use',

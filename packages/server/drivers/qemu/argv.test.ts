@@ -50,12 +50,13 @@ test('the same machine gets the same command line, and a second disk moves nothi
   )
 })
 
-test('every machine can be forked from its first boot on: a generation id, a line to its agent, free ports for cards and disks', () => {
+test('every machine can be forked from its first boot on: a generation id, a line to its agent, one for taps, free ports for cards and disks', () => {
   for (const args of [argumentsOf(), argumentsOf({ nics: [] }), argumentsOf({}, 'kvm')]) {
     const devices = valuesOf(args, '-device')
     assert.ok(devices.includes(`vmgenid,id=vmgenid,guid=${vm}`))
     assert.ok(devices.some(device => /^virtserialport,.*chardev=agent,name=org\.qemu\.guest_agent\.0$/.test(device)))
-    assert.ok(valuesOf(args, '-chardev').some(each => each.startsWith('socket,id=agent,')))
+    for (const socket of ['agent', 'taps'])
+      assert.ok(valuesOf(args, '-chardev').some(each => each.startsWith(`socket,id=${socket},`)))
     for (const kind of ['nic', 'disk']) {
       const ports = devices.filter(device => device.startsWith(`pcie-root-port,id=${kind}-port-`)).length
       const used = devices.filter(device => device.includes(`bus=${kind}-port-`)).length
@@ -132,6 +133,11 @@ test('a name cannot add an option', () => {
 test('a guest reaches nothing by its network unless it may', () => {
   assert.match(valuesOf(argumentsOf(), '-netdev')[0] ?? '', /,restrict=on,/)
   assert.match(valuesOf(argumentsOf({ nics: [aNic(true)] }), '-netdev')[0] ?? '', /,restrict=off,/)
+})
+
+test('a card that is silent reaches nothing and is reached by nothing', () => {
+  const netdev = valuesOf(argumentsOf({ nics: [{ ...aNic(true), silent: true }] }), '-netdev')[0]
+  assert.match(netdev ?? '', /,restrict=on/)
 })
 
 test('a guest is told the address that is planned for it', () => {

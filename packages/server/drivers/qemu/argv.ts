@@ -5,6 +5,7 @@
 //          1f the board's own, with SATA for the CD-ROM drive
 // Hot-plug needs an empty root port, and ports are made at the start only: two more than there are cards, and five for disks, or
 // two more than the highest in use. Plugged in later, a device has the place that it would have had from the start.
+import type { NicId } from '@ramet/core/ids.ts'
 import type { DiskSpec, MachineSpec, NatNicSpec, NetworkNicSpec, NicSpec } from '../driver.ts'
 import { machineNodes, tipName } from './blockdev.ts'
 import { cdromArguments } from './cdrom.ts'
@@ -25,10 +26,12 @@ export interface MachinePlan {
 }
 
 /** Open files that the process inherits, by number. */
-export const inheritedFds = { qmp: 3, agent: 4, state: 5 } as const
+export const inheritedFds = { qmp: 3, agent: 4, taps: 5, state: 6 } as const
 
 const sparePorts = 2
 const leastDiskPorts = 5
+/** As many root ports as fit in two slots. */
+export const mostNics = 16
 /** Fifteen disk ports; a guest's firmware and kernel look at each at every start. */
 export const highestDeviceId = 15
 
@@ -50,7 +53,7 @@ export function machineArguments({ spec, folder, ports, accelerator, machineType
     ...spec.disks.flatMap(disk),
     ...seed(folder),
     ...cdromArguments(spec.cdrom),
-    ...spec.nics.flatMap(nic => [...netdev(nic, spec, ports), ...networkCard(nic)]),
+    ...spec.nics.flatMap(nic => [...netdev(nic, spec, ports), ...asDevice(nicDevice(nic))]),
   ]
 }
 
@@ -69,14 +72,16 @@ function processor(accelerator: Accelerator, cpus: number): string[] {
 }
 
 function monitor(): string[] {
-  const socket = (id: string, fd: number) => `socket,id=${id},fd=${fd},server=on,wait=off`
+  const socket = (id: keyof typeof inheritedFds) => [
+    '-chardev',
+    `socket,id=${id},fd=${inheritedFds[id]},server=on,wait=off`,
+  ]
   return [
-    '-chardev',
-    socket('qmp', inheritedFds.qmp),
-    '-mon',
-    'chardev=qmp,mode=control',
-    '-chardev',
-    socket('agent', inheritedFds.agent),
+    ...socket('qmp'),
+    ...['-mon', 'chardev=qmp,mode=control'],
+    ...socket('taps'),
+    ...['-mon', 'chardev=taps,mode=control'],
+    ...socket('agent'),
   ]
 }
 
@@ -102,7 +107,7 @@ function rootPorts({ nics, disks }: MachineSpec, from: MachinePlan['from']): str
   const highestDisk = Math.max(...disks.map(each => each.deviceId))
   const diskPorts = Math.min(highestDeviceId, Math.max(leastDiskPorts, highestDisk + sparePorts))
   return [
-    ...slots('nic', 0x10, 0x10, from?.nicPorts ?? highestNic + 1 + sparePorts),
+    ...slots('nic', 0x10, 0x10, from?.nicPorts ?? Math.min(mostNics, highestNic + 1 + sparePorts)),
     ...slots('disk', 0x12, 0x40, from?.diskPorts ?? diskPorts),
     ...port('seed-port', 0x1d, 0, 0x80),
   ]
@@ -123,17 +128,17 @@ function port(id: string, slot: number, fn: number, chassis: number): string[] {
 
 function disk(spec: DiskSpec): string[] {
   const nodes = machineNodes(spec.deviceId, spec.chain).flatMap(node => ['-blockdev', JSON.stringify(node)])
-  const { driver, ...properties } = diskDevice(spec)
-  const words = Object.entries(properties).map(([name, value]) => `${name}=${value}`)
-  return [...nodes, '-device', [driver, ...words].join(',')]
+  return [...nodes, ...asDevice(diskDevice(spec))]
+}
+
+type Device = { readonly driver: string } & Readonly<Record<string, string | number>>
+
+function asDevice({ driver, ...properties }: Device): string[] {
+  return ['-device', [driver, ...Object.entries(properties).map(([name, value]) => `${name}=${value}`)].join(',')]
 }
 
 /** The device that the guest sees, for the command line and for hot-plug alike. */
-export function diskDevice({
-  deviceId,
-  chain,
-  serial,
-}: DiskSpec): { driver: string } & Record<string, string | number> {
+export function diskDevice({ deviceId, chain, serial }: DiskSpec): Device {
   const place = deviceId === 0 ? { bus: 'pcie.0', addr: '0x4', bootindex: 1 } : { bus: diskPort(deviceId), addr: '0x0' }
   return {
     driver: 'virtio-blk-pci',
@@ -160,22 +165,42 @@ function seed(folder: MachineFolder): string[] {
 }
 
 function netdev(nic: NicSpec, spec: MachineSpec, ports: SshPorts): string[] {
-  return ['-netdev', nic.kind === 'network' ? tap(nic, spec) : userNat(nic, ports)]
+  return ['-netdev', nic.kind === 'network' ? tap(nic, spec) : asWords(userNetdev(nic, ports[nic.id]))]
 }
 
 function tap({ id }: NetworkNicSpec, { nics }: MachineSpec): string {
-  return `tap,id=nic-${id},fd=${plugsOf(nics).find(plug => plug.nic.id === id)?.fd}`
+  return `tap,id=${netdevName(id)},fd=${plugsOf(nics).find(plug => plug.nic.id === id)?.fd}`
 }
 
-/** Unless restricted, QEMU carries the guest's connections as its own: to the host's services and its private networks too. */
-function userNat({ id, outward, plan }: NatNicSpec, ports: SshPorts): string {
-  const addresses = plan ? `,net=${plan.cidr},host=${plan.gateway},dhcpstart=${plan.address}` : ''
-  return `user,id=nic-${id},restrict=${outward ? 'off' : 'on'}${addresses},hostfwd=tcp:127.0.0.1:${ports[id]}-:22`
+/**
+ * What a card with a network of its own is connected to, for the command line and for hot-plug alike. Unless restricted, QEMU carries
+ * the guest's connections as its own: to the host's services and its private networks too.
+ */
+export function userNetdev({ id, outward, plan, silent }: NatNicSpec, sshPort: number | undefined) {
+  return {
+    type: 'user',
+    id: netdevName(id),
+    restrict: !outward || silent === true,
+    ...(plan && { net: plan.cidr, host: plan.gateway, dhcpstart: plan.address }),
+    ...(sshPort !== undefined && { hostfwd: [{ str: `tcp:127.0.0.1:${sshPort}-:22` }] }),
+  }
 }
 
-function networkCard({ id, deviceId, mac }: NicSpec): string[] {
-  return ['-device', `virtio-net-pci,id=nic${deviceId},netdev=nic-${id},mac=${mac},bus=nic-port-${deviceId},addr=0x0`]
+function asWords({ type, id, restrict, hostfwd, ...addresses }: ReturnType<typeof userNetdev>): string {
+  const words = Object.entries(addresses).map(([name, value]) => `${name}=${value}`)
+  const forwards = (hostfwd ?? []).map(({ str }) => `hostfwd=${str}`)
+  return [type, `id=${id}`, `restrict=${restrict ? 'on' : 'off'}`, ...words, ...forwards].join(',')
 }
+
+/** The device that the guest sees, for the command line and for hot-plug alike. */
+export function nicDevice({ id, deviceId, mac }: NicSpec): Device {
+  const place = { bus: nicPort(deviceId), addr: '0x0' }
+  return { driver: 'virtio-net-pci', id: nicDeviceId(deviceId), netdev: netdevName(id), mac, ...place }
+}
+
+export const netdevName = (nic: NicId) => `nic-${nic}`
+export const nicDeviceId = (deviceId: number) => `nic${deviceId}`
+export const nicPort = (deviceId: number) => `nic-port-${deviceId}`
 
 /** The machine that a command line of ours is for; null for any other command line. */
 export function machineOfArguments(args: readonly string[], runDirectory: string): string | null {

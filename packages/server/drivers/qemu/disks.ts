@@ -4,13 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { DiskSpec } from '../driver.ts'
 import { diskDevice, diskId, diskPort } from './argv.ts'
 import { machineNodes, nodeName, tipName } from './blockdev.ts'
+import { devicesOf, lookEveryMs, pullOut, refuseAllBut, releaseLimitMs } from './hot-plug.ts'
 import type { Machine } from './machine.ts'
 import { problems } from './problems.ts'
 import type { Qmp } from './qmp.ts'
-
-/** Guests answer within 0.2 s; one that is starting has no ear for it yet. */
-const releaseLimitMs = 15_000
-const lookEveryMs = 50
 
 export async function attachDisk(machine: Machine, disk: DiskSpec): Promise<void> {
   const qmp = await machine.monitor()
@@ -36,7 +33,7 @@ export async function detachDisk(machine: Machine, disk: DiskSpec, signal: Abort
   const [devices, nodes] = await Promise.all([devicesOf(qmp), nodesOf(qmp)])
   if (devices.has(diskId(disk.deviceId))) {
     if (isOther(nodes, disk)) return
-    await release(qmp, disk.deviceId, signal)
+    await pullOut(qmp, diskId(disk.deviceId), problems.guestHoldsDisk(disk.deviceId, releaseLimitMs / 1000), signal)
   }
   await removeNodes(qmp, disk, signal)
 }
@@ -47,22 +44,6 @@ function isOther(nodes: ReadonlyMap<string, number>, { deviceId, chain }: DiskSp
   // Two linked clones share what they stand on: then nobody can tell whose disk it is.
   if (chain.some(layer => nodes.has(nodeName(deviceId, layer)))) throw problems.otherDisk(deviceId)
   return true
-}
-
-/** Looks instead of listening: the event may have come while nobody was connected. */
-async function release(qmp: Qmp, deviceId: number, signal: AbortSignal): Promise<void> {
-  const id = diskId(deviceId)
-  const deadline = performance.now() + releaseLimitMs
-  // QEMU refuses to ask again while the guest has not answered; then the first request counts.
-  await qmp.execute('device_del', { id }).catch((error: unknown) => refuseAllBut(/process of unplug/, error))
-  while ((await devicesOf(qmp)).has(id)) {
-    if (performance.now() > deadline) throw problems.guestHoldsDisk(deviceId, releaseLimitMs / 1000)
-    await sleep(lookEveryMs, null, { signal })
-  }
-}
-
-function refuseAllBut(expected: RegExp, error: unknown): void {
-  if (!(error instanceof Error && expected.test(error.message))) throw error
 }
 
 export async function growDisk(machine: Machine, { deviceId, chain }: DiskSpec, virtualBytes: number): Promise<void> {
@@ -98,10 +79,6 @@ async function removeNode(qmp: Qmp, name: string, signal?: AbortSignal): Promise
     }
     await sleep(lookEveryMs, null, { signal })
   }
-}
-
-async function devicesOf(qmp: Qmp): Promise<Set<string>> {
-  return new Set((await qmp.execute('qom-list', { path: '/machine/peripheral' })).map(({ name }) => name))
 }
 
 /** Nodes by name, with what each shows in bytes. */

@@ -5,7 +5,7 @@ import { chmod, mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Driver } from '../driver.ts'
 import { chooseAccelerator } from './acceleration.ts'
-import { highestDeviceId } from './argv.ts'
+import { highestDeviceId, mostNics } from './argv.ts'
 import { findInstalled, qemuHosts, qemuPools } from './host.ts'
 import { inspect } from './images.ts'
 import { qemuLayers } from './layers.ts'
@@ -46,6 +46,7 @@ export async function qemuDriver(options: QemuOptions): Promise<Driver> {
       consoleLog: true,
       gracefulStop: true,
       highestDeviceId,
+      mostNics,
       migrate: false,
       addHosts: false,
       vmSnapshot: true,

@@ -33,6 +33,7 @@ export interface Launched {
 export interface Sockets {
   readonly qmp: Listening
   readonly agent: Listening
+  readonly taps: Listening
 }
 
 /** The files that QEMU opens, and the sockets that it inherits. */
@@ -42,15 +43,16 @@ export async function prepareFiles(
   identity: Identity | null,
   boots: boolean,
 ): Promise<Sockets> {
-  const [qmp, agent] = await Promise.all([
+  const [qmp, agent, taps] = await Promise.all([
     listenFor(folder.qmp),
     listenFor(folder.agent),
+    listenFor(folder.taps),
     writeOwned(folder.seed, seedVolume(spec.firstBoot), 0o400, identity),
     writeOwned(folder.console, Buffer.alloc(0), 0o600, identity),
     writeOwned(folder.log, Buffer.alloc(0), 0o600, null),
     boots && makeRamFile(folder.ram, spec.memoryMib, identity),
   ])
-  return { qmp, agent }
+  return { qmp, agent, taps }
 }
 
 /**
@@ -59,7 +61,7 @@ export async function prepareFiles(
  */
 export async function launch(
   plan: MachinePlan,
-  sockets: Sockets,
+  { qmp, agent, taps }: Sockets,
   state: number | null,
   identity: Identity | null,
 ): Promise<Launched> {
@@ -71,7 +73,7 @@ export async function launch(
       env: toolEnvironment,
       cwd: '/',
       detached: true, // a session of its own: signals for the server's terminal do not reach it
-      stdio: ['ignore', log.fd, log.fd, sockets.qmp.fd, sockets.agent.fd, ...(state === null ? [] : [state])],
+      stdio: ['ignore', log.fd, log.fd, qmp.fd, agent.fd, taps.fd, ...(state === null ? [] : [state])],
     })
     child.unref()
     const ended = new Promise<Ended>((resolve, reject) => {

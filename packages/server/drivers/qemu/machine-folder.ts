@@ -2,6 +2,7 @@
 // link in place of a file that a root server will open. Only `run/` inside is the machine's own.
 //
 //   qmp.sock agent.sock   where QEMU listens, made by the server (listening.ts)       machine.json   the process, for the next server
+//   taps.sock             another monitor, for a program that hands open taps over (network/taps.pl)
 //   seed.iso              first-boot data        console.log   serial console      qemu.log   what QEMU wrote on stderr
 //   quiesced              there while the guest's file systems are, or may be, at rest      memory.sock   while its memory is saved
 //   run/                  vnc.sock, and `lock`: QEMU's pid file, which it keeps locked and so runs once
@@ -23,6 +24,7 @@ export interface MachineFolder {
   readonly path: string
   readonly qmp: string
   readonly agent: string
+  readonly taps: string
   readonly record: string
   readonly seed: string
   readonly console: string
@@ -53,6 +55,7 @@ export function machineFolder(runDirectory: string, vm: VmId): MachineFolder {
     path,
     qmp: at('qmp.sock'),
     agent: at('agent.sock'),
+    taps: at('taps.sock'),
     record: at('machine.json'),
     seed: at('seed.iso'),
     console: at('console.log'),

@@ -1,11 +1,13 @@
 // A machine whose process is alive: connected to QEMU's monitor and the guest agent until the process ends, whoever started
 // it. That it ended is seen by the closed monitor and believed when the kernel says so.
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { VmId } from '@ramet/core/ids.ts'
+import type { NicId, VmId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
+import type { NicSpec } from '../driver.ts'
 import { GuestAgent } from './guest-agent.ts'
 import type { Ended } from './launch.ts'
-import type { MachineFolder } from './machine-folder.ts'
+import { type MachineFolder, writeRecord } from './machine-folder.ts'
+import { silence } from './nics.ts'
 import type { Log } from './options.ts'
 import type { SshPorts } from './ports.ts'
 import { isAlive, waitForEnd } from './process.ts'
@@ -43,6 +45,7 @@ export class Machine {
   agent: GuestAgent | null = null
   readonly #log: Log
   readonly #listeners = new Set<(event: QmpEvent) => void>()
+  #sshPorts: SshPorts
   #isSettled = false
   readonly #connected = Promise.withResolvers<void>()
   #released = false
@@ -52,6 +55,7 @@ export class Machine {
   constructor(found: Found, log: Log) {
     this.vm = found.folder.vm
     this.found = found
+    this.#sshPorts = found.sshPorts
     this.#log = log
     found.ended?.catch(() => {}) // its own caller hears of it
     this.#connected.promise.catch(() => {})
@@ -73,12 +77,35 @@ export class Machine {
     return !this.#released
   }
 
-  /** Lets the CPUs run, in a process that has not begun: to boot, or to go on once its memory's state is loaded ('paused'). */
-  async run(): Promise<void> {
+  /** Ports of 127.0.0.1 that reach the guest's SSH, by NIC. */
+  get sshPorts(): SshPorts {
+    return this.#sshPorts
+  }
+
+  /** For the next server too; null: the card is gone, or has none. */
+  async rememberPort(nic: NicId, port: number | null): Promise<void> {
+    const { [nic]: _, ...others } = this.#sshPorts
+    this.#sshPorts = port === null ? others : { ...others, [nic]: port }
+    await this.record()
+  }
+
+  async record(): Promise<void> {
+    const { pid, startTime, boot } = this.found.process
+    await writeRecord(this.found.folder, { pid, startTime, boot, sshPorts: this.#sshPorts })
+  }
+
+  /**
+   * Lets the CPUs run, in a process that has not begun: to boot, or to go on once its memory's state is loaded ('paused'). That
+   * tells the cards whether they have a link, so it is taken from those that shall have none only then.
+   */
+  async run(nics: readonly NicSpec[]): Promise<void> {
     const monitor = await this.monitor()
     for (const deadline = performance.now() + loadLimitMs; performance.now() < deadline; ) {
       const { status } = await monitor.execute('query-status')
-      if (status === 'prelaunch' || status === 'paused') await monitor.execute('cont')
+      if (status === 'prelaunch' || status === 'paused') {
+        await silence(monitor, nics)
+        await monitor.execute('cont')
+      }
       if (status !== 'inmigrate') return
       await sleep(1)
     }

@@ -1,15 +1,16 @@
 // All machines of this host. What is asked of one machine happens in turn; machines do not wait for each other.
 import type { LayerId, VmId } from '@ramet/core/ids.ts'
-import type { Cut, CutFacts, Driver, MachineFacts, MachineSpec, PowerChange, Progress } from '../driver.ts'
+import type { Cut, CutFacts, Driver, MachineFacts, MachineSpec, NicSpec, PowerChange, Progress } from '../driver.ts'
 import { activeLayers } from './active-layers.ts'
 import { changeMedium } from './cdrom.ts'
 import { setClock } from './clock.ts'
 import { cutLog, tailOf } from './console.ts'
 import { cutMachine } from './cut.ts'
 import { attachDisk, detachDisk, growDisk } from './disks.ts'
+import { attachNic, detachNic } from './nics.ts'
 import { findMachines } from './find-machines.ts'
 import type { Installed } from './host.ts'
-import { listFolders, machineFolder, ownerOfFolder, writeRecord } from './machine-folder.ts'
+import { listFolders, machineFolder, ownerOfFolder } from './machine-folder.ts'
 import { Machine } from './machine.ts'
 import type { Found } from './machine.ts'
 import { beginLiveMerge, finishLiveMerge } from './merge-live.ts'
@@ -56,6 +57,11 @@ export class Machines {
       attachDisk: async (vm, disk) => void (await this.#whileOn(vm, machine => attachDisk(machine, disk))),
       detachDisk: async (vm, disk, signal) =>
         void (await this.#whileOn(vm, machine => detachDisk(machine, disk, signal))),
+      attachNic: async (vm, nic, hostname) => {
+        await this.#whileOn(vm, machine => attachNic(machine, nic, hostname, this.#around.networks))
+        return this.#facts(vm)
+      },
+      detachNic: (vm, nic, signal) => this.#detachNic(vm, nic, signal),
       growDisk: (vm, disk, bytes) => this.#whileOn(vm, machine => growDisk(machine, disk, bytes)),
       migrate: async () => {
         throw problems.oneHost()
@@ -130,7 +136,7 @@ export class Machines {
     if (this.#running.has(vm)) return // started by us while we looked
     const machine = this.#watch(found)
     if (!machine.alive) return
-    await writeRecord(found.folder, { ...plain(found) }).catch(() => {}) // its folder may be gone
+    await machine.record().catch(() => {}) // its folder may be gone
     this.#around.log.info({ vm, pid: found.process.pid }, 'a machine is found running')
   }
 
@@ -161,7 +167,7 @@ export class Machines {
   async #start(spec: MachineSpec): Promise<MachineFacts> {
     const known = this.#running.get(spec.vm)
     if (known?.alive) {
-      await known.run()
+      await known.run(spec.nics)
       return this.#facts(spec.vm)
     }
     if (known) await this.#forget(known)
@@ -193,6 +199,12 @@ export class Machines {
     } catch (error) {
       throw (await machine.survives(error)) ? error : problems.machineOff(vm)
     }
+  }
+
+  async #detachNic(vm: VmId, nic: NicSpec, signal: AbortSignal): Promise<void> {
+    const { networks } = this.#around
+    const wasOn = await this.#whileOn(vm, machine => detachNic(machine, nic, networks, signal))
+    if (!wasOn && nic.kind === 'network') await networks.calls.release(nic.network.id, nic.id)
   }
 
   /** What QEMU does in between takes minutes, and nobody waits for his turn meanwhile. */
@@ -229,7 +241,7 @@ export class Machines {
   #facts(vm: VmId): MachineFacts {
     const machine = this.#running.get(vm)
     if (!machine?.alive) return { vm, power: 'off', host: null, sshPorts: {} }
-    return { vm, power: 'on', host: null, sshPorts: machine.found.sshPorts }
+    return { vm, power: 'on', host: null, sshPorts: machine.sshPorts }
   }
 
   async #list(): Promise<MachineFacts[]> {
@@ -244,8 +256,4 @@ export class Machines {
         this.#around.log.warn({ vm: found.folder.vm, err: error }, 'a log could not be cut'),
       )
   }
-}
-
-function plain({ process: { pid, startTime, boot }, sshPorts }: Found) {
-  return { pid, startTime, boot, sshPorts }
 }

@@ -8,7 +8,7 @@ export type SshPorts = Readonly<Record<NicId, number>>
 
 /** For each NIC that QEMU itself forwards to, the port it had, where that is free, or another. `avoid`: ports that QEMU failed to bind. */
 export async function choosePorts(nics: readonly NicSpec[], avoid: ReadonlySet<number>): Promise<SshPorts> {
-  const own = nics.filter(nic => nic.kind === 'user-nat')
+  const own = nics.filter(nic => nic.kind === 'user-nat' && !nic.silent)
   const ports = await Promise.all(own.map(async ({ id, sshPort }) => [id, await choosePort(sshPort, avoid)] as const))
   return Object.fromEntries(ports) as SshPorts
 }

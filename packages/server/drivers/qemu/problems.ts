@@ -135,6 +135,33 @@ export const problems = {
       'device-in-use',
       `The running machine has another disk at place ${deviceId}; choose another deviceid, or stop the machine first`,
     ),
+  guestHoldsNic: (deviceId: number, seconds: number) =>
+    new Problem(
+      'unavailable',
+      'guest-holds-nic',
+      `The guest did not let go of network card ${deviceId} within ${seconds} s: it is still starting, or has no driver for hot-plug. Try again later, or stop the machine first`,
+    ),
+  noNicPort: (deviceId: number) =>
+    new Problem(
+      'refused',
+      'no-free-port',
+      `The running machine has no place for network card ${deviceId}: its places were made when it started. Stop it, add the card, and start it again`,
+    ),
+  otherNic: (deviceId: number) =>
+    new Problem(
+      'in-use',
+      'device-in-use',
+      `The running machine has another network card at place ${deviceId}; stop it first`,
+    ),
+  noTapSocket: (cause: unknown) =>
+    new Problem(
+      'refused',
+      'started-by-older-version',
+      'The running machine takes no network card: it was started by an older version. Stop it and start it again',
+      { cause },
+    ),
+  tapNotGiven: (why: string) =>
+    new Problem('unavailable', 'tap-not-given', `The network card cannot be plugged in: ${why}`),
   diskNotThere: (deviceId: number) =>
     new Problem('refused', 'disk-not-there', `The running machine has no disk ${deviceId}; stop and start it first`),
   onlyGrows: (deviceId: number) =>

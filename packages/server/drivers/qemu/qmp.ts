@@ -23,6 +23,9 @@ export interface QmpCommands {
   block_resize: { args: { 'node-name': string; size: number }; result: unknown }
   device_add: { args: Readonly<Record<string, unknown>>; result: unknown }
   device_del: { args: { id: string }; result: unknown }
+  netdev_add: { args: Readonly<Record<string, unknown>>; result: unknown }
+  netdev_del: { args: { id: string }; result: unknown }
+  set_link: { args: { name: string; up: boolean }; result: unknown }
   'qom-list': { args: { path: string }; result: { name: string; type: string }[] }
   'query-block': {
     args: NoArguments

@@ -13,9 +13,8 @@ const clearLimitMs = 60_000
 
 /** Removes what only a running machine needs. */
 export async function removeRunning(folder: MachineFolder): Promise<void> {
-  const ours = [folder.record, folder.qmp, folder.agent, folder.quiesced, folder.memory].map(name =>
-    ifThere(unlink(name)),
-  )
+  const { record, qmp, agent, taps, quiesced, memory } = folder
+  const ours = [record, qmp, agent, taps, quiesced, memory].map(name => ifThere(unlink(name)))
   // These are files, and nothing slower is needed, unless somebody put something else there.
   const itsOwn = Promise.all([folder.vnc, folder.lock].map(name => ifThere(unlink(name))))
   await Promise.all([...ours, itsOwn.catch(() => clear(folder.run)), dropRamFile(folder.ram)])

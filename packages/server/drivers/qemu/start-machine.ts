@@ -7,7 +7,7 @@ import { withKvmGroup } from './acceleration.ts'
 import { requireIso } from './cdrom.ts'
 import { tailOf } from './console.ts'
 import { launch, prepareFiles, type Sockets } from './launch.ts'
-import { machineFolder, makeFolder, writeRecord } from './machine-folder.ts'
+import { machineFolder, makeFolder } from './machine-folder.ts'
 import type { MachineFolder } from './machine-folder.ts'
 import type { Found, Machine } from './machine.ts'
 import type { Surroundings } from './machines.ts'
@@ -64,7 +64,7 @@ async function attemptStart(
   const [sockets, ownPorts, networkPorts] = await Promise.all([
     listening,
     choosePorts(spec.nics, busy),
-    networks.admit(spec),
+    networks.admit(spec.vm, spec.nics, spec.firstBoot.hostname),
   ]).catch(async (error: unknown) => {
     await listening.then(release, () => {})
     throw error
@@ -80,12 +80,11 @@ async function attemptStart(
   const machine = watch({ folder, sshPorts: ports, ...launched })
   machine.quiet = true
   try {
-    const { pid, startTime, boot } = launched.process
     if (resumption?.quiesced) await markQuiesced(machine)
-    await Promise.all([machine.run(), writeRecord(folder, { pid, startTime, boot, sshPorts: ports })])
+    await Promise.all([machine.run(spec.nics), machine.record()])
     machine.quiet = false
     if (resumption?.quiesced) await wake(machine)
-    log.info({ vm: spec.vm, pid }, 'a machine runs')
+    log.info({ vm: spec.vm, pid: launched.process.pid }, 'a machine runs')
     return null
   } catch (error) {
     await killAndWait(launched.process, endLimitMs)
@@ -96,7 +95,6 @@ async function attemptStart(
   }
 }
 
-function release({ qmp, agent }: Sockets): void {
-  qmp.release()
-  agent.release()
+function release({ qmp, agent, taps }: Sockets): void {
+  for (const socket of [qmp, agent, taps]) socket.release()
 }

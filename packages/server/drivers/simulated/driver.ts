@@ -35,6 +35,7 @@ export function simulatedDriver(world: World): Driver {
       consoleLog: true,
       gracefulStop: true,
       highestDeviceId: 15,
+      mostNics: 10,
       migrate: true,
       addHosts: true,
       vmSnapshot: true,

@@ -6,6 +6,7 @@ import type { Calling } from './driver.ts'
 import { demandLayers, layerIn, putLayer } from './layers.ts'
 import { memoryFor } from './memory.ts'
 import { admit, dismiss } from './networks.ts'
+import { cardsOf, simulatedNics } from './nics.ts'
 import { simulatedSnapshots } from './snapshots.ts'
 import { change, factsOf, isDown, runningIn, type SimulatedMachine, type World } from './world.ts'
 
@@ -21,7 +22,7 @@ export function simulatedMachines(world: World, call: Calling): Driver['machines
       if (!runningIn(world, spec.vm)) {
         const described = spec.isClone ? { ...spec, nics: [] } : spec
         const machine = started(described, memoryFor(world, spec))
-        admit(world, described, machine.sshPorts)
+        admit(world, spec.vm, described.nics, machine.sshPorts)
         change(world, { machine })
       }
       if (world.starts.push(spec) > rememberedStarts) world.starts.shift()
@@ -55,6 +56,7 @@ export function simulatedMachines(world: World, call: Calling): Driver['machines
       const { [disk.deviceId]: _, ...disks } = machine.disks
       change(world, { machine: { ...machine, disks } })
     },
+    ...simulatedNics(world, call),
     growDisk: async (vm, disk, virtualBytes) => {
       await call('machines.growDisk')
       if (!runningIn(world, vm)) return false
@@ -104,13 +106,11 @@ function started(
   { vm, host, nics, disks, cdrom, memoryMib, cpus, isClone }: MachineSpec,
   memory: string,
 ): SimulatedMachine {
-  const port = 20_000 + (Number.parseInt(vm.slice(0, 4), 16) % 40_000)
-  const reached = nics.filter(nic => nic.kind === 'user-nat' || nic.forwardSsh)
   return {
     vm,
     host: host.id,
     power: 'on',
-    sshPorts: Object.fromEntries(reached.map(nic => [nic.id, nic.sshPort ?? port + nic.deviceId])),
+    ...cardsOf(vm, nics),
     cd: cdrom?.id ?? null,
     disks: disks.reduce<SimulatedMachine['disks']>(withDisk, {}),
     memoryMib,

@@ -1,6 +1,7 @@
 // Simulated guest networks: who has which address in them, and which ports lead where.
+import type { NetworkId, NicId, VmId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
-import type { MachineSpec, NetworkNicSpec } from '../driver.ts'
+import type { NetworkNicSpec, NicSpec } from '../driver.ts'
 import type { Networks } from '../networks.ts'
 import type { Calling } from './driver.ts'
 import { change, forwardKey, type SimulatedMachine, type SimulatedNetwork, type World } from './world.ts'
@@ -26,8 +27,7 @@ export function simulatedNetworks(world: World, call: Calling): Networks {
     },
     release: async (id, nic) => {
       await call('networks.release')
-      const network = world.networks.get(id)
-      if (network) change(world, { network: { ...network, cards: network.cards.filter(card => card.nic !== nic) } })
+      release(world, id, nic)
     },
     forward: async forward => {
       await call('networks.forward')
@@ -50,17 +50,17 @@ export function simulatedNetworks(world: World, call: Calling): Networks {
   }
 }
 
-/** Takes the cards of a machine into their networks, before it starts. */
-export function admit(world: World, { vm, nics }: MachineSpec, sshPorts: SimulatedMachine['sshPorts']): void {
+/** Takes cards of a machine into their networks, before it starts or gets them. */
+export function admit(world: World, vm: VmId, nics: readonly NicSpec[], sshPorts: SimulatedMachine['sshPorts']): void {
   for (const nic of nics) {
-    if (nic.kind !== 'network') continue
+    if (nic.kind !== 'network' || nic.silent) continue
     admitCard(world, vm, nic)
     const [network, port, to] = [nic.network.id, sshPorts[nic.id], { address: nic.address, port: 22 }]
     if (port) change(world, { forward: { address: '127.0.0.1', port, network, to, ssh: { vm, nic: nic.id } } })
   }
 }
 
-function admitCard(world: World, vm: MachineSpec['vm'], { id, network: spec, address, mac }: NetworkNicSpec): void {
+function admitCard(world: World, vm: VmId, { id, network: spec, address, mac }: NetworkNicSpec): void {
   const network: SimulatedNetwork = { spec, cards: world.networks.get(spec.id)?.cards ?? [] }
   const others = network.cards.filter(({ nic }) => nic !== id)
   if (address === spec.gateway || others.some(card => card.address === address || card.mac === mac))
@@ -68,7 +68,14 @@ function admitCard(world: World, vm: MachineSpec['vm'], { id, network: spec, add
   change(world, { network: { spec, cards: [...others, { vm, nic: id, address, mac }] } })
 }
 
-export function dismiss(world: World, vm: MachineSpec['vm']): void {
+export function release(world: World, id: NetworkId, nic: NicId): void {
+  for (const { address, port, ssh } of world.forwards.values())
+    if (ssh?.nic === nic) change(world, { forwardGone: { address, port } })
+  const network = world.networks.get(id)
+  if (network) change(world, { network: { ...network, cards: network.cards.filter(card => card.nic !== nic) } })
+}
+
+export function dismiss(world: World, vm: VmId): void {
   for (const { address, port, ssh } of world.forwards.values())
     if (ssh?.vm === vm) change(world, { forwardGone: { address, port } })
   for (const network of world.networks.values())

@@ -46,6 +46,8 @@ export interface SimulatedMachine {
   readonly sshPorts: Readonly<Record<NicId, number>>
   /** The layer that it writes at each place. */
   readonly disks: Readonly<Record<number, LayerId>>
+  /** The card at each place. */
+  readonly nics?: Readonly<Record<number, NicId>>
   readonly memoryMib?: number
   readonly cpus?: number
   /** What its guest has in mind; lost when it goes off. */

@@ -10,13 +10,14 @@ import { aCard, aFreePort, aNetwork } from '../../contract-networks.ts'
 import { anOwner } from '../../contract.ts'
 import type { MachineSpec } from '../../driver.ts'
 import { type QemuUnderTest, aQemuDriver, processOf } from '../a-driver.ts'
-import { aTinyMachine, inGuest, sshWords, tiny, untilAnswers } from '../a-tiny.ts'
+import { aTinyMachine, answers, inGuest, sshWords, tiny, untilAnswers } from '../a-tiny.ts'
 import { findPrograms, killAndWait } from '../process.ts'
 import { networkFolder, networksDirectory } from './folder.ts'
 
 const run = promisify(execFile)
 const notAborted = new AbortController().signal
 const [red, blue] = [aNetwork(), aNetwork()]
+const green = aNetwork({ cidr: '10.2.2.0/24', gateway: '10.2.2.1' })
 
 describe('machines in guest networks', { skip: !tiny && 'tiny cannot be built here' }, () => {
   let made: QemuUnderTest
@@ -54,10 +55,10 @@ describe('machines in guest networks', { skip: !tiny && 'tiny cannot be built he
   })
 
   async function start(spec: MachineSpec): Promise<void> {
-    const nic = spec.nics[0]!
-    const sshPort = (await made.driver.machines.start(spec)).sshPorts[nic.id] ?? null
-    ports.set(spec.name, sshPort ?? 0)
-    specs.set(spec.name, { ...spec, nics: [{ ...nic, sshPort }] })
+    const { sshPorts } = await made.driver.machines.start(spec)
+    const nics = spec.nics.map(nic => ({ ...nic, sshPort: sshPorts[nic.id] ?? null }))
+    ports.set(spec.name, nics[0]?.sshPort ?? 0)
+    specs.set(spec.name, { ...spec, nics })
   }
 
   test('each machine has its own address, and in each network the address is another machine', async () => {
@@ -119,6 +120,18 @@ describe('machines in guest networks', { skip: !tiny && 'tiny cannot be built he
     assert.equal(await at('red-2', who('10.1.1.5')), 'red-1\n')
   })
 
+  test('a card that is plugged into a running machine gets its address and answers, and the next server knows it', async () => {
+    const spec = specs.get('red-1')!
+    const card = aCard(green, { deviceId: 1, address: '10.2.2.5' })
+    const { sshPorts } = await made.driver.machines.attachNic(spec.vm, card, 'red-1')
+    const sshPort = sshPorts[card.id] ?? 0
+    specs.set('red-1', { ...spec, nics: [...spec.nics, { ...card, sshPort }] })
+    ports.set('green', sshPort)
+    await untilAnswers(sshPort)
+    assert.match(await at('green', 'hostname; ip -4 addr show dev eth1'), /^red-1\n.*inet 10\.2\.2\.5\/24/s)
+    assert.deepEqual((await (await made.again()).machines.facts(spec.vm)).sshPorts, sshPorts)
+  })
+
   test('connections live on while another process takes over the machine', async t => {
     const spec = specs.get('red-1')!
     const outside = await hold('red-1')
@@ -147,6 +160,15 @@ describe('machines in guest networks', { skip: !tiny && 'tiny cannot be built he
     await untilTrue('the inside connection again', async () => (await at('red-2', 'cat /tmp/out')) === 'one\ntwo\n')
     assert.notDeepEqual(await processOf(made.runDirectory, spec.vm), first)
     assert.equal(await at('red-2', who('10.1.1.5')), 'red-1\n')
+    assert.equal(await at('green', 'hostname'), 'red-1\n')
+  })
+
+  test('a card that is pulled out is gone from the guest, and from its network', async () => {
+    const { vm, nics } = specs.get('red-1')!
+    for (const _ of ['first', 'again']) await made.driver.machines.detachNic(vm, nics[1]!, notAborted)
+    assert.equal(await at('red-1', 'ls /sys/class/net | grep eth1'), '')
+    await made.driver.networks.remove(green.id)
+    assert.equal(await answers(ports.get('green')!), false)
   })
 
   test('a machine whose process was killed starts again at the same address and port', async () => {

@@ -9,7 +9,6 @@ import { isDeepStrictEqual } from 'node:util'
 import { newId } from '@ramet/core/ids.ts'
 import { eventually } from '../../../testing/eventually.ts'
 import { aFreePort, aNetwork } from '../../contract-networks.ts'
-import { aMachine } from '../../contract.ts'
 import type { NetworkNicSpec } from '../../driver.ts'
 import { findPrograms, killAndWait } from '../process.ts'
 import { type SomeNetworks, aMember, refusal, someNetworks, somebody } from './a-network.ts'
@@ -17,8 +16,6 @@ import { networkFolder, tapNames } from './folder.ts'
 import { parseSubnet } from './subnet.ts'
 import { tapsSeenBy } from './segment.ts'
 import { servingProcess } from './dnsmasq.ts'
-
-const disk = { pool: { id: newId<'storage-pool'>(), path: '/nowhere' }, id: newId<'layer'>() }
 
 test('a subnet is read with its mask, and knows the addresses of machines', () => {
   const subnet = parseSubnet('10.1.4.0/22')
@@ -39,7 +36,7 @@ describe('guest networks', { skip: refusal ?? false }, () => {
   })
   after(() => made.dispose())
 
-  const admit = (nic: NetworkNicSpec) => made.networks.admit(aMachine(disk, { nics: [nic] }))
+  const admit = (nic: NetworkNicSpec) => made.networks.admit(newId<'vm'>(), [nic], 'web-1')
   const taps = async ({ network }: NetworkNicSpec) =>
     tapsSeenBy((await servingProcess(networkFolder(made.directory, network.id)))?.pid ?? 0)
 

@@ -2,7 +2,7 @@
 // and the forwarder are made to agree with them: so a repeat, a later server and the keeper's look all do the same.
 import { chmod, mkdir, rm } from 'node:fs/promises'
 import type { NetworkId, NicId, VmId } from '@ramet/core/ids.ts'
-import type { MachineSpec } from '../../driver.ts'
+import type { NicSpec } from '../../driver.ts'
 import type { NetworkFacts, Networks, NetworkSpec } from '../../networks.ts'
 import type { Log } from '../options.ts'
 import type { SshPorts } from '../ports.ts'
@@ -57,12 +57,16 @@ export class QemuNetworks {
     }
   }
 
-  /** Takes the cards of a machine in, before it starts. Answers the ports by which their SSH is reached. */
-  async admit({ vm, nics, firstBoot }: MachineSpec): Promise<SshPorts> {
+  /** Takes cards of a machine in, before it starts or gets them. Answers the ports by which their SSH is reached. */
+  async admit(vm: VmId, nics: readonly NicSpec[], name: string): Promise<SshPorts> {
     const ports: [NicId, number][] = []
     for (const nic of nics) {
       if (nic.kind !== 'network') continue
-      await this.#admit(nic.network, { vm, nic: nic.id, mac: nic.mac, address: nic.address, name: firstBoot.hostname })
+      if (nic.silent) {
+        await this.calls.ensure(nic.network)
+        continue
+      }
+      await this.#admit(nic.network, { vm, nic: nic.id, mac: nic.mac, address: nic.address, name })
       if (nic.forwardSsh) ports.push([nic.id, await this.#forwards.beginSsh(vm, nic)])
     }
     return Object.fromEntries(ports)
@@ -163,6 +167,7 @@ export class QemuNetworks {
   }
 
   async #release(id: NetworkId, nic: NicId): Promise<void> {
+    await this.#forwards.endAll(({ ssh }) => ssh?.nic === nic)
     const folder = this.#folder(id)
     const spec = await files.readSpec(folder)
     if (!spec) return

@@ -6,14 +6,12 @@ import { isDeepStrictEqual } from 'node:util'
 import { newId } from '@ramet/core/ids.ts'
 import { eventually } from '../../../testing/eventually.ts'
 import { aNetwork } from '../../contract-networks.ts'
-import { aMachine } from '../../contract.ts'
 import { type SomeNetworks, aMember, refusal, someNetworks } from './a-network.ts'
 import { servingProcess } from './dnsmasq.ts'
 import { networkFolder, tapNames } from './folder.ts'
 import { tapsSeenBy } from './segment.ts'
 
 const many = 200
-const disk = { pool: { id: newId<'storage-pool'>(), path: '/nowhere' }, id: newId<'layer'>() }
 let made: SomeNetworks
 before(async () => {
   if (refusal === null) made = await someNetworks()
@@ -25,7 +23,7 @@ test('two hundred networks with two machines each, all at the same addresses', {
   const pairs = Array.from({ length: many }, () => aNetwork()).map(network =>
     ['10.1.1.5', '10.1.1.6'].map(address => aMember(network, address)),
   )
-  for (const pair of pairs) for (const nic of pair) await made.networks.admit(aMachine(disk, { nics: [nic] }))
+  for (const pair of pairs) for (const nic of pair) await made.networks.admit(newId<'vm'>(), [nic], 'web-1')
   t.diagnostic(`${Math.round((performance.now() - from) / many)} ms for a network and two cards`)
   for (const nic of pairs.flat()) made.hold(nic)
   let bytes = 0

@@ -1,12 +1,15 @@
-// How a machine's process gets its cards in networks: taps.pl opens their taps and becomes QEMU (see there).
+// How a machine's process gets its cards in networks: taps.pl opens their taps and becomes QEMU, or gives one to a QEMU that runs.
 import { join } from 'node:path'
 import type { NetworkNicSpec, NicSpec } from '../../driver.ts'
 import type { Identity } from '../privileges.ts'
+import { problems } from '../problems.ts'
+import { lastLine, runTool } from '../tools.ts'
 import { networkFolder, tapNames } from './folder.ts'
 import { bridge } from './segment.ts'
 
 const program = join(import.meta.dirname, 'taps.pl')
 const firstFd = 10
+const giveLimitMs = 20_000
 
 export interface Plug {
   readonly nic: NetworkNicSpec
@@ -25,11 +28,18 @@ export function withTaps(
   { uid, gid }: Identity,
   words: readonly string[],
 ): [string, ...string[]] {
-  const cards = plugs.flatMap(({ nic, fd }) => [
-    networkFolder(directory, nic.network.id).namespaceFile,
-    tapNames(nic.id).join(),
-    bridge,
-    String(fd),
-  ])
-  return ['perl', program, `${uid}:${gid}`, ...cards, '--', ...words]
+  const cards = plugs.flatMap(({ nic, fd }) => [...placeOf(directory, nic), String(fd)])
+  return ['perl', program, 'become', `${uid}:${gid}`, ...cards, '--', ...words]
+}
+
+/** Gives the tap of a card to the QEMU that listens at `monitor`, which knows it as `netdev` from then on. */
+export async function giveTap(directory: string, nic: NetworkNicSpec, monitor: string, netdev: string): Promise<void> {
+  const words = [program, 'give', monitor, netdev, ...placeOf(directory, nic)]
+  const { code, stderr } = await runTool('perl', words, { identity: null, timeoutMs: giveLimitMs })
+  if (code !== 0) throw problems.tapNotGiven(lastLine(stderr))
+}
+
+/** The namespaces of a card, the names its tap may have, and the bridge that it is joined to; a silent one is joined to none. */
+function placeOf(directory: string, { id, network, silent }: NetworkNicSpec): string[] {
+  return [networkFolder(directory, network.id).namespaceFile, tapNames(id).join(), silent ? '' : bridge]
 }
