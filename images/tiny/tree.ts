@@ -35,6 +35,7 @@ const neededCommands = [
     'partprobe',
   ],
   ...['blockdev', 'sha256sum', 'switch_root', 'udhcpc', 'uevent'],
+  ...['cmp', 'dmesg', 'killall'], // and what a server runs in it through the agent
 ]
 
 const emptyDirectories = [

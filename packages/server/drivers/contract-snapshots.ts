@@ -1,6 +1,7 @@
 // The part of the contract that snapshots stand on: cuts, memory images, merges. contract.ts runs it over every driver.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { identityProblems } from '@ramet/core/identity.ts'
 import { newId } from '@ramet/core/ids.ts'
 import type { DriverUnderTest } from './contract.ts'
 import type { Cut, DiskSpec, LayerChain, LayerRef, MachineSpec, MemoryImageRef, Merge } from './driver.ts'
@@ -25,6 +26,19 @@ export function snapshotContract(
       { id: newId<'vm-snapshot'>(), vm: newId<'vm'>() },
     ]
     assert.deepEqual(await driver().machines.getVmSnapshotConfigs({ ...ids, recorded, memory: null }), recorded)
+  })
+
+  test('a guest is made somebody of its own, or said to be silent, and so again; one that is off is silent', async () => {
+    const { spec } = await aRunningMachine()
+    const cards = spec.nics.map(({ mac }) => ({ mac, address: null }))
+    const identity = { ...spec.firstBoot, instanceId: newId<'vm'>(), cards, ageMs: 1000 }
+    const customize = () => driver().machines.customize(spec.vm, identity, 300, never)
+    const wrong = await customize()
+    assert.ok(wrong.length === 0 || wrong[0] === identityProblems.noAgent, wrong.join())
+    assert.deepEqual(await customize(), wrong)
+    await assert.rejects(driver().machines.customize(spec.vm, identity, 300, AbortSignal.abort()))
+    await removed(spec)
+    assert.deepEqual(await customize(), [identityProblems.noAgent])
   })
 
   test('a layer is merged into its child, which shows the same on a shorter chain, and so does its sibling', async () => {

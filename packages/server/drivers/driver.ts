@@ -211,6 +211,17 @@ export interface VmSnapshotRef {
   readonly memory: MemoryImageRef | null
 }
 
+/** Who the guest of a machine is to be, that may have gone on as a copy of another's. */
+export interface GuestIdentity {
+  /** As in `FirstBoot`: a guest that was customized knows its seed already. */
+  readonly instanceId: string
+  readonly hostname: string
+  /** Its own network cards; null: whatever address the guest was given. */
+  readonly cards: readonly { readonly mac: string; readonly address: string | null }[]
+  /** So long ago, at most, it was cut off from its source. */
+  readonly ageMs: number
+}
+
 export type ClockOutcome = 'set' | 'agent-missing' | 'failed'
 
 export type Power = 'on' | 'off'
@@ -469,6 +480,13 @@ export interface Driver {
     getVmSnapshotConfigs(snapshot: VmSnapshotRef): Promise<MachineConfig>
     /** Sets the guest's clock to the host's time: one that went on from a memory image believes that no time has passed. */
     setClock(vm: VmId, limitMs: number): Promise<ClockOutcome>
+    /**
+     * Makes the guest somebody of its own: random numbers, hostname, machine-id, SSH host keys, clock, addresses, and the user's own
+     * script (`afterClone` in core/identity.ts). Answers what could not be confirmed by reading it back, in plain words; nothing, when
+     * all was. A repeat keeps what an earlier try made. The machine goes on being used meanwhile; of one that is off, nothing is
+     * confirmed.
+     */
+    customize(vm: VmId, identity: GuestIdentity, limitMs: number, signal: AbortSignal): Promise<readonly string[]>
     /**
      * Puts the CD into the drive of a machine that runs, or takes out what is there; one that is off is left alone. A guest that
      * holds the drive is asked to let go, unless `force` takes the CD from it; 'unavailable' when it does not.

@@ -1,4 +1,5 @@
 // All machines of this host. What is asked of one machine happens in turn; machines do not wait for each other.
+import { identityProblems } from '@ramet/core/identity.ts'
 import type { LayerId, VmId } from '@ramet/core/ids.ts'
 import type { Cut, CutFacts, Driver, MachineFacts, MachineSpec, NicSpec, PowerChange, Progress } from '../driver.ts'
 import { activeLayers } from './active-layers.ts'
@@ -6,6 +7,7 @@ import { changeMedium } from './cdrom.ts'
 import { setClock } from './clock.ts'
 import { cutLog, tailOf } from './console.ts'
 import { cutMachine } from './cut.ts'
+import { customizeGuest } from './customize.ts'
 import { attachDisk, detachDisk, growDisk } from './disks.ts'
 import { attachNic, detachNic } from './nics.ts'
 import { findMachines } from './find-machines.ts'
@@ -85,6 +87,11 @@ export class Machines {
         await this.#seen()
         const machine = this.#running.get(vm)
         return machine?.alive ? setClock(machine, limitMs) : 'agent-missing'
+      },
+      customize: async (vm, identity, limitMs, signal) => {
+        await this.#seen()
+        const machine = this.#running.get(vm)
+        return machine?.alive ? customizeGuest(machine, identity, limitMs, signal) : [identityProblems.noAgent]
       },
       discard: vm => this.#inTurn(vm, () => this.#discard(vm)),
       facts: async vm => {

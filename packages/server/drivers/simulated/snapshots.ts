@@ -1,4 +1,5 @@
 // Cuts and merges of simulated machines, and what tests write into their disks and memory to see that nothing is lost.
+import { identityProblems } from '@ramet/core/identity.ts'
 import type { LayerId, VmId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { Cut, CutFacts, Driver, LayerChain, LayerFacts, LayerRef, Merge } from '../driver.ts'
@@ -9,7 +10,7 @@ import { type Blocks, change, runningIn, type SimulatedMachine, type World } fro
 
 type Snapshots = Pick<
   Driver['machines'],
-  'activeLayers' | 'cut' | 'freeze' | 'pullInheritedNics' | 'merge' | 'getVmSnapshotConfigs' | 'setClock'
+  'activeLayers' | 'cut' | 'freeze' | 'pullInheritedNics' | 'merge' | 'getVmSnapshotConfigs' | 'setClock' | 'customize'
 >
 
 export function simulatedSnapshots(world: World, call: Calling): Snapshots {
@@ -59,6 +60,15 @@ export function simulatedSnapshots(world: World, call: Calling): Snapshots {
     setClock: async vm => {
       await call('machines.setClock')
       return runningIn(world, vm) ? 'set' : 'agent-missing'
+    },
+    customize: async (vm, { instanceId, hostname }, _limitMs, signal) => {
+      await call('machines.customize', 0, signal)
+      signal.throwIfAborted()
+      const machine = runningIn(world, vm)
+      if (!machine) return [identityProblems.noAgent]
+      if (!world.identityProblems.includes(identityProblems.noAgent))
+        change(world, { machine: { ...machine, guest: { instanceId, hostname } } })
+      return world.identityProblems
     },
   }
 }

@@ -54,6 +54,8 @@ export interface SimulatedMachine {
   readonly memory?: string
   /** Cards of the machine that it is a clone of. */
   readonly inheritedNics?: number
+  /** Who its guest was made by `customize`. */
+  readonly guest?: { readonly instanceId: string; readonly hostname: string }
   /** In its CD-ROM drive. */
   readonly cd: TemplateId | null
 }
@@ -90,6 +92,8 @@ export interface World {
   readonly misfits: Map<MemoryImageId, string>
   /** What comes of bringing a guest's file systems to rest. */
   quiesced: Quiesced
+  /** What cannot be confirmed when a guest is customized. */
+  identityProblems: readonly string[]
   readonly machines: Map<VmId, SimulatedMachine>
   readonly networks: Map<NetworkId, SimulatedNetwork>
   /** By address and port of the host. */
@@ -124,6 +128,7 @@ export function newWorld(): World {
     memory: new Map(),
     misfits: new Map(),
     quiesced: 'quiesced',
+    identityProblems: [],
     machines: new Map(),
     networks: new Map(),
     forwards: new Map(),
