@@ -261,7 +261,7 @@ describe('what is refused', { timeout: 300_000 }, () => {
       [],
     )
     assert.deepEqual(await list(world().client, 'listVolumes', 'volume', { virtualmachineid: id }), [])
-    assert.equal((await cloud.cli('doctor')).stdout, 'Database, files and processes agree.\n')
+    assert.match((await cloud.cli('doctor')).stdout, /^Database, files and processes agree\.\n/)
   }
 
   /** What `act` refuses has made nothing. */
@@ -343,7 +343,7 @@ describe('a primary storage that is full', {
     await world.expunge(other)
     await world.deleteTemplate(template.id)
     assert.deepEqual(await cloud.layerFiles(), [])
-    assert.equal((await cloud.cli('doctor')).stdout, 'Database, files and processes agree.\n')
+    assert.match((await cloud.cli('doctor')).stdout, /^Database, files and processes agree\.\n/)
   })
 })
 

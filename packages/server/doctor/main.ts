@@ -12,6 +12,7 @@ import { listLayers } from '../drivers/qemu/layer-files.ts'
 import { listImages } from '../drivers/qemu/memory-files.ts'
 import { networksDirectory } from '../drivers/qemu/network/folder.ts'
 import { observeNetworks } from '../drivers/qemu/network/networks.ts'
+import { networkKind, networkRefusal } from '../drivers/qemu/network/probe.ts'
 import { simulatedDriver } from '../drivers/simulated/driver.ts'
 import { journalIn, readWorld } from '../drivers/simulated/journal.ts'
 import { lockDataDirectory } from '../postgres/lock-data-directory.ts'
@@ -28,7 +29,9 @@ export async function doctor(args: readonly string[]): Promise<number> {
   })
   const directory = values['data-dir'] ?? defaultDataDir(process.env)
   const findings = await diagnose(directory, values['database-url'] ?? process.env['RAMET_DATABASE_URL'])
-  process.stdout.write(values.json ? `${JSON.stringify({ ok: findings.length === 0, findings })}\n` : report(findings))
+  const networks = networkKind(await networkRefusal())
+  const said = { ok: findings.length === 0, findings, networks }
+  process.stdout.write(values.json ? `${JSON.stringify(said)}\n` : `${report(findings)}Guest networks: ${networks}\n`)
   return findings.length === 0 ? 0 : 1
 }
 

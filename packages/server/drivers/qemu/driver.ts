@@ -14,7 +14,7 @@ import { qemuMemory } from './memory-files.ts'
 import { Machines } from './machines.ts'
 import { networksDirectory } from './network/folder.ts'
 import { QemuNetworks } from './network/networks.ts'
-import { networkRefusal } from './network/probe.ts'
+import { networkKind, networkRefusal } from './network/probe.ts'
 import { defaultUidBase } from './options.ts'
 import type { QemuOptions } from './options.ts'
 import { privilegesOf, server } from './privileges.ts'
@@ -58,7 +58,7 @@ export async function qemuDriver(options: QemuOptions): Promise<Driver> {
       mostDeltas: null,
       networks: refusal === null,
     },
-    hosts: qemuHosts(installed, accelerator, refusal, ramDirectory(runDirectory)),
+    hosts: qemuHosts(installed, accelerator, networkKind(refusal), ramDirectory(runDirectory)),
     pools: qemuPools(privileges),
     images: { inspect: (file, expected, maxVirtualBytes) => inspect(file, expected, maxVirtualBytes, privileges) },
     layers: qemuLayers(privileges),

@@ -50,7 +50,7 @@ function unlessMissing(error: unknown): void {
 export function qemuHosts(
   { version }: Installed,
   accelerator: Accelerator,
-  networkRefusal: string | null,
+  networks: string,
   ramDirectory: string,
 ): Driver['hosts'] {
   return {
@@ -65,7 +65,7 @@ export function qemuHosts(
       cpuMhz: cpus()[0]?.speed ?? 0,
       memoryMib: Math.floor(memoryForGuests(totalmem(), await sharedMemoryBytes()) / 2 ** 20),
       arch: 'x86_64',
-      networks: networkRefusal === null ? 'namespaces' : `none: ${networkRefusal}`,
+      networks,
     }),
   }
 }

@@ -225,6 +225,12 @@ export const problems = {
     new Problem('in-use', 'port-in-use', `Port ${port} of ${address} is taken; choose another`),
   portNotOurs: (address: string, port: number, why: string) =>
     new Problem('invalid', 'bad-port', `Port ${port} of ${address} cannot be forwarded: ${why}`),
+  keeperFailed: (why: string) =>
+    new Problem(
+      'unavailable',
+      'keeper-failed',
+      `The process that keeps the networks of an ordinary user fails: ${why}`,
+    ),
   forwarderSilent: (cause?: unknown) =>
     new Problem('unavailable', 'forwarder-silent', 'The program that forwards ports does not answer', { cause }),
   image: (code: `image-${string}`, message: string, cause?: unknown) =>

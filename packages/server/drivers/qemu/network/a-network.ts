@@ -10,22 +10,23 @@ import type { NetworkSpec } from '../../networks.ts'
 import { quietLog } from '../a-driver.ts'
 import { type Identity, server } from '../privileges.ts'
 import { networkFolder, networksDirectory } from './folder.ts'
+import { inside, isOrdinary } from './keeper.ts'
 import { QemuNetworks } from './networks.ts'
 import { networkRefusal } from './probe.ts'
 import { plugsOf, withTaps } from './taps.ts'
 
 export const refusal = await networkRefusal()
-export const somebody: Identity = { uid: 1_900_000_007, gid: 1_900_000_007 }
+/** Who runs machines. */
+export const somebody: Identity = isOrdinary ? server : { uid: 1_900_000_007, gid: 1_900_000_007 }
 
 export async function someNetworks() {
   const folder = await mkdtemp(join(tmpdir(), 'ramet-n-'))
   await chmod(folder, 0o711)
   const directory = networksDirectory(join(folder, 'vms'))
   await mkdir(directory, { mode: 0o711 })
-  const made: QemuNetworks[] = []
   const again = () => {
-    const networks = new QemuNetworks(directory, refusal, server.uid === 0 ? somebody : server, quietLog)
-    made.push(networks)
+    const networks = new QemuNetworks(directory, refusal, somebody, quietLog)
+    networks.close() // a test says itself when they are looked after
     return networks
   }
   const networks = again()
@@ -39,18 +40,19 @@ export async function someNetworks() {
     directory,
     networks,
     again,
-    /** A process that holds the card's tap. */
-    hold: (nic: NetworkNicSpec) => {
-      const [program, ...words] = withTaps(directory, plugsOf([nic]), somebody, ['sleep', '1000'])
+    /** A process that holds the cards' taps. */
+    hold: (...nics: NetworkNicSpec[]) => {
+      const [program, ...words] = withTaps(directory, plugsOf(nics), somebody, ['sleep', '1000'])
       return run(program, words)
     },
     /** A program of Node's inside the network. */
-    inside: ({ id }: NetworkSpec, script: string) =>
-      run('nsenter', [`--net=${networkFolder(directory, id).namespaceFile}`, process.execPath, '-e', script]),
+    inside: ({ id }: NetworkSpec, script: string) => {
+      const [program = '', ...way] = inside(directory, networkFolder(directory, id).namespaceFile)
+      return run(program, [...way, process.execPath, '-e', script])
+    },
     async dispose() {
       for (const child of children)
         if (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL')) await once(child, 'exit')
-      for (const each of made) each.close()
       for (const { id } of await networks.calls.list()) await networks.calls.remove(id)
       await rm(folder, { recursive: true, force: true })
     },

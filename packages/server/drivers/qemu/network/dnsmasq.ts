@@ -10,11 +10,19 @@ import { type ProcessId, isAlive, killAndWait, processAt } from '../process.ts'
 import { problems } from '../problems.ts'
 import { lastLine, toolEnvironment } from '../tools.ts'
 import type { Member, NetworkFolder } from './folder.ts'
+import { inside, isOrdinary } from './keeper.ts'
 import { bridge } from './segment.ts'
 import { parseSubnet } from './subnet.ts'
 
 const startLimitMs = 10_000
 const endLimitMs = 5000
+/**
+ * Root's becomes a user of its own. In a user namespace there is none that it could become, and no groups to leave: without a name of a
+ * group it does not try, and the rights that it needs are all it gets.
+ */
+const user = isOrdinary ? ['--user=root', '--group='] : ['--user=dnsmasq', '--group=nogroup']
+const needed = '--bounding-set=-all,+net_admin,+net_raw,+net_bind_service'
+const rights = isOrdinary ? ['setpriv', '--no-new-privs', '--inh-caps=-all', needed, '--'] : []
 
 /** The one that serves the network; null when none does. */
 export async function servingProcess(folder: NetworkFolder): Promise<ProcessId | null> {
@@ -31,8 +39,8 @@ export async function serve(folder: NetworkFolder, spec: NetworkSpec): Promise<P
   if (known) return known
   await rm(folder.pid, { force: true })
   const log = await open(folder.log, 'w', 0o600)
-  const words = [`--net=${folder.namespaceFile}`, '--', 'dnsmasq', ...dnsmasqArguments(folder, spec)]
-  const child = spawn('nsenter', words, {
+  const [program = '', ...way] = inside(folder.directory, folder.namespaceFile)
+  const child = spawn(program, [...way, ...rights, 'dnsmasq', ...dnsmasqArguments(folder, spec)], {
     env: toolEnvironment,
     cwd: '/',
     detached: true,
@@ -53,13 +61,7 @@ export async function serve(folder: NetworkFolder, spec: NetworkSpec): Promise<P
 export function dnsmasqArguments(folder: NetworkFolder, { cidr, domain }: NetworkSpec): string[] {
   const subnet = parseSubnet(cidr)
   return [
-    ...[
-      '--conf-file=/dev/null',
-      '--keep-in-foreground',
-      `--pid-file=${folder.pid}`,
-      '--user=dnsmasq',
-      '--group=nogroup',
-    ],
+    ...['--conf-file=/dev/null', '--keep-in-foreground', `--pid-file=${folder.pid}`, ...user],
     ...[`--interface=${bridge}`, '--bind-interfaces', '--log-facility=-', '--quiet-dhcp'],
     ...[`--dhcp-range=${subnet?.network},static,${subnet?.netmask},12h`, `--dhcp-hostsfile=${folder.leases}`],
     // Whoever asks for an address that he was given earlier gets it, although nothing is written down of it.

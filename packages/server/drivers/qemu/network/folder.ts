@@ -3,7 +3,7 @@
 //
 //   network.json   the description            nics/NIC.json   address, MAC and name of a network card
 //   leases/NIC     the same for DHCP          names/NIC       the same for DNS
-//   dnsmasq.pid    dnsmasq.log                ../forwards/ADDRESS-PORT.json
+//   dnsmasq.pid    dnsmasq.log                ../forwards/ADDRESS-PORT.json    ../keeper and ../namespaces: see keeper.ts
 import { createHash } from 'node:crypto'
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -12,9 +12,12 @@ import type { NetworkId, NicId, VmId } from '@ramet/core/ids.ts'
 import { writeWhole } from '../../../write-whole.ts'
 import type { Forward, NetworkSpec } from '../../networks.ts'
 import { isErrno } from '../problems.ts'
+import { entrance, nameFile, seenFromHere } from './keeper.ts'
 
 export interface NetworkFolder {
   readonly id: NetworkId
+  /** The folder of all networks. */
+  readonly directory: string
   readonly path: string
   readonly record: string
   readonly nics: string
@@ -22,9 +25,13 @@ export interface NetworkFolder {
   readonly names: string
   readonly pid: string
   readonly log: string
-  /** As ip-netns(8) calls it. */
   readonly namespace: string
+  /** The file that names it, where the names are. */
+  readonly nameFile: string
+  /** The same, as the server sees it. */
   readonly namespaceFile: string
+  /** Files to enter one after the other, by which anybody gets into the network. */
+  readonly namespaces: readonly string[]
 }
 
 /** A network card's place in its network. */
@@ -45,8 +52,10 @@ export function networkFolder(directory: string, id: NetworkId): NetworkFolder {
   const path = join(directory, id)
   const at = (name: string) => join(path, name)
   const namespace = `${namespacePrefix(directory)}${id}`
+  const name = nameFile(directory, id, namespace)
   return {
     id,
+    directory,
     path,
     record: at('network.json'),
     nics: at('nics'),
@@ -55,7 +64,9 @@ export function networkFolder(directory: string, id: NetworkId): NetworkFolder {
     pid: at('dnsmasq.pid'),
     log: at('dnsmasq.log'),
     namespace,
-    namespaceFile: `/run/netns/${namespace}`,
+    nameFile: name,
+    namespaceFile: seenFromHere(directory, name),
+    namespaces: [...entrance(directory), name],
   }
 }
 

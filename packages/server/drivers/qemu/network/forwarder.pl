@@ -12,7 +12,7 @@ use IO::Handle;
 use POSIX ();
 use Socket qw(:DEFAULT IPPROTO_TCP SOCK_CLOEXEC SOCK_NONBLOCK TCP_KEEPCNT TCP_KEEPIDLE TCP_KEEPINTVL TCP_NODELAY);
 
-use constant { SETNS => 308 };    # x86_64
+use constant { SETNS => 308, CAPSET => 126, CAPABILITY_VERSION_3 => 0x20080522 };    # x86_64
 use constant { most_connections => 2000, chunk => 1 << 17 };
 
 my ($uid, $gid) = split /:/, shift;
@@ -103,6 +103,9 @@ sub carry {
     $) = "$gid $gid";
     POSIX::setgid($gid) and POSIX::setuid($uid) or POSIX::_exit(1);
   }
+  # Where the process may become nobody else, in a user namespace, its rights do not go with its id.
+  my ($header, $none) = (pack('Ll', CAPABILITY_VERSION_3, 0), pack 'L6');
+  syscall(CAPSET, $header, $none) == 0 or POSIX::_exit(1);
   for my $end (@ends) {
     $end->blocking(0);
     setsockopt $end, SOL_SOCKET, SO_KEEPALIVE, 1;

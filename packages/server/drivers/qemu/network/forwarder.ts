@@ -12,10 +12,14 @@ import { type RunningProgram, findPrograms, killAndWait } from '../process.ts'
 import { problems } from '../problems.ts'
 import { toolEnvironment } from '../tools.ts'
 import { networkFolder } from './folder.ts'
+import { insider, isOrdinary } from './keeper.ts'
 
 const program = join(import.meta.dirname, 'forwarder.pl')
 /** It enters namespaces, and becomes somebody else for each connection; more it cannot, although it is root's. */
-const rights = ['--no-new-privs', '--inh-caps=-all', '--bounding-set=-all,+sys_admin,+setuid,+setgid']
+const rights = [
+  ...['--no-new-privs', '--inh-caps=-all'],
+  ...(isOrdinary ? [] : ['--bounding-set=-all,+sys_admin,+setuid,+setgid']),
+]
 const answerLimitMs = 10_000
 const endLimitMs = 5000
 
@@ -40,8 +44,8 @@ export class Forwarder {
   }
 
   async add({ address, port, network, to }: Forward): Promise<void> {
-    const { namespaceFile } = networkFolder(this.#directory, network)
-    const said = await this.#ask(['add', address, port, namespaceFile, to.address, to.port])
+    const { namespaces } = networkFolder(this.#directory, network)
+    const said = await this.#ask(['add', address, port, namespaces.join(), to.address, to.port])
     if (/^error EADDRINUSE/.test(said)) throw problems.portTaken(address, port)
     if (/^error/.test(said)) throw problems.portNotOurs(address, port, said.replace(/^error \w+: /, '').trim())
   }
@@ -83,7 +87,7 @@ export class Forwarder {
     const socket = await listenFor(this.#socket)
     const log = await open(join(this.#directory, 'forwarder.log'), 'w', 0o600)
     try {
-      const { uid, gid } = this.#identity
+      const { uid, gid } = isOrdinary ? insider : this.#identity
       const words = [...rights, '--', 'perl', program, `${uid}:${gid}`, this.#mark]
       const stdio = ['ignore', log.fd, log.fd, socket.fd] as const
       const child = spawn('setpriv', words, { env: toolEnvironment, cwd: '/', detached: true, stdio: [...stdio] })

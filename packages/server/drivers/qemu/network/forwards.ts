@@ -12,11 +12,11 @@ import { Forwarder } from './forwarder.ts'
 
 const sshHost = '127.0.0.1'
 const portAttempts = 5
+const turns = new Turns<string>()
 
 export class Forwards {
   readonly #directory: string
   readonly #forwarder: Forwarder
-  readonly #turns = new Turns<'forwarder'>()
 
   constructor(directory: string, identity: Identity) {
     this.#directory = directory
@@ -46,7 +46,7 @@ export class Forwards {
   }
 
   #inTurn<T>(act: () => Promise<T>): Promise<T> {
-    return this.#turns.take('forwarder', act)
+    return turns.take(this.#directory, act)
   }
 
   /** By the port that the card has or had, where that is free, or another. */

@@ -1,10 +1,9 @@
 // Guest networks with real guests: two networks with the same addresses at once, what a machine may not, and what connections outlive.
 import assert from 'node:assert/strict'
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { newId } from '@ramet/core/ids.ts'
 import { aCard, aFreePort, aNetwork } from '../../contract-networks.ts'
 import { anOwner } from '../../contract.ts'
@@ -13,8 +12,8 @@ import { type QemuUnderTest, aQemuDriver, processOf } from '../a-driver.ts'
 import { aTinyMachine, answers, inGuest, sshWords, tiny, untilAnswers } from '../a-tiny.ts'
 import { findPrograms, killAndWait } from '../process.ts'
 import { networkFolder, networksDirectory } from './folder.ts'
+import { isNamespace, removeSegment } from './segment.ts'
 
-const run = promisify(execFile)
 const notAborted = new AbortController().signal
 const [red, blue] = [aNetwork(), aNetwork()]
 const green = aNetwork({ cidr: '10.2.2.0/24', gateway: '10.2.2.1' })
@@ -112,8 +111,7 @@ describe('machines in guest networks', { skip: !tiny && 'tiny cannot be built he
   })
 
   test('a namespace whose name was removed by hand gets it back, and its machines go on', async () => {
-    const { namespace } = networkFolder(networksDirectory(made.runDirectory), red.id)
-    await run('ip', ['netns', 'delete', namespace])
+    await removeSegment(networkFolder(networksDirectory(made.runDirectory), red.id))
     await untilTrue('the network to be sound', async () =>
       (await made.driver.networks.list()).every(({ trouble }) => trouble === null),
     )
@@ -186,13 +184,14 @@ describe('machines in guest networks', { skip: !tiny && 'tiny cannot be built he
     }
     for (const { id } of [red, blue]) await made.driver.networks.remove(id)
     assert.deepEqual(await made.driver.networks.list(), [])
-    assert.deepEqual([await forwarders(), await dnsmasqs()], [[], []])
-    const { stdout } = await run('ip', ['netns', 'list'])
-    for (const { id } of [red, blue]) assert.ok(!stdout.includes(id))
+    for (const child of held) child.kill()
+    await untilTrue('all programs to be gone', async () => (await findPrograms(ofThisTest)).length === 0)
+    for (const { id } of [red, blue])
+      assert.ok(!(await isNamespace(networkFolder(networksDirectory(made.runDirectory), id))))
   })
 
   const ofThisTest = (args: readonly string[]) => args.some(arg => arg.includes(made.folder))
-  const forwarders = () => findPrograms(args => args[0] === 'perl' && ofThisTest(args))
+  const forwarders = () => findPrograms(args => args[1]?.endsWith('forwarder.pl') === true && ofThisTest(args))
   const dnsmasqs = () => findPrograms(args => args[0] === 'dnsmasq' && ofThisTest(args))
 
   /** A connection to a program in the guest that repeats each line. */

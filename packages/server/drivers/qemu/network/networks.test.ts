@@ -1,20 +1,21 @@
 // Guest networks without guests: who holds a tap, what a forward carries, and what comes back after it was taken away.
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
-import { newId } from '@ramet/core/ids.ts'
+import { type NetworkId, newId } from '@ramet/core/ids.ts'
 import { eventually } from '../../../testing/eventually.ts'
 import { aFreePort, aNetwork } from '../../contract-networks.ts'
 import type { NetworkNicSpec } from '../../driver.ts'
 import { findPrograms, killAndWait } from '../process.ts'
 import { type SomeNetworks, aMember, refusal, someNetworks, somebody } from './a-network.ts'
 import { networkFolder, tapNames } from './folder.ts'
+import { isMemberOf, isOrdinary, processOf } from './keeper.ts'
 import { parseSubnet } from './subnet.ts'
-import { tapsSeenBy } from './segment.ts'
+import { makeSegment, removeSegment, tapsSeenBy } from './segment.ts'
 import { servingProcess } from './dnsmasq.ts'
 
 test('a subnet is read with its mask, and knows the addresses of machines', () => {
@@ -37,6 +38,8 @@ describe('guest networks', { skip: refusal ?? false }, () => {
   after(() => made.dispose())
 
   const admit = (nic: NetworkNicSpec) => made.networks.admit(newId<'vm'>(), [nic], 'web-1')
+  const dnsmasqs = () => findPrograms(args => args[0] === 'dnsmasq' && args.join(' ').includes(made.directory))
+  const troubleOf = async (id: NetworkId) => (await made.networks.calls.list()).find(each => each.id === id)?.trouble
   const taps = async ({ network }: NetworkNicSpec) =>
     tapsSeenBy((await servingProcess(networkFolder(made.directory, network.id)))?.pid ?? 0)
 
@@ -46,11 +49,11 @@ describe('guest networks', { skip: refusal ?? false }, () => {
     const [own, others] = tapNames(nic.id)
     const first = made.hold(nic)
     await eventually('the first tap', async () => isDeepStrictEqual(await taps(nic), [own]))
-    const words = () => readFile(`/proc/${first.pid}/cmdline`, 'utf8')
-    await eventually('the program', async () => (await words()).startsWith('sleep'))
+    await eventually('the program', () => isSleep(first))
     const status = await readFile(`/proc/${first.pid}/status`, 'utf8')
     assert.match(status, new RegExp(`Uid:(\\s+${somebody.uid}){4}\\n`))
-    assert.match(status, new RegExp(`Groups:\\s+${somebody.gid} *\\n`))
+    assert.match(status, new RegExp(`Gid:(\\s+${somebody.gid}){4}\\n`))
+    if (!isOrdinary) assert.match(status, new RegExp(`Groups:\\s+${somebody.gid} *\\n`))
     assert.match(status, /CapPrm:\s+0+\n/)
     made.hold(nic)
     await eventually('the second tap', async () => isDeepStrictEqual(await taps(nic), [own, others]))
@@ -123,6 +126,63 @@ describe('guest networks', { skip: refusal ?? false }, () => {
     assert.notEqual((await servingProcess(folder))?.pid, serving.pid)
   })
 
+  test('a network of which nothing is left but a machine is found again by the machine’s tap', async () => {
+    const [nic, other] = [aMember(aNetwork(), '10.1.1.5'), aMember(aNetwork(), '10.1.1.5')]
+    for (const each of [nic, other]) await admit(each)
+    const own = [tapNames(nic.id)[0]]
+    const holder = made.hold(nic, other) // the process itself is in the network of its last card
+    await eventually('the program', () => isSleep(holder))
+    assert.deepEqual(await taps(nic), own)
+    const folder = networkFolder(made.directory, nic.network.id)
+    const lose = async () => {
+      await removeSegment(folder)
+      const serving = await servingProcess(folder)
+      assert.ok(serving && (await killAndWait(serving, 5000)))
+    }
+    await lose()
+    await assert.rejects(made.networks.calls.remove(folder.id), { code: 'network-in-use' })
+    assert.match((await troubleOf(folder.id)) ?? '', /lost its namespace/)
+    await made.networks.keep()
+    assert.deepEqual([await troubleOf(folder.id), await taps(nic)], [null, own])
+
+    await lose()
+    await makeSegment(folder) // somebody gave the name to a namespace of his
+    await made.networks.keep()
+    assert.deepEqual([await troubleOf(folder.id), await taps(nic)], [null, own])
+    const serving = await servingProcess(folder)
+    await removeSegment(folder)
+    await makeSegment(folder)
+    assert.match((await troubleOf(folder.id)) ?? '', /leads to another namespace/)
+    await made.networks.keep()
+    assert.deepEqual([await troubleOf(folder.id), await taps(nic)], [null, own])
+    assert.deepEqual(await servingProcess(folder), serving)
+  })
+
+  test('networks of an ordinary user outlive their keeper', { skip: !isOrdinary && 'root’s need none' }, async () => {
+    const nic = aMember(aNetwork(), '10.1.1.5')
+    await admit(nic)
+    const folder = networkFolder(made.directory, nic.network.id)
+    const serving = await servingProcess(folder)
+    const first = await processOf(made.directory)
+    assert.ok(first && (await killAndWait(first, 5000)))
+    await made.again().keep()
+    const second = await processOf(made.directory)
+    assert.ok(second && second.pid !== first.pid)
+    assert.deepEqual([await troubleOf(folder.id), await servingProcess(folder)], [null, serving])
+
+    made.hold(nic)
+    await eventually('the tap', async () => (await taps(nic)).length === 1)
+    for (const each of [second, ...(await dnsmasqs())]) assert.ok(await killAndWait(each, 5000))
+    await made.networks.keep()
+    assert.deepEqual([await troubleOf(folder.id), (await taps(nic)).length], [null, 1])
+
+    const everybody = await findPrograms(args => args.join(' ').includes(made.directory) || args[0] === 'sleep')
+    for (const each of everybody)
+      if (await isMemberOf(made.directory, each.pid)) assert.ok(await killAndWait(each, 5000))
+    await made.networks.keep()
+    assert.deepEqual([await troubleOf(folder.id), (await taps(nic)).length], [null, 0])
+  })
+
   test('what is no network, and addresses outside of it, are refused', async () => {
     const bad = { kind: 'invalid', code: 'bad-network' }
     await assert.rejects(made.networks.calls.ensure(aNetwork({ cidr: '10.1.1.5/24' })), bad)
@@ -132,6 +192,10 @@ describe('guest networks', { skip: refusal ?? false }, () => {
     assert.ok(!(await made.networks.calls.list()).some(({ id }) => id === outside.network.id))
   })
 })
+
+async function isSleep({ pid }: ChildProcess): Promise<boolean> {
+  return (await readFile(`/proc/${pid}/cmdline`, 'utf8')).startsWith('sleep')
+}
 
 async function said(socket: Socket, text: string): Promise<string> {
   const answer = once(socket, 'data', { signal: AbortSignal.timeout(30_000) })

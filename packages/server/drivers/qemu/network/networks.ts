@@ -13,16 +13,18 @@ import { serve, servingProcess, stopServing, tell } from './dnsmasq.ts'
 import * as files from './folder.ts'
 import { Forwards } from './forwards.ts'
 import { admission } from './guard.ts'
-import { furnish, guard, isNamespace, makeSegment, removeSegment, tapsSeenBy } from './segment.ts'
+import { findHolders } from './holders.ts'
+import { endKeeper, ensureKeeper } from './keeper.ts'
+import { furnish, guard, isInside, isNamespace, makeSegment, nameAgain, removeSegment, tapsIn } from './segment.ts'
 import { parseSubnet } from './subnet.ts'
 
 const lookEveryMs = 2000
+const turns = new Turns<string>()
 
 export class QemuNetworks {
   readonly #directory: string
   readonly #log: Log
   readonly #forwards: Forwards
-  readonly #turns = new Turns<NetworkId>()
   readonly #keeper: NodeJS.Timeout
   readonly #refusal: string | null
   #looking = false
@@ -106,7 +108,7 @@ export class QemuNetworks {
 
   async #inTurn<T>(id: NetworkId, act: () => Promise<T>): Promise<T> {
     this.#require()
-    return this.#turns.take(id, act)
+    return turns.take(this.#folder(id).path, act)
   }
 
   #require(): void {
@@ -140,7 +142,11 @@ export class QemuNetworks {
   /** From the files to the kernel. */
   async #settle(folder: files.NetworkFolder, spec: NetworkSpec): Promise<void> {
     const members = await files.readMembers(folder)
-    await makeSegment(folder, (await servingProcess(folder))?.pid ?? null)
+    await ensureKeeper(folder.directory)
+    await findAgain(folder, members)
+    await makeSegment(folder)
+    const serving = await servingProcess(folder)
+    if (serving && !(await isInside(folder, serving.pid))) await stopServing(folder)
     await furnish(folder, spec, members)
     await serve(folder, spec)
     await tell(folder, members)
@@ -158,12 +164,13 @@ export class QemuNetworks {
 
   async #remove(id: NetworkId): Promise<void> {
     const folder = this.#folder(id)
-    const serving = await servingProcess(folder)
-    if (serving && (await tapsSeenBy(serving.pid)).length > 0) throw problems.networkInUse(id)
+    const held = [...(await tapsIn(folder)), ...(await findHolders(await files.readMembers(folder)))]
+    if (held.length > 0) throw problems.networkInUse(id)
     await this.#forwards.endAll(({ network }) => network === id)
     await stopServing(folder)
     await removeSegment(folder)
     await rm(folder.path, { recursive: true, force: true })
+    await endKeeper(this.#directory, async () => (await files.listNetworks(this.#directory)).length === 0)
   }
 
   async #release(id: NetworkId, nic: NicId): Promise<void> {
@@ -180,6 +187,18 @@ export class QemuNetworks {
   }
 }
 
+/**
+ * Gives the name back to the namespace in which machines or dnsmasq still are, although it has none or another one has it. So no
+ * machine stays behind in a network that nobody knows.
+ */
+async function findAgain(folder: files.NetworkFolder, members: readonly files.Member[]): Promise<void> {
+  const inside = new Set(await tapsIn(folder))
+  if (inside.size > 0) return
+  const serving = await servingProcess(folder)
+  const from = (await findHolders(members))[0] ?? ((await isNamespace(folder)) ? null : serving)
+  if (from) await nameAgain(folder, from)
+}
+
 /** All networks, for one who only wants to know. */
 export async function observeNetworks(directory: string): Promise<NetworkFacts[]> {
   const ids = await files.listNetworks(directory)
@@ -190,8 +209,9 @@ export async function observeNetworks(directory: string): Promise<NetworkFacts[]
 async function troubleOf(folder: files.NetworkFolder): Promise<string | null> {
   if (!(await files.readSpec(folder))) return 'was not made whole'
   if (!(await isNamespace(folder))) return `has lost its namespace ${folder.namespace}`
-  if (!(await servingProcess(folder))) return 'has no dnsmasq, which gives addresses'
-  return null
+  const serving = await servingProcess(folder)
+  if (!serving) return 'has no dnsmasq, which gives addresses'
+  return (await isInside(folder, serving.pid)) ? null : 'has a name that leads to another namespace'
 }
 
 async function makeFolders({ path, nics, leases, names }: files.NetworkFolder): Promise<void> {

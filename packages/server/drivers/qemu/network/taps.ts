@@ -5,6 +5,7 @@ import type { Identity } from '../privileges.ts'
 import { problems } from '../problems.ts'
 import { lastLine, runTool } from '../tools.ts'
 import { networkFolder, tapNames } from './folder.ts'
+import { insider, isOrdinary } from './keeper.ts'
 import { bridge } from './segment.ts'
 
 const program = join(import.meta.dirname, 'taps.pl')
@@ -25,9 +26,10 @@ export function plugsOf(nics: readonly NicSpec[]): Plug[] {
 export function withTaps(
   directory: string,
   plugs: readonly Plug[],
-  { uid, gid }: Identity,
+  identity: Identity,
   words: readonly string[],
 ): [string, ...string[]] {
+  const { uid, gid } = isOrdinary ? insider : identity
   const cards = plugs.flatMap(({ nic, fd }) => [...placeOf(directory, nic), String(fd)])
   return ['perl', program, 'become', `${uid}:${gid}`, ...cards, '--', ...words]
 }
@@ -41,5 +43,5 @@ export async function giveTap(directory: string, nic: NetworkNicSpec, monitor: s
 
 /** The namespaces of a card, the names its tap may have, and the bridge that it is joined to; a silent one is joined to none. */
 function placeOf(directory: string, { id, network, silent }: NetworkNicSpec): string[] {
-  return [networkFolder(directory, network.id).namespaceFile, tapNames(id).join(), silent ? '' : bridge]
+  return [networkFolder(directory, network.id).namespaces.join(), tapNames(id).join(), silent ? '' : bridge]
 }
