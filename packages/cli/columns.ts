@@ -14,6 +14,8 @@ const columns: Readonly<Record<string, readonly string[]>> = {
   networkoffering: ['name', 'state', 'guestiptype', 'id'],
   nic: ['deviceid', 'networkname', 'ipaddress', 'macaddress', 'isdefault', 'id'],
   network: ['name', 'type', 'state', 'cidr', 'gateway', 'id'],
+  publicipaddress: ['ipaddress', 'associatednetworkname', 'state', 'id'],
+  portforwardingrule: ['ipaddress', 'publicport', 'virtualmachinename', 'vmguestip', 'privateport', 'state', 'id'],
   zone: ['name', 'networktype', 'allocationstate', 'id'],
   pod: ['name', 'zonename', 'allocationstate', 'id'],
   cluster: ['name', 'zonename', 'podname', 'hypervisortype', 'allocationstate', 'id'],

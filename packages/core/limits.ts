@@ -5,8 +5,10 @@ export const unlimited = -1
 
 export const limitedResources = {
   user_vm: { number: 0, label: 'virtual machines', setting: 'user.vms', unit: 1 },
+  public_ip: { number: 1, label: 'public IP addresses', setting: 'public.ips', unit: 1 },
   volume: { number: 2, label: 'volumes', setting: 'volumes', unit: 1 },
   template: { number: 4, label: 'templates', setting: 'templates', unit: 1 },
+  network: { number: 6, label: 'networks', setting: 'networks', unit: 1 },
   cpu: { number: 8, label: 'virtual CPUs', setting: 'cpus', unit: 1 },
   memory: { number: 9, label: 'MiB of memory', setting: 'memory', unit: 1 },
   primary_storage: { number: 10, label: 'GiB of primary storage', setting: 'primary.storage', unit: 2 ** 30 },

@@ -17,6 +17,7 @@ export type ProblemKind =
   | 'unavailable' // something that should answer does not: try again later
   | 'not-allocated' // a resource could not be had
   | 'in-use' // something stands on it
+  | 'conflict' // another rule of a network says otherwise
   | 'cancelled' // a person asked for the end
   | 'internal' // a bug, or a surprise from below
 

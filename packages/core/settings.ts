@@ -2,6 +2,7 @@
 // Names and defaults are CloudStack's where it has them.
 
 import { scheduleRefusal } from './cron.ts'
+import { addressNumber } from './ipv4.ts'
 import { namesIn } from './names.ts'
 import { type DeployMode, deployModes } from './vm-snapshot.ts'
 
@@ -136,6 +137,13 @@ export const settings = [
     'Network',
     'Let guests open connections outwards. They are made by this machine, and so reach its own services and networks too',
   ),
+  setting(
+    'public.ip.addresses',
+    'String',
+    '127.0.0.1',
+    'Network',
+    'Addresses of this machine that networks are reached by, separated by commas. Whoever reaches one reaches what rules for forwarding ports lead to',
+  ),
   simulated('start.ms', 'Integer', '0', 'Milliseconds that a machine takes to start'),
   simulated('stop.ms', 'Integer', '0', 'Milliseconds that a running machine takes to stop'),
   simulated('migrate.ms', 'Integer', '0', 'Milliseconds that a migration takes'),
@@ -196,8 +204,10 @@ export const settings = [
     'MiB a second that the consolidation of a disk copies at most; 0: as fast as it goes',
   ),
   ...limit('user.vms', '20', '40', 'virtual machines'),
+  ...limit('public.ips', '20', '40', 'public IP addresses'),
   ...limit('volumes', '20', '40', 'volumes'),
   ...limit('templates', '20', '40', 'templates'),
+  ...limit('networks', '20', '40', 'networks'),
   ...limit('cpus', '40', '80', 'virtual CPUs'),
   ...limit('memory', '40960', '81920', 'MiB of memory'),
   ...limit('primary.storage', '200', '400', 'GiB of primary storage'),
@@ -254,6 +264,7 @@ export function settingRefusal({ name, type }: Setting, value: string): string |
     return `${name} is a whole number from ${least} to ${most}, not "${value}"`
   if (name === 'simulated.fail.next') return unknownCallRefusal(name, value)
   if (name === 'consolidation.schedule') return scheduleRefusalOf(name, value)
+  if (name === 'public.ip.addresses') return publicAddressesRefusal(name, value)
   if (name === 'vmsnapshot.offering.change' && !offeringChanges.includes(value as OfferingChange))
     return `${name} is one of ${offeringChanges.join(', ')}, not "${value}"`
   if (name === 'vmsnapshot.deploy.mode' && !deployModes.includes(value as DeployMode))
@@ -268,6 +279,12 @@ export type OfferingChange = (typeof offeringChanges)[number]
 function scheduleRefusalOf(name: string, value: string): string | null {
   const reason = value.trim() === '' ? null : scheduleRefusal(value)
   return reason && `${name}: ${reason}`
+}
+
+/** One for all would take ports from everything else on this machine. */
+function publicAddressesRefusal(name: string, value: string): string | null {
+  const wrong = namesIn(value).find(address => addressNumber(address) === null || address === '0.0.0.0')
+  return wrong === undefined ? null : `${name} takes IPv4 addresses of this machine, each by itself; "${wrong}" is none`
 }
 
 function unknownCallRefusal(name: string, value: string): string | null {

@@ -26,6 +26,7 @@ import { watchExpunge } from './watch/expunge.ts'
 import { watchConsolidation } from './watch/consolidation.ts'
 import { watchDownloads } from './watch/downloads.ts'
 import { watchImageStores } from './watch/image-stores.ts'
+import { watchForwards } from './watch/forwards.ts'
 import { watchHosts } from './watch/hosts.ts'
 import { watchLayers } from './watch/layers.ts'
 import { watchPools } from './watch/pools.ts'
@@ -120,6 +121,9 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
     const downloads = watchDownloads(db, log)
     closing.push(() => downloads.close())
     await downloads.sweep()
+    const forwards = watchForwards(db, driver, log)
+    closing.push(() => forwards.close())
+    await forwards.settle()
     jobs.kick()
     await power.settleAll()
 

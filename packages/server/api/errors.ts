@@ -22,6 +22,7 @@ export const wireCodes = {
   unavailable: { http: 534, cserror: 4380 },
   'not-allocated': { http: 535, cserror: 4370 },
   'in-use': { http: 536, cserror: 4375 },
+  conflict: { http: 537, cserror: 4360 },
   cancelled: { http: 530, cserror: 4250 },
   internal: { http: 530, cserror: 4250 },
 } as const satisfies Record<ProblemKind, Wire>

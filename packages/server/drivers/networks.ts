@@ -43,7 +43,7 @@ export interface Networks {
    * port-in-use); a repeat with another `to` leads new connections there.
    */
   forward(forward: Forward): Promise<void>
-  /** Frees the port, and cuts the connections that came by it. */
+  /** Frees the port, and cuts the connections that came by it. One that the driver made for SSH is left alone. */
   unforward(address: string, port: number): Promise<void>
   forwards(): Promise<Forward[]>
 }

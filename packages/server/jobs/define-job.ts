@@ -63,6 +63,8 @@ export interface JobTraits<Input> {
     | 'Account'
     | 'Domain'
     | 'Network'
+    | 'IpAddress'
+    | 'PortForwardingRule'
     | 'None'
   /** A person may stop it half way, and what it did is undone. */
   readonly cancellable: boolean

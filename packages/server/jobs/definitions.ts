@@ -1,17 +1,20 @@
 // Every kind of job that this server can run, and so can take over from another.
+import { associateIp } from './associate-ip.ts'
 import { attachVolume } from './attach-volume.ts'
 import { changeAffinityGroup } from './change-affinity-group.ts'
 import { attachIso, detachIso } from './change-iso.ts'
 import { changeVm } from './change-vm.ts'
 import { consolidateVm } from './consolidate-vm.ts'
 import { convertVm } from './convert-vm.ts'
+import { createPortForwarding } from './create-port-forwarding.ts'
 import { createSnapshot } from './create-snapshot.ts'
 import { createVmSnapshot } from './create-vm-snapshot.ts'
-import { createVolume } from './create-volume.ts'
 import { createVolumeFromSnapshot } from './create-volume-from-snapshot.ts'
+import { createVolume } from './create-volume.ts'
 import { deleteAccount } from './delete-account.ts'
 import { deleteDomain } from './delete-domain.ts'
 import { deleteNetwork } from './delete-network.ts'
+import { deletePortForwarding } from './delete-port-forwarding.ts'
 import { deleteSnapshot } from './delete-snapshot.ts'
 import { deleteTemplate } from './delete-template.ts'
 import { deleteVmSnapshot } from './delete-vm-snapshot.ts'
@@ -20,6 +23,7 @@ import { destroyVm } from './destroy-vm.ts'
 import { destroyVolume } from './destroy-volume.ts'
 import { detachVolume } from './detach-volume.ts'
 import { disableAccount } from './disable-account.ts'
+import { disassociateIp } from './disassociate-ip.ts'
 import { discardUpload } from './discard-upload.ts'
 import { emptyHost } from './empty-host.ts'
 import { expungeVm } from './expunge-vm.ts'
@@ -46,17 +50,20 @@ import { startVm } from './start-vm.ts'
 import { stopVm } from './stop-vm.ts'
 import { createTags, deleteTags } from './tags.ts'
 import { updateNetwork } from './update-network.ts'
+import { updatePortForwarding } from './update-port-forwarding.ts'
 import { updateVolume } from './update-volume.ts'
 import { uploadVolume } from './upload-volume.ts'
 import type { JobDefinition } from './define-job.ts'
 
 export const definitions: readonly JobDefinition[] = [
+  associateIp,
   attachIso,
   attachVolume,
   changeAffinityGroup,
   changeVm,
   consolidateVm,
   convertVm,
+  createPortForwarding,
   createSnapshot,
   createTags,
   createVmSnapshot,
@@ -65,6 +72,7 @@ export const definitions: readonly JobDefinition[] = [
   deleteAccount,
   deleteDomain,
   deleteNetwork,
+  deletePortForwarding,
   deleteSnapshot,
   deleteTags,
   deleteTemplate,
@@ -75,6 +83,7 @@ export const definitions: readonly JobDefinition[] = [
   detachIso,
   detachVolume,
   disableAccount,
+  disassociateIp,
   discardUpload,
   emptyHost,
   expungeVm,
@@ -100,6 +109,7 @@ export const definitions: readonly JobDefinition[] = [
   startVm,
   stopVm,
   updateNetwork,
+  updatePortForwarding,
   updateVolume,
   uploadVolume,
 ]

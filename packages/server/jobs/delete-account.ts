@@ -150,6 +150,7 @@ const goneWithIt = [
   'launch_permission',
   'instance_group',
   'affinity_group',
+  'public_ip', // in networks that are for a whole domain
 ] as const
 
 export function accountLock(account: AccountId): string {

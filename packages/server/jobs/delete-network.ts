@@ -33,6 +33,7 @@ export const deleteNetwork = defineJob<DeleteNetwork>({
   .record('forget', {
     do: async ({ tx, input }) => {
       await tx.deleteFrom('resource_tag').where('resource_id', '=', input.network).execute()
+      await tx.deleteFrom('public_ip').where('network_id', '=', input.network).execute()
       await tx.deleteFrom('network').where('id', '=', input.network).execute()
     },
     undo: nothing('nothing follows it'),

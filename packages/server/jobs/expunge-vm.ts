@@ -6,6 +6,7 @@ import type { Tx } from '../store/database.ts'
 import { recordEvent } from '../store/events.ts'
 import { layerRefIfAny, markRemoving } from '../store/layers.ts'
 import { forgetMemory, markMemoryRemoving, memoryRefIfAny } from '../store/memory-images.ts'
+import { revokeRules } from '../store/port-forwarding.ts'
 import { takeOutOfTree, setVmSnapshot, vmSnapshotsOf } from '../store/vm-snapshots.ts'
 import { demandNoDeployments, retireSeeds } from '../store/vm-snapshot-seeds.ts'
 import { demandAction, holdVm, moveVm, setVm, vmLock } from '../store/vms.ts'
@@ -13,6 +14,7 @@ import { demandRootUnprotected, moveVolume, retireVolume, setVolume, volumesOf }
 import { expungeVolume } from './destroy-volume.ts'
 import { defineJob, nothing } from './define-job.ts'
 import { forgetLayerAndAncestors, removeIfUnneeded } from './remove-layer.ts'
+import { settlePorts } from './settle-port.ts'
 import { originOf } from './tools.ts'
 
 export interface ExpungeVm {
@@ -66,6 +68,15 @@ export const expungeVm = defineJob<ExpungeVm>({
       await moveVm(tx, input.vm, 'OperationSucceeded', { host_id: null })
       await moveVm(tx, input.vm, 'ExpungeOperation', { destroyed: new Date() })
     },
+    undo: noWayBack,
+  })
+  .record('let-go-of-ports', {
+    do: ({ tx, input }) => revokeRules(tx, { vm: input.vm }),
+    undo: noWayBack,
+  })
+  .actWhen('free-ports', {
+    when: made => made['let-go-of-ports'].length > 0,
+    do: context => settlePorts(context, context.made['let-go-of-ports']),
     undo: noWayBack,
   })
   .act('discard-machine', {

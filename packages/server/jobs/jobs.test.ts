@@ -49,7 +49,7 @@ import { startVm } from './start-vm.ts'
 import { stopVm } from './stop-vm.ts'
 import { createTags, deleteTags } from './tags.ts'
 import { snapshotScenarios, without } from './snapshot-scenarios.ts'
-import { networkScenarios } from './network-scenarios.ts'
+import { aForward, networkScenarios } from './network-scenarios.ts'
 import { volumeScenarios } from './volume-scenarios.ts'
 
 async function aRunningVm(lab: Lab): Promise<{ vm: VmId }> {
@@ -62,6 +62,12 @@ async function aRunningVm(lab: Lab): Promise<{ vm: VmId }> {
 async function aStoppedVm(lab: Lab): Promise<{ vm: VmId }> {
   const { vm } = await aRunningVm(lab)
   await run(lab, stopVm, { vm, forced: true })
+  return { vm }
+}
+
+async function aReachedVm(lab: Lab): Promise<{ vm: VmId }> {
+  const { vm } = await aStoppedVm(lab)
+  await aForward(lab, vm)
   return { vm }
 }
 
@@ -219,7 +225,7 @@ const scenarios: readonly Scenario[] = [
   scenario(destroyVm, forced, 'settles'),
   without(
     ['discard-memory'],
-    scenario(expungeVm, async lab => ({ ...(await aStoppedVm(lab)), evenRunning: true }), 'again'),
+    scenario(expungeVm, async lab => ({ ...(await aReachedVm(lab)), evenRunning: true }), 'again'),
   ),
   scenario(prepareTemplate, async lab => aCopyToMake(lab, await aTemplate(lab)), 'restores'),
   scenario(

@@ -79,7 +79,10 @@ export const snapshotScenarios: readonly Scenario[] = [
     ...scenario(deployVm, aDeploymentOfSnapshot, isExpungedWithSeed),
     steps: ['take-place', 'seed-snapshot', 'reserve-disks', 'make-disks'],
   },
-  scenario(expungeVm, async lab => ({ vm: (await aDeletion(lab)).vm, evenRunning: true }), 'again'),
+  without(
+    ['free-ports'],
+    scenario(expungeVm, async lab => ({ vm: (await aDeletion(lab)).vm, evenRunning: true }), 'again'),
+  ),
 ]
 
 /** The scenario does without these steps. */

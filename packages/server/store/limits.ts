@@ -21,6 +21,8 @@ import type { AccountType } from './tables.ts'
 /** What is about to be made; memory in MiB. */
 export interface Demand {
   readonly vm?: number
+  readonly publicIp?: number
+  readonly network?: number
   readonly cpu?: number
   readonly memory?: number
   readonly volume?: number
@@ -31,6 +33,8 @@ export interface Demand {
 
 const demanded: Record<LimitedResource, (demand: Demand) => number | undefined> = {
   user_vm: demand => demand.vm,
+  public_ip: demand => demand.publicIp,
+  network: demand => demand.network,
   cpu: demand => demand.cpu,
   memory: demand => demand.memory,
   volume: demand => demand.volume,

@@ -5,6 +5,7 @@ import { type RawBuilder, sql, type SqlBool } from 'kysely'
 import type { NetworkSpec } from '../drivers/networks.ts'
 import type { Db, Tx } from './database.ts'
 import type { Row } from './tables.ts'
+import { tagsIn } from './tags.ts'
 
 export type Network = Row<'network'>
 
@@ -75,6 +76,13 @@ export async function holdNetwork(tx: Tx, id: NetworkId): Promise<Network> {
   return network
 }
 
+/** Within a transaction: its deletion waits until that ends. */
+export async function demandStayingNetwork(db: Db, { id, name }: Network): Promise<void> {
+  const now = await db.selectFrom('network').select('state').where('id', '=', id).forKeyShare().executeTakeFirst()
+  if (now?.state !== 'Allocated')
+    throw new Problem('refused', 'network-ending', `Network ${name} is being deleted; use another`)
+}
+
 /** Throws, with their names, while machines have NICs in it. */
 export async function demandEmpty(tx: Tx, network: Network): Promise<void> {
   const machines = await tx
@@ -93,6 +101,29 @@ export async function demandEmpty(tx: Tx, network: Network): Promise<void> {
     'network-has-machines',
     `Machines have NICs in network ${network.name}: ${some}. Expunge them, or remove their NICs, first`,
   )
+}
+
+/**
+ * Throws where the account has another network that leads outwards and shares addresses with this one. Networks that lead nowhere may
+ * have the same: nothing tells them apart but the machines in them.
+ */
+export async function demandOwnAddresses(tx: Tx, account: AccountId, cidr: string): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtextextended(${`ramet.addresses ${account}`}, 0))`.execute(tx)
+  const other = await tx
+    .selectFrom('network')
+    .innerJoin('network_offering', 'network_offering.id', 'network.network_offering_id')
+    .select(['network.name', 'network.cidr'])
+    .where('network.account_id', '=', account)
+    .where('network_offering.is_segment', '=', true)
+    .where('network_offering.source_nat', '=', true)
+    .where(sql<boolean>`network.cidr && ${cidr}::cidr`)
+    .executeTakeFirst()
+  if (other)
+    throw new Problem(
+      'conflict',
+      'networks-overlap',
+      `Parameter gateway: ${cidr} overlaps with ${other.cidr} of network ${other.name}, which leads outwards as this one would; choose other addresses, or an offering without SourceNat`,
+    )
 }
 
 export function networkSpec({ id, cidr, gateway, network_domain }: Network): NetworkSpec {
@@ -152,6 +183,7 @@ export function selectNetworks(db: Db) {
     .select(['network_offering.is_segment', 'account.name as account_name', 'domain.id as shown_domain_id'])
     .select(['domain.name as domain_name', 'domain.path as domain_path'])
     .select(isAtWork.as('is_at_work'))
+    .select(tagsIn(db, 'network.id').as('tags'))
 }
 
 /** Whether machines in it are on, or about to be. */

@@ -7,7 +7,7 @@ import { Problem } from '@ramet/core/problem.ts'
 import { sql } from 'kysely'
 import type { Db, Tx } from './database.ts'
 import { eventRow } from './events.ts'
-import { type Network, networkById } from './networks.ts'
+import { demandStayingNetwork } from './networks.ts'
 import type { Row } from './tables.ts'
 
 /** A NIC to be made; address and MAC are chosen for it where it does not name them. */
@@ -97,12 +97,6 @@ async function demandFree(db: Db, { network, ipAddress, mac }: PlacedNic): Promi
       'mac-taken',
       `Parameter macaddress: ${mac} is in use in network ${network.name}; leave it out to get a free one`,
     )
-}
-
-async function demandStayingNetwork(db: Db, { id, name }: Network): Promise<void> {
-  const now = await networkById(db, id)
-  if (now?.state !== 'Allocated')
-    throw new Problem('refused', 'network-ending', `Network ${name} is being deleted; use another`)
 }
 
 async function freeAddress(tx: Tx, { id, name, start_ip, end_ip }: Row<'network'>, wish: string): Promise<string> {

@@ -13,8 +13,10 @@ const files = sql`(
 
 const counts: Record<LimitedResource, RawBuilder<unknown>> = {
   user_vm: sql`select count(*) from ${vms}`,
+  network: sql`select count(*) from network where domain_id is null`,
   cpu: sql`select coalesce(sum(cpus), 0)::bigint from ${vms}`,
   memory: sql`select coalesce(sum(memory_mib), 0)::bigint from ${vms}`,
+  public_ip: sql`select count(*) from public_ip where true`,
   volume: sql`select count(*) from ${volumes}`,
   primary_storage: sql`select coalesce(sum(size_bytes), 0)::bigint from ${volumes}`,
   template: sql`select count(*) from ${templates}`,

@@ -61,7 +61,7 @@ create index session_by_user on session (user_id);
 create table resource_limit (
   account_id uuid references account on delete cascade,
   domain_id uuid references domain on delete cascade,
-  resource text not null check (resource in ('user_vm', 'volume', 'template', 'cpu', 'memory', 'primary_storage', 'secondary_storage')),
+  resource text not null check (resource in ('user_vm', 'public_ip', 'volume', 'template', 'network', 'cpu', 'memory', 'primary_storage', 'secondary_storage')),
   most bigint not null check (most >= -1), -- memory in MiB, storage in GiB
   updated timestamptz not null default now(),
   unique (account_id, resource),
@@ -245,6 +245,9 @@ create table network_offering (
   is_default boolean not null default false, -- it came with the installation
   is_segment boolean not null default true, -- machines reach each other; otherwise each is alone
   forwards_ssh boolean not null default true, -- each machine's SSH is reached by a port of the host
+  source_nat boolean not null default false, -- machines open connections outwards
+  reaches_host boolean not null default false, -- to the host's own addresses too
+  network_rate integer check (network_rate > 0), -- Mbit/s of each network card, either way; null: as fast as it goes
   created timestamptz not null default now(),
   removed timestamptz
 );
@@ -546,6 +549,36 @@ create table nic (
   unique (network_id, mac)
 );
 
+-- An address of the host that an account uses as a way into a network. Networks share addresses of the host; ports they do not.
+create table public_ip (
+  id uuid primary key,
+  account_id uuid not null references account,
+  zone_id uuid not null references zone,
+  network_id uuid not null references network,
+  address inet not null,
+  state text not null default 'Allocating' check (state in ('Allocating', 'Allocated', 'Releasing')),
+  created timestamptz not null default now(),
+  unique (account_id, network_id, address)
+);
+create index public_ip_by_network on public_ip (network_id);
+
+-- A port of the host that leads to a port of a machine. The port is nobody else's until the row goes, and the row goes when the
+-- hypervisor has let go of the port: before the NIC, and so before anybody else gets its address.
+create table port_forwarding_rule (
+  id uuid primary key,
+  account_id uuid not null references account,
+  public_ip_id uuid not null references public_ip,
+  address inet not null, -- that of public_ip
+  public_port integer not null check (public_port between 1024 and 65535),
+  nic_id uuid not null references nic,
+  private_port integer not null check (private_port between 1 and 65535),
+  state text not null default 'Add' check (state in ('Add', 'Active', 'Revoke')),
+  created timestamptz not null default now(),
+  unique (address, public_port)
+);
+create index port_forwarding_rule_by_public_ip on port_forwarding_rule (public_ip_id);
+create index port_forwarding_rule_by_nic on port_forwarding_rule (nic_id);
+
 -- The first address that no NIC of the network has, from `wish` on and then from the beginning; null when all are taken.
 create function free_address(of_network uuid, wish inet) returns inet language plpgsql stable as $$
 declare
@@ -753,3 +786,5 @@ create trigger forget_tags after update of removed on template for each row when
 create trigger forget_tags after update of removed on account for each row when (new.removed is not null) execute function forget_tags();
 create trigger forget_tags after update of removed on "user" for each row when (new.removed is not null) execute function forget_tags();
 create trigger forget_tags after update of removed on domain for each row when (new.removed is not null) execute function forget_tags();
+create trigger forget_tags after delete on public_ip for each row execute function forget_tags();
+create trigger forget_tags after delete on port_forwarding_rule for each row execute function forget_tags();

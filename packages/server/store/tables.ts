@@ -224,6 +224,9 @@ export interface Tables {
     is_default: Generated<boolean>
     is_segment: Generated<boolean>
     forwards_ssh: Generated<boolean>
+    source_nat: Generated<boolean>
+    reaches_host: Generated<boolean>
+    network_rate: Nullable<number>
     created: Created
     removed: Nullable<Date>
   }
@@ -411,6 +414,26 @@ export interface Tables {
     ip_address: string
     ssh_port: Nullable<number>
     is_default: boolean
+    created: Created
+  }
+  public_ip: {
+    id: id.PublicIpId
+    account_id: id.AccountId
+    zone_id: id.ZoneId
+    network_id: id.NetworkId
+    address: string
+    state: Generated<'Allocating' | 'Allocated' | 'Releasing'>
+    created: Created
+  }
+  port_forwarding_rule: {
+    id: id.PortForwardingRuleId
+    account_id: id.AccountId
+    public_ip_id: id.PublicIpId
+    address: string
+    public_port: number
+    nic_id: id.NicId
+    private_port: number
+    state: Generated<'Add' | 'Active' | 'Revoke'>
     created: Created
   }
   memory_image: {

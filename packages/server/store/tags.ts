@@ -21,6 +21,8 @@ export const taggable = {
   Template: { table: 'template', owner: 'account_id', stays: true },
   ISO: { table: 'template', owner: 'account_id', stays: true },
   Network: { table: 'network', owner: 'account_id', stays: false },
+  PublicIpAddress: { table: 'public_ip', owner: 'account_id', stays: false },
+  PortForwardingRule: { table: 'port_forwarding_rule', owner: 'account_id', stays: false },
   Account: { table: 'account', owner: 'id', stays: true },
   User: { table: 'user', owner: 'account_id', stays: true },
   Domain: { table: 'domain', owner: null, stays: true },

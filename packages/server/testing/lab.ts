@@ -279,10 +279,18 @@ export async function inventory(lab: Lab) {
     ])
   const networks = await db.selectFrom('network').selectAll().orderBy('id').execute()
   const segments = [...lab.world.networks.values()].map(({ spec }) => spec).toSorted((a, b) => (a.id < b.id ? -1 : 1))
+  const publicIps = await db.selectFrom('public_ip').select(['id', 'state']).orderBy('id').execute()
+  const rules = await db
+    .selectFrom('port_forwarding_rule')
+    .select(['id', 'public_port', 'nic_id', 'private_port', 'state'])
+    .orderBy('id')
+    .execute()
+  const forwards = [...lab.world.forwards.keys()].toSorted()
   const hosts = await db.selectFrom('host').select(['id', 'state', 'resource_state']).orderBy('id').execute()
   const files = [...lab.world.layers.keys()].toSorted()
   const machines = [...lab.world.machines].map(([vm, { power, cd }]) => `${vm} ${power} ${cd ?? ''}`).toSorted()
   const memoryFiles = [...lab.world.memory.keys()].toSorted()
   const recorded = { vms, volumes, layers, copies, templates, clones, keys, groups, hosts }
-  return { ...recorded, networks, segments, vmSnapshots, memories, snapshots, seeds, memoryFiles, files, machines }
+  const reached = { networks, segments, publicIps, rules, forwards }
+  return { ...recorded, ...reached, vmSnapshots, memories, snapshots, seeds, memoryFiles, files, machines }
 }

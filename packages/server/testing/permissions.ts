@@ -24,6 +24,7 @@ const onNetwork = (more: Given = {}) => ({ on: ({ network }: Things) => ({ id: n
 const onVolume = (more: Given = {}) => ({ on: ({ volume }: Things) => ({ id: volume, ...more }) })
 const onAccount = { on: ({ account }: Things) => ({ id: account }), only: 'domain-admins' } as const
 const onUser = { on: ({ other }: Things) => ({ id: other }), only: 'domain-admins' } as const
+const ports = { publicport: 8080, privateport: 80 }
 export const newUser = () => ({ username: newId(), password: 'x', email: 'x', firstname: 'x', lastname: 'x' })
 const publicKey = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJkqpYdGFvxYnBmP2BcdcmzcFqVhYyVdEJ4hNQ3J0y7r'
 
@@ -31,6 +32,7 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
   addCluster: admins,
   addHost: admins,
   addImageStore: admins,
+  associateIpAddress: { on: ({ network }) => ({ networkid: network }) },
   attachIso: [
     { on: ({ iso, vm }) => ({ id: iso, virtualmachineid: vm }) },
     { on: ({ vm }) => ({ id: '$iso', virtualmachineid: vm }) },
@@ -54,6 +56,9 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
   createNetwork: { for: () => ({ name: newId(), zoneid: '$zone', networkofferingid: '$networkoffering' }) },
   createNetworkOffering: admins,
   createPod: admins,
+  createPortForwardingRule: {
+    on: ({ publicIp, vm }) => ({ ipaddressid: publicIp, virtualmachineid: vm, protocol: 'tcp', ...ports }),
+  },
   createServiceOffering: admins,
   createSSHKeyPair: { for: () => ({ name: newId() }) },
   createStoragePool: admins,
@@ -74,6 +79,7 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
   deleteNetwork: onNetwork(),
   deleteNetworkOffering: admins,
   deletePod: admins,
+  deletePortForwardingRule: { on: ({ rule }) => ({ id: rule }) },
   deleteServiceOffering: admins,
   deleteSSHKeyPair: { for: ({ key }) => ({ name: key }) },
   deleteStoragePool: admins,
@@ -90,6 +96,7 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
   destroyVolume: onVolume(),
   detachIso: { on: ({ vm }) => ({ virtualmachineid: vm }) },
   detachVolume: onVolume(),
+  disassociateIpAddress: { on: ({ publicIp }) => ({ id: publicIp }) },
   disableAccount: onAccount,
   disableUser: onUser,
   enableAccount: onAccount,
@@ -138,7 +145,9 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
   listOsCategories: all,
   listOsTypes: all,
   listPods: admins,
+  listPortForwardingRules: { lists: ({ rule }) => rule },
   listProjects: all,
+  listPublicIpAddresses: { lists: ({ publicIp }) => publicIp },
   listResourceLimits: { for: () => ({}) },
   listRoles: domainAdmins,
   listSecurityGroups: all,
@@ -201,6 +210,7 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
   updateNetwork: onNetwork({ displaytext: 'x' }),
   updateNetworkOffering: admins,
   updatePod: admins,
+  updatePortForwardingRule: { on: ({ rule }) => ({ id: rule, privateport: 81 }) },
   updateResourceCount: { for: () => ({}), only: 'domain-admins' },
   updateResourceLimit: { for: () => ({ resourcetype: 0, max: 7 }), only: 'domain-admins' },
   updateServiceOffering: admins,

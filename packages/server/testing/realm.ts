@@ -4,6 +4,7 @@ import { type AccountId, type DomainId, newId, type UserId, type VmId, type Volu
 import { sql } from 'kysely'
 import type { Caller } from '../api/caller.ts'
 import { aDeployment, aDomain, anAccount, aNetwork, aTemplate, type Lab } from './lab.ts'
+import { aWayIn } from './ways-in.ts'
 
 export interface Member {
   readonly account: AccountId
@@ -119,6 +120,8 @@ export async function someThings(lab: Lab, member: Member) {
     .execute()
   const { user } = await aUser(lab, account)
   const [vmSnapshot, snapshot] = await someSnapshots(lab, vm, disks[0].volume)
+  const network = await aNetwork(lab, { account_id: account })
+  const { ip: publicIp, rule } = await aWayIn(lab, { network, vm })
   return {
     ...member,
     account,
@@ -133,7 +136,9 @@ export async function someThings(lab: Lab, member: Member) {
     event,
     group,
     affinity,
-    network: await aNetwork(lab, { account_id: account }),
+    network,
+    publicIp,
+    rule,
     other: user,
     vmSnapshot,
     snapshot,

@@ -1,6 +1,7 @@
 import { networkDomainRefusal } from '@ramet/core/names.ts'
 import { newId } from '@ramet/core/ids.ts'
 import { holdRoom } from '../../store/limits.ts'
+import { demandOwnAddresses } from '../../store/networks.ts'
 import { changing } from '../changing.ts'
 import { objectCommand } from '../command.ts'
 import { demandNetworks, listedNetwork } from '../network-call.ts'
@@ -53,7 +54,8 @@ export const createNetwork = objectCommand({
       ...readers,
     }
     await changing({ app, caller }, async (tx, tell) => {
-      await holdRoom(tx, owner.id, {}) // the account's removal waits
+      await holdRoom(tx, owner.id, readers.domain_id ? {} : { network: 1 }) // and the account's removal waits
+      if (offering.source_nat) await demandOwnAddresses(tx, owner.id, network.cidr)
       await tx.insertInto('network').values(network).execute()
       await tell({
         type: 'NETWORK.CREATE',

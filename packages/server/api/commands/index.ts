@@ -4,6 +4,7 @@ import { listAlerts, listLdapConfigurations, listProjects, listSecurityGroups, l
 import { addCluster } from './add-cluster.ts'
 import { addHost } from './add-host.ts'
 import { addImageStore } from './add-image-store.ts'
+import { associateIpAddress } from './associate-ip-address.ts'
 import { attachIso } from './attach-iso.ts'
 import { attachVolume } from './attach-volume.ts'
 import { cancelHostMaintenance } from './cancel-host-maintenance.ts'
@@ -21,6 +22,7 @@ import { createInstanceGroup } from './create-instance-group.ts'
 import { createNetworkOffering } from './create-network-offering.ts'
 import { createNetwork } from './create-network.ts'
 import { createPod } from './create-pod.ts'
+import { createPortForwardingRule } from './create-port-forwarding-rule.ts'
 import { createServiceOffering } from './create-service-offering.ts'
 import { createSnapshot } from './create-snapshot.ts'
 import { createSnapshotFromVMSnapshot } from './create-snapshot-from-vm-snapshot.ts'
@@ -44,6 +46,7 @@ import { deleteIso } from './delete-iso.ts'
 import { deleteNetworkOffering } from './delete-network-offering.ts'
 import { deleteNetwork } from './delete-network.ts'
 import { deletePod } from './delete-pod.ts'
+import { deletePortForwardingRule } from './delete-port-forwarding-rule.ts'
 import { deleteServiceOffering } from './delete-service-offering.ts'
 import { deleteSnapshot } from './delete-snapshot.ts'
 import { deleteSSHKeyPair } from './delete-ssh-key-pair.ts'
@@ -60,6 +63,7 @@ import { destroyVolume } from './destroy-volume.ts'
 import { detachIso } from './detach-iso.ts'
 import { detachVolume } from './detach-volume.ts'
 import { disableAccount } from './disable-account.ts'
+import { disassociateIpAddress } from './disassociate-ip-address.ts'
 import { enableAccount } from './enable-account.ts'
 import { enableStorageMaintenance } from './enable-storage-maintenance.ts'
 import { expungeVirtualMachine } from './expunge-virtual-machine.ts'
@@ -100,6 +104,8 @@ import { listNics } from './list-nics.ts'
 import { listOsCategories } from './list-os-categories.ts'
 import { listOsTypes } from './list-os-types.ts'
 import { listPods } from './list-pods.ts'
+import { listPortForwardingRules } from './list-port-forwarding-rules.ts'
+import { listPublicIpAddresses } from './list-public-ip-addresses.ts'
 import { listResourceLimits } from './list-resource-limits.ts'
 import { listRoles } from './list-roles.ts'
 import { listServiceOfferings } from './list-service-offerings.ts'
@@ -163,6 +169,7 @@ import { updateIsoPermissions } from './update-iso-permissions.ts'
 import { updateNetworkOffering } from './update-network-offering.ts'
 import { updateNetwork } from './update-network.ts'
 import { updatePod } from './update-pod.ts'
+import { updatePortForwardingRule } from './update-port-forwarding-rule.ts'
 import { updateResourceCount } from './update-resource-count.ts'
 import { updateResourceLimit } from './update-resource-limit.ts'
 import { updateServiceOffering } from './update-service-offering.ts'
@@ -181,6 +188,7 @@ export const commands: readonly Command[] = [
   addCluster,
   addHost,
   addImageStore,
+  associateIpAddress,
   attachIso,
   attachVolume,
   cancelHostMaintenance,
@@ -198,6 +206,7 @@ export const commands: readonly Command[] = [
   createNetwork,
   createNetworkOffering,
   createPod,
+  createPortForwardingRule,
   createServiceOffering,
   createSnapshot,
   createSnapshotFromVMSnapshot,
@@ -221,6 +230,7 @@ export const commands: readonly Command[] = [
   deleteNetwork,
   deleteNetworkOffering,
   deletePod,
+  deletePortForwardingRule,
   deleteServiceOffering,
   deleteSnapshot,
   deleteSSHKeyPair,
@@ -238,6 +248,7 @@ export const commands: readonly Command[] = [
   detachVolume,
   disableAccount,
   disableUser,
+  disassociateIpAddress,
   enableAccount,
   enableStorageMaintenance,
   enableUser,
@@ -284,7 +295,9 @@ export const commands: readonly Command[] = [
   listOsCategories,
   listOsTypes,
   listPods,
+  listPortForwardingRules,
   listProjects,
+  listPublicIpAddresses,
   listResourceLimits,
   listRoles,
   listSecurityGroups,
@@ -346,6 +359,7 @@ export const commands: readonly Command[] = [
   updateNetwork,
   updateNetworkOffering,
   updatePod,
+  updatePortForwardingRule,
   updateResourceCount,
   updateResourceLimit,
   updateServiceOffering,

@@ -1,8 +1,10 @@
 // A guest network on the wire.
 import { netmaskOf } from '@ramet/core/ipv4.ts'
 import type { Row } from '../../store/tables.ts'
-import { boolean, date, string, view } from '../view.ts'
+import type { ListedTag } from '../../store/tags.ts'
+import { boolean, date, nested, string, view } from '../view.ts'
 import { pathOnWire } from './domain.ts'
+import { tagView } from './tag.ts'
 
 export type ListedNetwork = Row<'network'> & {
   readonly is_segment: boolean
@@ -17,6 +19,7 @@ export type ListedNetwork = Row<'network'> & {
   readonly shown_domain_id: string
   readonly domain_name: string
   readonly domain_path: string
+  readonly tags: readonly ListedTag[]
 }
 
 export const networkView = view<ListedNetwork>('network', {
@@ -56,4 +59,5 @@ export const networkView = view<ListedNetwork>('network', {
   domain: string('the name of that domain', network => network.domain_name),
   domainpath: string('the path of that domain', network => pathOnWire(network.domain_path)),
   created: date('when it was made', network => network.created),
+  tags: nested('its tags', tagView, network => network.tags),
 })

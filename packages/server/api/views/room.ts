@@ -5,8 +5,10 @@ import { type Field, long, string } from '../view.ts'
 
 const prefixes = {
   user_vm: 'vm',
+  public_ip: 'ip',
   volume: 'volume',
   template: 'template',
+  network: 'network',
   cpu: 'cpu',
   memory: 'memory',
   primary_storage: 'primarystorage',

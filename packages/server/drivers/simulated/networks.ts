@@ -41,7 +41,8 @@ export function simulatedNetworks(world: World, call: Calling): Networks {
     },
     unforward: async (address, port) => {
       await call('networks.unforward')
-      if (world.forwards.has(forwardKey({ address, port }))) change(world, { forwardGone: { address, port } })
+      const known = world.forwards.get(forwardKey({ address, port }))
+      if (known && !known.ssh) change(world, { forwardGone: { address, port } })
     },
     forwards: async () => {
       await call('networks.forwards')

@@ -31,13 +31,14 @@ export class Forwards {
     return this.#inTurn(() => this.#beginSsh(vm, nic))
   }
 
-  end(address: string, port: number): Promise<void> {
-    return this.#inTurn(() => this.#end(address, port))
+  /** One for SSH ends with its machine alone. */
+  async end(address: string, port: number): Promise<void> {
+    await this.endAll(forward => forward.address === address && forward.port === port && forward.ssh === null)
   }
 
   async endAll(which: (forward: Forward) => boolean): Promise<void> {
     const all = await files.readForwards(this.#directory)
-    for (const { address, port } of all.filter(which)) await this.end(address, port)
+    for (const { address, port } of all.filter(which)) await this.#inTurn(() => this.#end(address, port))
   }
 
   /** Starts the forwarder again where it was ended. */
