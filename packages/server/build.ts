@@ -25,6 +25,7 @@ import { watchChanges } from './watch/changes.ts'
 import { watchExpunge } from './watch/expunge.ts'
 import { watchConsolidation } from './watch/consolidation.ts'
 import { watchDownloads } from './watch/downloads.ts'
+import { watchIdentities } from './watch/identities.ts'
 import { watchImageStores } from './watch/image-stores.ts'
 import { watchForwards } from './watch/forwards.ts'
 import { watchHosts } from './watch/hosts.ts'
@@ -126,6 +127,9 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
     await forwards.settle()
     jobs.kick()
     await power.settleAll()
+    const identities = watchIdentities({ db, driver, changes, log })
+    closing.push(() => identities.close())
+    await identities.look()
 
     const { hypervisor, capabilities } = driver
     const consoleLog = driver.machines.consoleLog

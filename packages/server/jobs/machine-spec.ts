@@ -62,7 +62,7 @@ function placedVm(db: Db, id: VmId) {
 }
 
 /** A guest whose seed names another instance than the one it knows customises itself anew. */
-function seedId({ id, seed_version: version }: Vm): string {
+export function seedId({ id, seed_version: version }: Vm): string {
   return version === 0 ? id : `${id}-${version}`
 }
 

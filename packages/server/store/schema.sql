@@ -413,6 +413,8 @@ create table vm (
   seed_version integer not null default 0, -- grows when the guest shall customise itself anew
   ha_enabled boolean not null default false,
   details jsonb not null default '{}',
+  customized boolean not null default true, -- false while it goes on from another's memory, and that it is somebody of its own is not confirmed
+  identity_problems text[] not null default '{}', -- what could not be confirmed, for people
   destroyed timestamptz, -- since when it waits to be expunged
   created timestamptz not null default now(),
   updated timestamptz not null default now(),
@@ -422,6 +424,7 @@ create index vm_by_account on vm (account_id) where removed is null;
 create index vm_by_iso on vm (iso_id) where removed is null;
 create index vm_by_host on vm (host_id) where removed is null;
 create index vm_by_target_host on vm (target_host_id) where target_host_id is not null;
+create index vm_by_customization on vm (id) where not customized and removed is null;
 create unique index vm_name_in_account on vm (account_id, lower(name)) where removed is null and state not in ('Destroyed', 'Expunging', 'Error');
 
 -- What machines that run, or are about to, occupy of each host. Kept by triggers in the transaction that changes a machine: a

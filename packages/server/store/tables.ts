@@ -354,6 +354,8 @@ export interface Tables {
     seed_version: Generated<number>
     ha_enabled: Generated<boolean>
     details: ColumnType<Record<string, string>, string | undefined, string>
+    customized: Generated<boolean>
+    identity_problems: Generated<string[]>
     destroyed: Nullable<Date>
     created: Created
     updated: Created

@@ -3,7 +3,7 @@ import type { VmId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import { refusal, type VmAction, type VmEvent, vmMoves, type VmState } from '@ramet/core/vm.ts'
 import type { CloneType } from '@ramet/core/clone-type.ts'
-import { sql, type Updateable } from 'kysely'
+import { type RawBuilder, sql, type Updateable } from 'kysely'
 import type { Db, Tx } from './database.ts'
 import type { Row, Tables } from './tables.ts'
 
@@ -40,7 +40,7 @@ export async function moveVm(tx: Tx, id: VmId, event: VmEvent, set: Updateable<T
   )} end`
   const moved = await tx
     .updateTable('vm')
-    .set({ ...set, state: after, updated: new Date(), update_count: sql`update_count + 1` })
+    .set({ ...identityAfter(after), ...set, state: after, updated: new Date(), update_count: sql`update_count + 1` })
     .where('id', '=', id)
     .where(
       'state',
@@ -56,6 +56,15 @@ export async function moveVm(tx: Tx, id: VmId, event: VmEvent, set: Updateable<T
     'wrong-vm-state',
     `Virtual machine ${vm.name} is ${vm.state}; ${event} is not possible then`,
   )
+}
+
+/** What went off has lost the memory that it went on from: it boots, with a seed of its own. */
+function identityAfter(after: RawBuilder<VmState>) {
+  const boots = sql<boolean>`state in ('Running', 'Stopping') and ${after} = 'Stopped'`
+  return {
+    customized: sql<boolean>`customized or ${boots}`,
+    identity_problems: sql<string[]>`case when ${boots} then '{}' else identity_problems end`,
+  }
 }
 
 export async function setVm(tx: Db, id: VmId, set: Updateable<Tables['vm']>): Promise<Vm> {

@@ -82,6 +82,11 @@ export const virtualMachineView = view<VmOnWire>('virtualmachine', {
   chaindepth: integer('disk layers from the base to its own', vm => vm.lineage?.depth),
   sharedbytes: long('bytes of disk layers that others may share', vm => vm.lineage?.sharedBytes),
   exclusivebytes: long('bytes of its own disk layer', vm => vm.lineage?.exclusiveBytes),
+  customized: boolean(
+    'false for an instant clone that still shares something with its source in its guest',
+    vm => vm.customized,
+  ),
+  identityproblems: list('what is not confirmed to be its own, in plain words', vm => vm.identity_problems),
   sshaddress: string('HOST:PORT that reaches its SSH server', vm => sshAddress(vm)),
   actions: list('what may be asked of it now', vm => actionsOf(vm)),
   jobid: string('the job at work on it', vm => vm.job_id),
