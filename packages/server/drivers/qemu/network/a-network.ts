@@ -32,19 +32,22 @@ export async function someNetworks() {
   const networks = again()
   const children: ChildProcess[] = []
   const run = (program: string, words: readonly string[]) => {
-    const child = spawn(program, words, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(program, words)
     children.push(child)
     return child
+  }
+  const become = (nics: readonly NetworkNicSpec[], words: readonly string[]) => {
+    const [program, ...all] = withTaps(directory, plugsOf(nics), somebody, words)
+    return run(program, all)
   }
   return {
     directory,
     networks,
     again,
     /** A process that holds the cards' taps. */
-    hold: (...nics: NetworkNicSpec[]) => {
-      const [program, ...words] = withTaps(directory, plugsOf(nics), somebody, ['sleep', '1000'])
-      return run(program, words)
-    },
+    hold: (...nics: NetworkNicSpec[]) => become(nics, ['sleep', '1000']),
+    /** A program that has them from file 10 on. */
+    become,
     /** A program of Node's inside the network. */
     inside: ({ id }: NetworkSpec, script: string) => {
       const [program = '', ...way] = inside(directory, networkFolder(directory, id).namespaceFile)

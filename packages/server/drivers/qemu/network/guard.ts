@@ -1,7 +1,10 @@
-// What may pass in a network, as nftables of its own namespace. A machine sends only from its own MAC and addresses, answers no
-// DHCP, and reaches of the gateway nothing but addresses and names. The whole is made from the members and replaced at once.
+// What may pass in a network, as nftables of its own namespace. A machine sends only from its own MAC and addresses, asks for no other's
+// address, answers no DHCP, and reaches of the gateway nothing but addresses and names. The whole is made from the members and replaced at once.
 import type { Member } from './folder.ts'
 import { tapNames } from './folder.ts'
+
+/** In a DHCP message, behind the header of UDP: the MAC of the client that it speaks for. */
+const client = '@th,288,48'
 
 /** Commands for nft(8). Where `members` are already guarded, nothing changes. */
 export function guardRules(members: readonly Member[]): string {
@@ -11,15 +14,22 @@ delete table bridge guard
 table bridge guard {
   set cards { type ifname . ether_addr; }
   set addresses { type ifname . ether_addr . ipv4_addr; }
+  set clients { typeof iifname . ether saddr . ${client}; }
   chain sent {
     type filter hook prerouting priority -300; policy drop;
     iifname != "r*" accept
     udp sport 67 drop
+    udp dport 67 jump asked
     ether type ip iifname . ether saddr . ip saddr @addresses accept
     ether type arp iifname . arp saddr ether . arp saddr ip @addresses iifname . ether saddr @cards accept
-    ether type arp arp saddr ip 0.0.0.0 iifname . ether saddr @cards accept
-    ip saddr 0.0.0.0 udp sport 68 udp dport 67 iifname . ether saddr @cards accept
+    ether type arp arp saddr ip 0.0.0.0 iifname . arp saddr ether @cards iifname . ether saddr @cards accept
     ether type 0x8035 iifname . ether saddr @cards accept comment "here I am: RARP of a process that took over"
+  }
+  chain asked {
+    ip frag-off & 0x3fff != 0 drop
+    ip saddr 0.0.0.0 udp sport 68 iifname . ether saddr . ${client} @clients accept
+    iifname . ether saddr . ip saddr @addresses iifname . ether saddr . ${client} @clients accept
+    drop
   }
 }
 add table inet gate
@@ -47,7 +57,8 @@ export function admission({ nic, mac, address }: Member): string {
     .map(
       tap =>
         `add element bridge guard cards { "${tap}" . ${mac} }\n` +
-        `add element bridge guard addresses { "${tap}" . ${mac} . ${address} }\n`,
+        `add element bridge guard addresses { "${tap}" . ${mac} . ${address} }\n` +
+        `add element bridge guard clients { "${tap}" . ${mac} . 0x${mac.replaceAll(':', '')} }\n`,
     )
     .join('')
 }

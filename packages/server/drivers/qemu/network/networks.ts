@@ -124,7 +124,10 @@ export class QemuNetworks {
       const isTaken = others.some(({ address, mac }) => address === member.address || mac === member.mac)
       if (isTaken || member.address === spec.gateway) throw problems.addressTaken(spec.id, member.address)
       await files.writeMember(folder, member)
-      await Promise.all([guard(folder, admission(member)), tell(folder, [...others, member])])
+      const members = [...others, member]
+      // Where an earlier server's guard does not know what this one adds to, the whole is made anew.
+      const guarded = guard(folder, admission(member)).catch(() => furnish(folder, spec, members))
+      await Promise.all([guarded, tell(folder, members)])
     })
   }
 

@@ -13,8 +13,16 @@ import { parseSubnet } from './subnet.ts'
 
 export const bridge = 'br0'
 /** The same in every network, for ever: guests remember it. */
-const gatewayMac = '02:52:61:6d:65:74'
+export const gatewayMac = '02:52:61:6d:65:74'
 const nsfs = 0x6e736673
+/** Without IPv6, with which the kernel would speak to machines on its own. */
+const making = `
+for kind in all default; do
+  file=/proc/sys/net/ipv6/conf/$kind/disable_ipv6
+  if [ -e $file ]; then echo 1 >$file; fi
+done
+exec ip link add ${bridge} type bridge
+`
 const lost = join(import.meta.dirname, 'lost.pl')
 
 export async function isNamespace({ namespaceFile }: NetworkFolder): Promise<boolean> {
@@ -54,7 +62,7 @@ export async function nameAgain(folder: NetworkFolder, from: Holder | { readonly
 export async function furnish(folder: NetworkFolder, spec: NetworkSpec, members: readonly Member[]): Promise<void> {
   const prefix = parseSubnet(spec.cidr)?.prefix
   const way = inside(folder.directory, folder.namespaceFile)
-  const made = await run([...way, 'ip', 'link', 'add', bridge, 'type', 'bridge'])
+  const made = await run([...way, 'sh', '-c', making])
   if (made.code !== 0 && !made.stderr.includes('File exists')) throw problems.toolFailed('ip', made.stderr.trim())
   const settings = `
 link set lo up

@@ -1,0 +1,38 @@
+// For tests: a machine without a guest, which sends and hears frames.
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { newId } from '@ramet/core/ids.ts'
+import { eventually } from '../../../testing/eventually.ts'
+import type { NetworkNicSpec } from '../../driver.ts'
+import type { SomeNetworks } from './a-network.ts'
+import type { Station } from './frames.ts'
+
+/** Not as a file: the user who runs it may not be able to read this folder. */
+const program = readFileSync(join(import.meta.dirname, 'a-machine.pl'), 'utf8')
+
+export interface FrameMachine extends Station {
+  /** All frames that arrived, the last one last. */
+  readonly heard: readonly string[]
+  send(...frames: string[]): void
+  /** Until a frame has arrived that is, or has in it, `part`. */
+  hears(part: string): Promise<string>
+}
+
+/** Admits the card, and holds its tap. */
+export async function aFrameMachine(made: SomeNetworks, nic: NetworkNicSpec): Promise<FrameMachine> {
+  await made.networks.admit(newId<'vm'>(), [nic], `m-${nic.id.slice(0, 8)}`)
+  const child = made.become([nic], ['perl', '-e', program])
+  const lines = createInterface({ input: child.stdout })
+  await once(lines, 'line')
+  const heard: string[] = []
+  lines.on('line', line => heard.push(line))
+  return {
+    mac: nic.mac,
+    address: nic.address,
+    heard,
+    send: (...frames) => void child.stdin.write(frames.map(frame => `${frame}\n`).join('')),
+    hears: part => eventually(`a frame with ${part}`, async () => heard.find(frame => frame.includes(part)) ?? null),
+  }
+}
