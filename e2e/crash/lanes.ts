@@ -5,6 +5,7 @@ import { dirname } from 'node:path'
 import { bootableCd } from '@ramet/server/testing/boot-cd.ts'
 import { type Fields, type World, list } from '../world.ts'
 import { networkLanes } from './network-lanes.ts'
+import { nicLanes } from './nic-lanes.ts'
 import { snapshotLanes } from './snapshot-lanes.ts'
 import { volumeLanes } from './volume-lanes.ts'
 
@@ -385,6 +386,7 @@ export const lanes: readonly Lane[] = [
     arrange: (world, image) => cdDrive(world, image, 'detachIso'),
   },
   ...networkLanes,
+  ...nicLanes,
   ...volumeLanes,
   ...snapshotLanes,
 ]

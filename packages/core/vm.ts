@@ -40,6 +40,7 @@ export const allowedFrom = {
   attach: ['Running', 'Stopped'],
   detach: ['Running', 'Stopped'],
   resize: ['Running', 'Stopped'],
+  'change of its NICs': ['Running', 'Stopped'],
   'migration of its disks': ['Stopped'],
   'download of its disks': ['Stopped'],
 } as const satisfies Record<string, readonly VmState[]>

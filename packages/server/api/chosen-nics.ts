@@ -22,9 +22,6 @@ export const nicParameters = {
 
 type Asked = Partial<Values<typeof nicParameters>>
 
-/** A guest names its cards by places of which it has so many, and a machine with more is likely a mistake. */
-const mostNics = 8
-
 /** The NICs asked for, or one in the zone's default network. */
 export async function chosenNics(
   app: App,
@@ -37,6 +34,7 @@ export async function chosenNics(
   const parameter = asked.iptonetworklist?.length ? 'iptonetworklist' : 'networkids'
   if (zone.network_type === 'Basic' && wanted.length > 0)
     throw invalid(parameter, `is for zones of the type Advanced; ${zone.name} has one network, which all machines get`)
+  const { mostNics } = app.capabilities
   if (wanted.length > mostNics)
     throw invalid(parameter, `names ${wanted.length} networks; a machine has ${mostNics} at most`)
   const repeated = wanted.find(({ networkid }, index) => wanted.findIndex(each => each.networkid === networkid) < index)
@@ -74,7 +72,7 @@ async function defaultNics(app: App, caller: Caller, owner: Row<'account'>, zone
   return network ? [{ network }] : []
 }
 
-function inPool(nic: NewNic, parameter: string): NewNic {
+export function inPool(nic: NewNic, parameter: string): NewNic {
   const { network, ipAddress: wanted } = nic
   if (!wanted) return { ...nic, ipAddress: undefined }
   const pool = { first: addressNumber(network.start_ip) as number, last: addressNumber(network.end_ip) as number }

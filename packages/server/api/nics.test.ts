@@ -1,11 +1,11 @@
 // Every machine has an address of its own in each of its networks, whoever asks for it at the same time.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { newId, type NetworkId } from '@ramet/core/ids.ts'
-import { asProblem } from '@ramet/core/problem.ts'
+import { type JobId, newId, type NetworkId, type VmId } from '@ramet/core/ids.ts'
+import { asProblem, Problem } from '@ramet/core/problem.ts'
 import { call, callJob, type Given, listed } from '../testing/call.ts'
 import { stopTestDatabase } from '../testing/database.ts'
-import { aTemplate, type Lab, quiet, simulatedLab } from '../testing/lab.ts'
+import { aNetwork as aSegment, aTemplate, ended, type Lab, quiet, simulatedLab } from '../testing/lab.ts'
 import { fingerprint } from '../testing/realm.ts'
 import type { Answer } from './command.ts'
 
@@ -144,4 +144,77 @@ describe('the NICs of a machine', () => {
     assert.match(await refused({ 'iptonetworklist[0].ip': '10.9.9.9' }), /iptonetworklist\[0\]\.networkid is missing/)
     assert.match(await refused(plan), /^invalid address-taken/)
   })
+
+  const placesOf = async (vm: unknown) =>
+    (await nicsOf(vm)).map(nic => [nic['networkname'], nic['deviceid'], nic['isdefault']])
+  const add = (vm: unknown, networkid: string, given: Given = {}) =>
+    callJob(lab, 'addNicToVirtualMachine', { virtualmachineid: vm as string, networkid, ...given })
+  const withNic = (command: string, vm: unknown, nic: Answer | undefined) =>
+    callJob(lab, command, { virtualmachineid: vm as string, nicid: nic?.['id'] as string })
+
+  for (const startvm of [true, false])
+    test(`come and go while the machine is ${startvm ? 'running' : 'stopped'}, and take the first free place`, async () => {
+      const [one, two] = await segments(`a-${startvm}`, `b-${startvm}`)
+      const { id, jobid } = await deploy({ startvm, networkids: one })
+      await ended(lab, jobid as JobId)
+      const { virtualmachine: shown } = await add(id, two, { ipaddress: '10.1.1.9', macaddress: '02:00:00:00:00:09' })
+      assert.deepEqual((shown as Answer)['nic'], await nicsOf(id))
+      const [first, second] = await nicsOf(id)
+      assert.deepEqual([second?.['ipaddress'], second?.['macaddress']], ['10.1.1.9', '02:00:00:00:00:09'])
+      await withNic('updateDefaultNicForVirtualMachine', id, second)
+      assert.equal((await listed(lab, 'listVirtualMachines', { id: id as string }))[0]?.['ipaddress'], '10.1.1.9')
+      await withNic('removeNicFromVirtualMachine', id, first)
+      assert.deepEqual(await placesOf(id), [[`b-${startvm}`, '1', true]])
+      await add(id, one)
+      assert.deepEqual(await placesOf(id), [
+        [`a-${startvm}`, '0', false],
+        [`b-${startvm}`, '1', true],
+      ])
+      const cards = lab.world.machines.get(id as VmId)?.nics ?? {}
+      const ids = (await nicsOf(id)).map(nic => nic['id'])
+      assert.deepEqual(Object.values(cards), startvm ? ids : [])
+      await callJob(lab, 'destroyVirtualMachine', { id: id as string, expunge: true })
+      for (const network of [one, two]) await callJob(lab, 'deleteNetwork', { id: network })
+    })
+
+  test('are not added or removed where that makes no sense', async () => {
+    const [one, two] = await segments('refused-1', 'refused-2')
+    const { id } = await deploy({ networkids: one })
+    const virtualmachineid = id as string
+    await quiet(lab)
+    const [nic] = await nicsOf(id)
+    /** Of the call, which changes nothing; or of its job, which leaves the machine's NICs as they were. */
+    const why = async (command: string, given: Given) => {
+      const [earlier, nics] = [await fingerprint(lab), await nicsOf(id)]
+      const answer = await call(lab, command, { virtualmachineid, ...given }).catch(asProblem)
+      if (answer instanceof Problem) assert.deepEqual(await fingerprint(lab), earlier)
+      const problem = answer instanceof Problem ? answer : (await ended(lab, answer['jobid'] as JobId)).problem
+      assert.deepEqual(await nicsOf(id), nics)
+      return `${problem?.kind} ${problem?.code}: ${problem?.message}`
+    }
+    const remove = { nicid: nic?.['id'] as string }
+    assert.match(
+      await why('removeNicFromVirtualMachine', remove),
+      /^invalid nic-is-default: .*make another the default/,
+    )
+    assert.match(await why('removeNicFromVirtualMachine', { nicid: newId() }), /^invalid unknown-id: .*nicid/)
+    assert.match(await why('addNicToVirtualMachine', { networkid: newId() }), /^invalid unknown-id: .*networkid/)
+    assert.match(await why('addNicToVirtualMachine', { networkid: one }), /^refused nic-in-network: .*refused-1/)
+    const outside = { networkid: two, ipaddress: '10.1.2.9' }
+    assert.match(await why('addNicToVirtualMachine', outside), /Parameter ipaddress is 10\.1\.2\.9/)
+    await add((await deploy({ networkids: one }))['id'], two, { ipaddress: '10.1.1.9' })
+    await quiet(lab)
+    const taken = { networkid: two, ipaddress: '10.1.1.9' }
+    assert.match(await why('addNicToVirtualMachine', taken), /^invalid address-taken/)
+    const more = await segments(...Array.from({ length: 9 }, (_, index) => `more-${index}`))
+    for (const network of more) await add(id, network)
+    await quiet(lab)
+    assert.match(await why('addNicToVirtualMachine', { networkid: two }), /^refused nics-full: .* 10 NICs/)
+  })
+
+  /** Networks of the hypervisor's own, with the same addresses. */
+  async function segments(...names: string[]): Promise<[NetworkId, NetworkId, ...NetworkId[]]> {
+    const made = await Promise.all(names.map(name => aSegment(lab, { name })))
+    return made as [NetworkId, NetworkId, ...NetworkId[]]
+  }
 })

@@ -1,4 +1,5 @@
 // Every kind of job that this server can run, and so can take over from another.
+import { addNic } from './add-nic.ts'
 import { associateIp } from './associate-ip.ts'
 import { attachVolume } from './attach-volume.ts'
 import { changeAffinityGroup } from './change-affinity-group.ts'
@@ -38,6 +39,7 @@ import { rebootVm } from './reboot-vm.ts'
 import { reconnectHost } from './reconnect-host.ts'
 import { registerTemplate } from './register-template.ts'
 import { removeLayer } from './remove-layer.ts'
+import { removeNic } from './remove-nic.ts'
 import { reopenHost } from './reopen-host.ts'
 import { reopenPool } from './reopen-pool.ts'
 import { resizeVolume } from './resize-volume.ts'
@@ -49,6 +51,7 @@ import { seedVmSnapshot } from './seed-vm-snapshot.ts'
 import { startVm } from './start-vm.ts'
 import { stopVm } from './stop-vm.ts'
 import { createTags, deleteTags } from './tags.ts'
+import { updateDefaultNic } from './update-default-nic.ts'
 import { updateNetwork } from './update-network.ts'
 import { updatePortForwarding } from './update-port-forwarding.ts'
 import { updateVolume } from './update-volume.ts'
@@ -56,6 +59,7 @@ import { uploadVolume } from './upload-volume.ts'
 import type { JobDefinition } from './define-job.ts'
 
 export const definitions: readonly JobDefinition[] = [
+  addNic,
   associateIp,
   attachIso,
   attachVolume,
@@ -98,6 +102,7 @@ export const definitions: readonly JobDefinition[] = [
   reconnectHost,
   registerTemplate,
   removeLayer,
+  removeNic,
   reopenHost,
   reopenPool,
   resizeVolume,
@@ -108,6 +113,7 @@ export const definitions: readonly JobDefinition[] = [
   seedVmSnapshot,
   startVm,
   stopVm,
+  updateDefaultNic,
   updateNetwork,
   updatePortForwarding,
   updateVolume,

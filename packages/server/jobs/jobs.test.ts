@@ -50,6 +50,7 @@ import { stopVm } from './stop-vm.ts'
 import { createTags, deleteTags } from './tags.ts'
 import { snapshotScenarios, without } from './snapshot-scenarios.ts'
 import { aForward, networkScenarios } from './network-scenarios.ts'
+import { nicScenarios } from './nic-scenarios.ts'
 import { volumeScenarios } from './volume-scenarios.ts'
 
 async function aRunningVm(lab: Lab): Promise<{ vm: VmId }> {
@@ -307,6 +308,7 @@ const scenarios: readonly Scenario[] = [
     ),
   ),
   ...networkScenarios,
+  ...nicScenarios,
   ...volumeScenarios,
   ...snapshotScenarios,
 ]
@@ -516,7 +518,7 @@ async function settlesWithPower(lab: Lab, vm: VmId): Promise<void> {
  * images only their number counts then: a machine whose disks were cut writes other layers than before.
  */
 function withoutThoseOf(input: unknown, found: Awaited<ReturnType<typeof inventory>>) {
-  const { vms, volumes, templates, machines, layers, files, memories, vmSnapshots, ...rest } = found
+  const { vms, volumes, nics, cards, templates, machines, layers, files, memories, vmSnapshots, ...rest } = found
   const { vm, template, snapshot } = input as { vm?: string; template?: string; snapshot?: string }
   const count = <T>(all: readonly T[]) => (snapshot ? all.length : all)
   return {
@@ -526,7 +528,9 @@ function withoutThoseOf(input: unknown, found: Awaited<ReturnType<typeof invento
     memories: count(memories),
     vms: vms.filter(({ id }) => id !== vm),
     volumes: volumes.filter(({ vm_id }) => vm_id !== vm),
+    nics: nics.filter(({ vm_id }) => vm_id !== vm),
     vmSnapshots: vmSnapshots.filter(({ vm_id }) => vm_id !== vm),
+    cards: snapshot ? [] : cards,
     machines: snapshot ? machines.filter(text => !text.startsWith(vm ?? '-')) : machines,
     templates: templates.filter(({ id }) => id !== template),
   }

@@ -1,5 +1,5 @@
 // A machine as the driver wants it described, gathered from the database.
-import type { LayerId, TemplateId, VmId, VolumeId } from '@ramet/core/ids.ts'
+import type { LayerId, NicId, TemplateId, VmId, VolumeId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { DiskSpec, IsoRef, MachineSpec, MemoryImageRef, NicSpec, Owner } from '../drivers/driver.ts'
 import type { Db } from '../store/database.ts'
@@ -106,6 +106,13 @@ export async function ownerOfLayer(db: Db, layer: LayerId): Promise<Owner> {
 
 export async function isoRef(db: Db, id: TemplateId): Promise<IsoRef> {
   return { id, file: (await imageFile(db, id)).file }
+}
+
+/** The NIC as its machine's network card. */
+export async function nicOf(db: Db, vm: VmId, id: NicId, outward: boolean): Promise<NicSpec> {
+  const nic = (await nicsOf(db, vm)).find(each => each.id === id)
+  if (!nic) throw new Problem('invalid', 'unknown-nic', `Virtual machine ${vm} has no NIC ${id}`)
+  return nicSpec(nic, outward)
 }
 
 async function nicSpecs(db: Db, vm: VmId, outward: boolean): Promise<NicSpec[]> {

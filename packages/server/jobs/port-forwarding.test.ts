@@ -6,6 +6,7 @@ import { asProblem } from '@ramet/core/problem.ts'
 import type { Caller } from '../api/caller.ts'
 import type { Answer } from '../api/command.ts'
 import { expungeVm } from './expunge-vm.ts'
+import { removeNic } from './remove-nic.ts'
 import { settlePort } from './settle-port.ts'
 import { simulatorOf } from '../drivers/simulated/simulator.ts'
 import { forwardKey } from '../drivers/simulated/world.ts'
@@ -21,6 +22,7 @@ describe('a port of the host', () => {
   let alice: Caller
   let bob: Caller
   let machine: Given
+  let segment: Given
   let network: Answer
   let vm: Answer
   let ip: Answer
@@ -42,8 +44,8 @@ describe('a port of the host', () => {
   })
   beforeEach(async () => {
     const [offering] = await listed(lab, 'listNetworkOfferings', { name: 'DefaultIsolatedNetworkOffering' })
-    const asked = { zoneid: machine['zoneid'] as string, networkofferingid: offering?.['id'] as string }
-    network = (await call(lab, 'createNetwork', { name: 'lab', ...asked }, alice))['network'] as Answer
+    segment = { zoneid: machine['zoneid'] as string, networkofferingid: offering?.['id'] as string }
+    network = (await call(lab, 'createNetwork', { name: 'lab', ...segment }, alice))['network'] as Answer
     vm = await deploy()
     ip = await associate()
   })
@@ -116,6 +118,23 @@ describe('a port of the host', () => {
     const next = await deploy({ ipaddress: earlier })
     assert.equal(next['ipaddress'], earlier)
     assert.deepEqual([leads(kept), leads(taken)], [undefined, undefined])
+  })
+
+  test('keeps its NIC', async () => {
+    const rule = await make()
+    const [first] = vm['nic'] as Answer[]
+    const other = await call(lab, 'createNetwork', { ...segment, name: 'other' }, alice)
+    const virtualmachineid = vm['id'] as string
+    const adding = { virtualmachineid, networkid: (other['network'] as Answer)['id'] as string }
+    const { virtualmachine } = await callJob(lab, 'addNicToVirtualMachine', adding, alice)
+    const second = ((virtualmachine as Answer)['nic'] as Answer[])[1]
+    const nicid = second?.['id'] as string
+    await callJob(lab, 'updateDefaultNicForVirtualMachine', { virtualmachineid, nicid }, alice)
+    const input = { vm: virtualmachineid as never, nic: first?.['id'] as never }
+    assert.equal((await run(lab, removeNic, input)).problem?.code, 'nic-has-rules')
+    assert.deepEqual(await rules(), [rule])
+    await callJob(lab, 'deletePortForwardingRule', { id: rule['id'] as string }, alice)
+    assert.equal((await run(lab, removeNic, input)).state, 'done')
   })
 
   test('goes with its public address, and the address with its network', async () => {

@@ -2,7 +2,7 @@
 // taken in the transaction that makes the NIC, usually by one statement.
 import { randomBytes } from 'node:crypto'
 import { addressNumber, addressText } from '@ramet/core/ipv4.ts'
-import { newId } from '@ramet/core/ids.ts'
+import { type NicId, newId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import { sql } from 'kysely'
 import type { Db, Tx } from './database.ts'
@@ -108,6 +108,34 @@ async function freeAddress(tx: Tx, { id, name, start_ip, end_ip }: Row<'network'
     'no-free-address',
     `Network ${name} has no free address: machines have all of ${start_ip} to ${end_ip}. Expunge some, or use another network`,
   )
+}
+
+export async function nicOfVm(db: Db, { id, name }: Row<'vm'>, nic: NicId): Promise<Row<'nic'>> {
+  const found = await db.selectFrom('nic').selectAll().where('id', '=', nic).where('vm_id', '=', id).executeTakeFirst()
+  if (!found) throw new Problem('invalid', 'unknown-nic', `Virtual machine ${name} has no NIC ${nic}`)
+  return found
+}
+
+/** A machine is shown with the address of its default NIC, and its guest sends through that. */
+export function demandNotDefault({ name }: Row<'vm'>, nic: Row<'nic'>): void {
+  if (nic.is_default)
+    throw new Problem(
+      'invalid',
+      'nic-is-default',
+      `NIC ${nic.id} is the default one of virtual machine ${name} and cannot be removed; make another the default first (updateDefaultNicForVirtualMachine)`,
+    )
+}
+
+export async function setDefaultNic(tx: Tx, { id, vm_id }: Row<'nic'>): Promise<void> {
+  await tx
+    .updateTable('nic')
+    .set({ is_default: sql<boolean>`id = ${id}` })
+    .where('vm_id', '=', vm_id)
+    .execute()
+}
+
+export async function forgetNic(tx: Tx, id: NicId): Promise<void> {
+  await tx.deleteFrom('nic').where('id', '=', id).execute()
 }
 
 /** A random address of the locally administered unicast range, with the prefix that KVM guests customarily have. */

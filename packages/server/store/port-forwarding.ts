@@ -69,6 +69,18 @@ export async function demandStayingMachine(tx: Tx, nic: NicId): Promise<void> {
     )
 }
 
+/** Throws while ports are forwarded to the NIC. */
+export async function demandNoRules(tx: Tx, nic: NicId): Promise<void> {
+  const rules = tx.selectFrom('port_forwarding_rule').select(['address', 'public_port']).where('nic_id', '=', nic)
+  const rule = await rules.orderBy('public_port').executeTakeFirst()
+  if (rule)
+    throw new Problem(
+      'refused',
+      'nic-has-rules',
+      `Port ${rule.public_port} of ${rule.address} is forwarded to NIC ${nic}; delete its rules first (listPortForwardingRules, deletePortForwardingRule)`,
+    )
+}
+
 /** A rule with all that the hypervisor must know of it. */
 export type PlacedRule = PortForwardingRule & { readonly network: Row<'network'>; readonly to: string }
 

@@ -286,11 +286,18 @@ export async function inventory(lab: Lab) {
     .orderBy('id')
     .execute()
   const forwards = [...lab.world.forwards.keys()].toSorted()
+  const nics = await db
+    .selectFrom('nic')
+    .select(['id', 'vm_id', 'network_id', 'device_id', 'ip_address', 'is_default'])
+    .orderBy('id')
+    .execute()
+  const running = [...lab.world.machines.values()].filter(({ power }) => power === 'on')
+  const cards = running.flatMap(machine => Object.values(machine.nics ?? {})).toSorted()
   const hosts = await db.selectFrom('host').select(['id', 'state', 'resource_state']).orderBy('id').execute()
   const files = [...lab.world.layers.keys()].toSorted()
   const machines = [...lab.world.machines].map(([vm, { power, cd }]) => `${vm} ${power} ${cd ?? ''}`).toSorted()
   const memoryFiles = [...lab.world.memory.keys()].toSorted()
   const recorded = { vms, volumes, layers, copies, templates, clones, keys, groups, hosts }
-  const reached = { networks, segments, publicIps, rules, forwards }
+  const reached = { networks, segments, nics, cards, publicIps, rules, forwards }
   return { ...recorded, ...reached, vmSnapshots, memories, snapshots, seeds, memoryFiles, files, machines }
 }

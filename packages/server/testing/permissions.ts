@@ -22,6 +22,7 @@ const admins = { open: 'admins' } as const
 const onVm = (more: Given = {}) => ({ on: ({ vm }: Things) => ({ id: vm, ...more }) })
 const onNetwork = (more: Given = {}) => ({ on: ({ network }: Things) => ({ id: network, ...more }) })
 const onVolume = (more: Given = {}) => ({ on: ({ volume }: Things) => ({ id: volume, ...more }) })
+const onNic = { on: ({ vm, nic }: Things) => ({ virtualmachineid: vm, nicid: nic }) }
 const onAccount = { on: ({ account }: Things) => ({ id: account }), only: 'domain-admins' } as const
 const onUser = { on: ({ other }: Things) => ({ id: other }), only: 'domain-admins' } as const
 const ports = { publicport: 8080, privateport: 80 }
@@ -32,6 +33,7 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
   addCluster: admins,
   addHost: admins,
   addImageStore: admins,
+  addNicToVirtualMachine: { on: ({ network, vm }) => ({ virtualmachineid: vm, networkid: network }) },
   associateIpAddress: { on: ({ network }) => ({ networkid: network }) },
   attachIso: [
     { on: ({ iso, vm }) => ({ id: iso, virtualmachineid: vm }) },
@@ -187,6 +189,7 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
     for: () => ({ name: 'x', format: 'RAW', hypervisor: 'Any', url: 'http://127.0.0.1:9/x', zoneid: '$zone' }),
   },
   registerUserKeys: { on: ({ user }) => ({ id: user }) },
+  removeNicFromVirtualMachine: onNic,
   resetConfiguration: admins,
   resetPasswordForVirtualMachine: onVm(),
   resetSSHKeyForVirtualMachine: onVm({ keypair: newId() }),
@@ -200,6 +203,7 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
   updateAccount: { on: ({ account }) => ({ id: account, networkdomain: 'x' }), only: 'domain-admins' },
   updateCluster: admins,
   updateConfiguration: admins,
+  updateDefaultNicForVirtualMachine: onNic,
   updateDomain: { domain: ({ domain }) => ({ id: domain, networkdomain: 'x' }), above: true, only: 'domain-admins' },
   updateHost: admins,
   updateHypervisorCapabilities: admins,

@@ -119,6 +119,7 @@ export async function someThings(lab: Lab, member: Member) {
     .values({ resource_type: 'UserVm', resource_id: vm, key: 'owner', value: 'test', account_id: account })
     .execute()
   const { user } = await aUser(lab, account)
+  const { id: nic } = await db.selectFrom('nic').select('id').where('vm_id', '=', vm).executeTakeFirstOrThrow()
   const [vmSnapshot, snapshot] = await someSnapshots(lab, vm, disks[0].volume)
   const network = await aNetwork(lab, { account_id: account })
   const { ip: publicIp, rule } = await aWayIn(lab, { network, vm })
@@ -127,6 +128,7 @@ export async function someThings(lab: Lab, member: Member) {
     account,
     domain,
     vm,
+    nic,
     root: disks[0].volume,
     volume,
     template,

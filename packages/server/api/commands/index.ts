@@ -4,6 +4,7 @@ import { listAlerts, listLdapConfigurations, listProjects, listSecurityGroups, l
 import { addCluster } from './add-cluster.ts'
 import { addHost } from './add-host.ts'
 import { addImageStore } from './add-image-store.ts'
+import { addNicToVirtualMachine } from './add-nic-to-virtual-machine.ts'
 import { associateIpAddress } from './associate-ip-address.ts'
 import { attachIso } from './attach-iso.ts'
 import { attachVolume } from './attach-volume.ts'
@@ -144,6 +145,7 @@ import { registerIso } from './register-iso.ts'
 import { registerSSHKeyPair } from './register-ssh-key-pair.ts'
 import { registerTemplate } from './register-template.ts'
 import { registerUserKeys } from './register-user-keys.ts'
+import { removeNicFromVirtualMachine } from './remove-nic-from-virtual-machine.ts'
 import { resetConfiguration } from './reset-configuration.ts'
 import { resetPasswordForVirtualMachine } from './reset-password-for-virtual-machine.ts'
 import { resetSSHKeyForVirtualMachine } from './reset-ssh-key-for-virtual-machine.ts'
@@ -159,6 +161,7 @@ import { stopVirtualMachine } from './stop-virtual-machine.ts'
 import { updateAccount } from './update-account.ts'
 import { updateCluster } from './update-cluster.ts'
 import { updateConfiguration } from './update-configuration.ts'
+import { updateDefaultNicForVirtualMachine } from './update-default-nic-for-virtual-machine.ts'
 import { updateDomain } from './update-domain.ts'
 import { updateHost } from './update-host.ts'
 import { updateHypervisorCapabilities } from './update-hypervisor-capabilities.ts'
@@ -188,6 +191,7 @@ export const commands: readonly Command[] = [
   addCluster,
   addHost,
   addImageStore,
+  addNicToVirtualMachine,
   associateIpAddress,
   attachIso,
   attachVolume,
@@ -334,6 +338,7 @@ export const commands: readonly Command[] = [
   registerSSHKeyPair,
   registerTemplate,
   registerUserKeys,
+  removeNicFromVirtualMachine,
   resetConfiguration,
   resetPasswordForVirtualMachine,
   resetSSHKeyForVirtualMachine,
@@ -349,6 +354,7 @@ export const commands: readonly Command[] = [
   updateAccount,
   updateCluster,
   updateConfiguration,
+  updateDefaultNicForVirtualMachine,
   updateDomain,
   updateHost,
   updateHypervisorCapabilities,

@@ -30,8 +30,8 @@ export const inheritedFds = { qmp: 3, agent: 4, taps: 5, state: 6 } as const
 
 const sparePorts = 2
 const leastDiskPorts = 5
-/** As many root ports as fit in two slots. */
-export const mostNics = 16
+/** As many root ports as a slot has; a machine with more cards is likely a mistake. */
+export const mostNics = 8
 /** Fifteen disk ports; a guest's firmware and kernel look at each at every start. */
 export const highestDeviceId = 15
 
