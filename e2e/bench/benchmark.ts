@@ -7,8 +7,8 @@ export interface Benchmark {
   /** One line: what is measured, and against what. */
   readonly about: string
   readonly rounds: number
-  /** It brings a simulated cloud of its own; the server with real machines need not be started for it. */
-  readonly simulated?: true
+  /** It brings all it needs; the server with real machines need not be started for it. */
+  readonly alone?: true
   run(server: BenchServer, rounds: number): Promise<Result>
 }
 

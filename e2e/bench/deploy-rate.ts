@@ -13,7 +13,7 @@ export const deployRate: Benchmark = {
   name: 'deploy-rate',
   about: `${machines} deployments by ${callers} callers on ${hosts} simulated hosts, from the first call to the last job done`,
   rounds: 1,
-  simulated: true,
+  alone: true,
   async run(_, rounds) {
     const [each, answered]: [number[], number[]] = [[], []]
     for (let round = 1; round <= rounds; round += 1)

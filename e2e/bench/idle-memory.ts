@@ -11,7 +11,7 @@ export const idleMemory: Benchmark = {
   name: 'idle-memory',
   about: 'memory (PSS) of a server without work, ten seconds after its start, without its database',
   rounds: 3,
-  simulated: true,
+  alone: true,
   async run(_, rounds) {
     const values: number[] = []
     for (let round = 1; round <= rounds; round += 1)

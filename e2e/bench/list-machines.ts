@@ -11,7 +11,7 @@ export const listMachines: Benchmark = {
   name: 'list-machines',
   about: `listVirtualMachines among ${machines} simulated machines: pages of ${page}, and all`,
   rounds: 20,
-  simulated: true,
+  alone: true,
   run: (_, rounds) =>
     withSimulatedCloud(16, async cloud => {
       await cloud.deploy()

@@ -13,6 +13,7 @@ import { idleMemory } from './idle-memory.ts'
 import { linkedCloneBytes } from './linked-clone-bytes.ts'
 import { linkedClone } from './linked-clone.ts'
 import { listMachines } from './list-machines.ts'
+import { network } from './network.ts'
 import { table } from './table.ts'
 import { vmSnapshot } from './vm-snapshot.ts'
 
@@ -27,6 +28,7 @@ const benchmarks: readonly Benchmark[] = [
   listMachines,
   vmSnapshot,
   convert,
+  network,
 ]
 
 /** 0 when every promise that was measured is kept. */
@@ -34,7 +36,7 @@ export async function bench(args: readonly string[]): Promise<number> {
   const { names, json, rounds } = read(args)
   const chosen = names.length === 0 ? benchmarks : benchmarks.filter(({ name }) => names.includes(name))
   // One that brings its own cloud is not given another.
-  const server = chosen.every(({ simulated }) => simulated) ? null : await BenchServer.start()
+  const server = chosen.every(({ alone }) => alone) ? null : await BenchServer.start()
   try {
     const results: Result[] = []
     const say = (line: string) => void (json || process.stdout.write(`${line}\n`))

@@ -25,6 +25,16 @@ export function udp({ from, to, payload }: Udp): string {
   return ethernet(to.mac, from.mac, 0x0800, ip(17, from.address, to.address, packet))
 }
 
+export function tcpData(from: Station, to: Station, bytes: number): string {
+  const header = Buffer.concat([word(40_000), word(9), Buffer.alloc(8), Buffer.from([0x50, 0x10]), Buffer.alloc(6)])
+  return ethernet(
+    to.mac,
+    from.mac,
+    0x0800,
+    ip(6, from.address, to.address, Buffer.concat([header, Buffer.alloc(bytes)])),
+  )
+}
+
 export function tcpSyn(from: Station, to: Station, port: number): string {
   const header = Buffer.concat([word(40_000), word(port), Buffer.alloc(8), Buffer.from([0x50, 2]), word(1024)])
   const segment = Buffer.concat([header, word(0), word(0)])

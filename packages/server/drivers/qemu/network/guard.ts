@@ -17,6 +17,7 @@ table bridge guard {
   set clients { typeof iifname . ether saddr . ${client}; }
   chain sent {
     type filter hook prerouting priority -300; policy drop;
+    ip protocol != udp iifname . ether saddr . ip saddr @addresses accept comment "most frames; the rest costs them nothing"
     iifname != "r*" accept
     udp sport 67 drop
     udp dport 67 jump asked

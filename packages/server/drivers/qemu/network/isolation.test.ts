@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { after, before, describe, test } from 'node:test'
 import { aFreePort, aNetwork } from '../../contract-networks.ts'
-import { type FrameMachine, aFrameMachine } from './a-machine.ts'
+import { type FrameMachine, aFrameMachine, asksForAddress, offerOf } from './a-machine.ts'
 import { type SomeNetworks, aMember, refusal, someNetworks } from './a-network.ts'
 import { type Station, arp, dhcp, ethernet, everybody, optionOf, ping, tcpSyn, udp } from './frames.ts'
 import { gatewayMac } from './segment.ts'
@@ -91,25 +91,23 @@ describe('isolation of guest networks', { skip: refusal ?? false }, () => {
   })
 
   test('a machine gets its own address by DHCP, and neither serves it nor speaks for another', async () => {
-    const asking = (from: Station, client: Station, message: Buffer) =>
-      udp({ from: { ...from, address: '0.0.0.0', port: 68 }, to: { ...all, port: 67 }, payload: message })
     const about = Buffer.concat([optionOf(50, bob!.address), optionOf(54, gateway.address)])
     const served = udp({ from: { ...ann!, port: 67 }, to: { ...bob!, port: 68 }, payload: 'yours' })
     const aloud = udp({ from: { ...ann!, port: 67 }, to: { ...all, port: 68 }, payload: 'everybody’s' })
     assert.deepEqual(await heardByBob({ served, aloud }), [])
 
     ann!.send(
-      asking(ann!, bob!, dhcp('discover', bob!.mac)),
-      asking(ann!, bob!, dhcp('decline', bob!.mac, about)),
+      asksForAddress(ann!, bob!.mac),
+      asksForAddress(ann!, bob!.mac, dhcp('decline', bob!.mac, about)),
       udp({ from: { ...ann!, port: 68 }, to: { ...gateway, port: 67 }, payload: dhcp('decline', bob!.mac, about) }),
-      asking(ann!, ann!, dhcp('discover', ann!.mac)),
+      asksForAddress(ann!),
     )
     await ann!.hears(offerOf(ann!))
     assert.equal(
       ann!.heard.find(frame => frame.includes(offerOf(bob!))),
       undefined,
     )
-    bob!.send(asking(bob!, bob!, dhcp('discover', bob!.mac)))
+    bob!.send(asksForAddress(bob!))
     await bob!.hears(offerOf(bob!))
   })
 
@@ -159,9 +157,3 @@ describe('isolation of guest networks', { skip: refusal ?? false }, () => {
 
 /** The length of the test's ping, in the answer's header. */
 const answerOfPing = '001c'
-
-/** "yours is …" of a DHCP offer that goes to the station. */
-function offerOf({ mac, address }: Station): string {
-  const its = Buffer.from(address.split('.').map(Number)).toString('hex')
-  return `${its}0a01010100000000${mac.replaceAll(':', '')}`
-}
