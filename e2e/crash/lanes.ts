@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { bootableCd } from '@ramet/server/testing/boot-cd.ts'
 import { type Fields, type World, list } from '../world.ts'
+import { cloneLanes } from './clone-lanes.ts'
 import { networkLanes } from './network-lanes.ts'
 import { nicLanes } from './nic-lanes.ts'
 import { snapshotLanes } from './snapshot-lanes.ts'
@@ -389,4 +390,5 @@ export const lanes: readonly Lane[] = [
   ...nicLanes,
   ...volumeLanes,
   ...snapshotLanes,
+  ...cloneLanes,
 ]

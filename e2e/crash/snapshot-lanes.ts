@@ -15,7 +15,7 @@ interface Made {
 }
 
 /** A running machine with VM snapshots, one of each entry of `memory`; the image is its template. */
-async function machine(
+export async function machine(
   world: World,
   image: string,
   memory: readonly boolean[],

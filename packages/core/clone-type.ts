@@ -3,6 +3,9 @@
 export type CloneType = 'full' | 'linked'
 export const cloneTypes = ['full', 'linked'] as const satisfies readonly CloneType[]
 
+/** What a clone of a machine may be besides: one that goes on from the memory of its source. */
+export const waysToClone = [...cloneTypes, 'instant'] as const
+
 export type Hypervisor = 'KVM' | 'VMware' | 'Hyperv' | 'Simulator'
 
 /** The setting that decides where nothing nearer does, per hypervisor: true = full clones. */

@@ -11,6 +11,7 @@ export type AffinityGroupId = Id<'affinity-group'>
 export type DiskOfferingId = Id<'disk-offering'>
 export type DomainId = Id<'domain'>
 export type EventId = Id<'event'>
+export type ForkId = Id<'fork'>
 export type HostId = Id<'host'>
 export type ImageStoreId = Id<'image-store'>
 export type InstanceGroupId = Id<'instance-group'>

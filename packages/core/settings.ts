@@ -190,6 +190,21 @@ export const settings = [
       'How machines are made from a VM snapshot as linked clones. seed: of a flat copy of its root disk, made once, so that chains stay short; direct: right on its disk, which needs no copy and makes chains longer',
   },
   setting(
+    'instantclone.memory.percent',
+    'Integer',
+    '20',
+    'Advanced',
+    'Share of its memory that an instant clone counts on its host while it runs: it holds what it writes, and reads the rest from what its source had; 100: all of it',
+  ),
+  setting(
+    'instantclone.delta.threshold',
+    'Integer',
+    '200',
+    'Advanced',
+    'From so many disks of clones on those of a running source on, people are advised to clone a frozen one, which they cost nothing',
+  ),
+  setting('vm.clone.max.count', 'Integer', '200', 'Advanced', 'The most clones that one call may ask for'),
+  setting(
     'consolidation.schedule',
     'String',
     '0 3 * * *',
@@ -250,6 +265,9 @@ const ranges: Partial<Record<string, readonly [least: number, most: number]>> = 
   'max.template.iso.size': [1, 1_000_000],
   'session.timeout': [60, 999_999_999],
   'vmsnapshot.max': [1, 64],
+  'instantclone.memory.percent': [1, 100],
+  'instantclone.delta.threshold': [1, 1_000_000],
+  'vm.clone.max.count': [1, 1_000],
   'simulated.failure.percent': [0, 100],
 }
 

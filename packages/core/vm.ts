@@ -31,6 +31,9 @@ export const allowedFrom = {
   regroup: ['Stopped'],
   update: ['Running', 'Stopped'],
   snapshot: ['Running', 'Stopped'],
+  clone: ['Running', 'Stopped'],
+  freeze: ['Running'],
+  unfreeze: ['Stopped'],
   'revert of its volumes': ['Stopped'],
   'making a template of its disks': ['Stopped'],
   revert: ['Running', 'Stopped'],
@@ -47,8 +50,14 @@ export const allowedFrom = {
 
 export type VmAction = keyof typeof allowedFrom
 
+/** A frozen machine is Stopped, and a source for clones: nothing else is done with it until it goes on. Destroying it gives up its memory. */
+const allowedFrozen: readonly VmAction[] = ['clone', 'unfreeze', 'destroy', 'expunge', 'recover', 'update']
+
 /** Why `action` must wait, as a sentence for the user; null when it may go ahead. */
-export function refusal(vm: { name: string; state: VmState }, action: VmAction): string | null {
+export function refusal(vm: { name: string; state: VmState; is_frozen?: boolean }, action: VmAction): string | null {
+  if (vm.is_frozen && !allowedFrozen.includes(action))
+    return `Virtual machine ${vm.name} is frozen, a source for clones; ${action} is possible after unfreezeVirtualMachine`
+  if (!vm.is_frozen && action === 'unfreeze') return `Virtual machine ${vm.name} is not frozen, but ${vm.state}`
   const states: readonly VmState[] = allowedFrom[action]
   if (states.includes(vm.state)) return null
   return `Virtual machine ${vm.name} is ${vm.state}; ${action} is possible only when it is ${states.join(' or ')}`

@@ -2,7 +2,7 @@
 import type { VmId } from '@ramet/core/ids.ts'
 import type { Hypervisor } from '@ramet/core/clone-type.ts'
 import type { Config } from './config.ts'
-import type { Capabilities, HostFacts, HostRef, PoolRef, Space } from './drivers/driver.ts'
+import type { Capabilities, HostFacts, HostMemory, HostRef, PoolRef, Space } from './drivers/driver.ts'
 import type { Runner } from './jobs/runner.ts'
 import type { Log } from './log.ts'
 import type { Passwords } from './passwords.ts'
@@ -27,6 +27,8 @@ export interface App {
   readonly capabilities: Capabilities
   /** What a host is and has; a Problem when it does not answer. */
   hostFacts(host: HostRef): Promise<HostFacts>
+  /** What is free of its memory, measured now. */
+  hostMemory(host: HostRef): Promise<HostMemory>
   /** The end of a machine's console output. */
   consoleLog(vm: VmId, maxBytes: number): Promise<Uint8Array>
   /** Folders of primary storage on the hosts. */

@@ -25,6 +25,7 @@ import { watchChanges } from './watch/changes.ts'
 import { watchExpunge } from './watch/expunge.ts'
 import { watchConsolidation } from './watch/consolidation.ts'
 import { watchDownloads } from './watch/downloads.ts'
+import { watchForks } from './watch/forks.ts'
 import { watchIdentities } from './watch/identities.ts'
 import { watchImageStores } from './watch/image-stores.ts'
 import { watchForwards } from './watch/forwards.ts'
@@ -109,6 +110,9 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
     const layers = watchLayers(db, jobs, log)
     closing.push(() => layers.close())
     await layers.sweep()
+    const forks = watchForks(db, jobs, log)
+    closing.push(() => forks.close())
+    await forks.sweep()
     const consolidation = watchConsolidation({ db, settings, log }, jobs)
     closing.push(() => consolidation.close())
     const snapshots = watchVmSnapshots(db, jobs, log)
@@ -154,6 +158,7 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
         hypervisor,
         capabilities,
         hostFacts: driver.hosts.facts,
+        hostMemory: driver.hosts.memory,
         consoleLog,
         storage,
       },

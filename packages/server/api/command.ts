@@ -108,7 +108,7 @@ export interface JobResult<S> {
   readonly view: View<S>
   /** The fields are the result's own, not those of an object in it. */
   readonly isFlat?: true
-  read(app: App, job: Row<'job'>): Promise<S | undefined>
+  read(app: App, job: Row<'job'>): Promise<S | readonly S[] | undefined>
 }
 
 /** The id of a job, and for a created object also the object's; or, where only that was asked for, what would be done. */
@@ -131,8 +131,13 @@ export function jobCommand<P extends Parameters, S>(
     async result(app, job, caller) {
       if (!result) return { success: true }
       const item = await result.read(app, job)
+      if (isSeveral(item)) return { [result.view.object]: item.map(each => render(result.view, each, isAdmin(caller))) }
       const fields = item ? render(result.view, item, isAdmin(caller)) : {}
       return result.isFlat ? fields : { [result.view.object]: fields }
     },
   }
+}
+
+function isSeveral<S>(item: S | readonly S[] | undefined): item is readonly S[] {
+  return Array.isArray(item)
 }

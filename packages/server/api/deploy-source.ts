@@ -5,6 +5,7 @@ import { newId, type ServiceOfferingId, type TemplateId, type VmSnapshotId, type
 import { customSizes, type Sizes } from '@ramet/core/offering.ts'
 import type { DeployMode } from '@ramet/core/vm-snapshot.ts'
 import type { App } from '../app.ts'
+import type { CloneNode } from '../jobs/clone-node.ts'
 import { demandDirect, otherCpus, type SnapshotSource } from '../jobs/snapshot-source.ts'
 import type { Where } from '../jobs/vm-steps.ts'
 import type { Tx } from '../store/database.ts'
@@ -57,6 +58,8 @@ export interface Source {
   /** Null: the root disk is the snapshot's, or begins empty. */
   readonly template: TemplateId | null
   readonly vmSnapshot?: SnapshotSource
+  /** It is a clone of this. */
+  readonly node?: CloneNode
   /** Root first. */
   readonly volumes: readonly NewVolume[]
 }

@@ -32,10 +32,12 @@ export async function startVmJob<I extends { vm: VmId }>(
 /** The machine as it is when the result is asked for, with the password that its deployment made. */
 export const vmResult: JobResult<VmOnWire> = {
   view: virtualMachineView,
-  async read(app, job) {
-    const vm = await listedVm(app.db, job.instance_id as VmId)
-    return vm && !vm.removed ? { ...(await withLineage(app, vm)), password: passwordOf(app, job) } : undefined
-  },
+  read: (app, job) => vmOfJob(app, job),
+}
+
+export async function vmOfJob(app: App, job: Row<'job'>): Promise<VmOnWire | undefined> {
+  const vm = await listedVm(app.db, job.instance_id as VmId)
+  return vm && !vm.removed ? { ...(await withLineage(app, vm)), password: passwordOf(app, job) } : undefined
 }
 
 /** The machine as a synchronous command answers it. */

@@ -21,7 +21,7 @@ export async function findInMemoryImages(db: Database, host: Host, busy: Busy): 
         findings.push({
           subject: `memory image ${id}`,
           what: state === 'ready' ? `has no files on ${pool.name}` : `is ${state}, but no job works on it`,
-          remedy: 'delete the VM snapshot that it belongs to; a revert with diskonly=true still works',
+          remedy: 'delete the VM snapshot that it belongs to, or unfreeze the machine; their disks are whole',
         })
     for (const id of onDisk)
       if (!recorded.some(each => each.id === id) && !busy(id))

@@ -7,7 +7,7 @@
 // answer; who comes to merge the old layer finds out later (uncut.ts).
 import { type LayerId, type MemoryImageId, newId, type VmId, type VolumeId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
-import type { CutFacts, DiskCut, LayerFacts } from '../drivers/driver.ts'
+import type { CutFacts, DiskCut, LayerFacts, MachineSpec } from '../drivers/driver.ts'
 import type { Tx } from '../store/database.ts'
 import { LeaseLost } from '../store/jobs.ts'
 import { forgetLayer, layerChain, layerRef, layerRefIfAny, publishLayer, reserveLayer } from '../store/layers.ts'
@@ -83,13 +83,17 @@ export async function unforkDisks({ db, driver }: Acting, disks: readonly Pick<C
   }
 }
 
-/** Makes the cut on a machine that runs; one that went off meanwhile needs none, unless its memory was wanted. */
+/**
+ * Makes the cut on a machine that runs; one that went off meanwhile needs none, unless its memory was wanted. `machine`: the memory is for
+ * clones that start now.
+ */
 export async function cutDisks(
   { db, driver, progress, signal }: Acting,
   vm: VmId,
   disks: readonly CutDisk[],
   memory: MemoryImageId | null,
   quiesce: boolean,
+  machine: MachineSpec | null = null,
 ): Promise<CutFacts> {
   if (!memory && (await driver.machines.activeLayers(vm)) === null)
     return { stunMs: null, quiesced: null, memory: null }
@@ -97,7 +101,9 @@ export async function cutDisks(
     disks.map(async ({ volume, layer }) => ({ disk: await diskOf(db, volume), layer: await layerRef(db, layer) })),
   )
   const image = memory && (await memoryRef(db, memory))
-  return driver.machines.cut(vm, { disks: cuts as [DiskCut, ...DiskCut[]], memory: image, quiesce }, progress, signal)
+  const forClones = machine && { machine, inHostMemory: true }
+  const cut = { disks: cuts as [DiskCut, ...DiskCut[]], memory: image, quiesce, ...forClones }
+  return driver.machines.cut(vm, cut, progress, signal)
 }
 
 /** Null where the machine is off, or nobody knows. A job waits for no hypervisor that is silent: it would keep the machine from being stopped. */

@@ -3,8 +3,10 @@ import { addNic } from './add-nic.ts'
 import { associateIp } from './associate-ip.ts'
 import { attachVolume } from './attach-volume.ts'
 import { changeAffinityGroup } from './change-affinity-group.ts'
+import { changeCards } from './change-cards.ts'
 import { attachIso, detachIso } from './change-iso.ts'
 import { changeVm } from './change-vm.ts'
+import { cloneVms } from './clone-vms.ts'
 import { consolidateVm } from './consolidate-vm.ts'
 import { convertVm } from './convert-vm.ts'
 import { createPortForwarding } from './create-port-forwarding.ts'
@@ -30,6 +32,8 @@ import { emptyHost } from './empty-host.ts'
 import { expungeVm } from './expunge-vm.ts'
 import { extractTemplate } from './extract-template.ts'
 import { extractVolume } from './extract-volume.ts'
+import { forkVm } from './fork-vm.ts'
+import { freezeVm } from './freeze-vm.ts'
 import { maintainPool } from './maintain-pool.ts'
 import { makeTemplate } from './make-template.ts'
 import { migrateVm } from './migrate-vm.ts'
@@ -39,6 +43,7 @@ import { rebootVm } from './reboot-vm.ts'
 import { reconnectHost } from './reconnect-host.ts'
 import { registerTemplate } from './register-template.ts'
 import { removeLayer } from './remove-layer.ts'
+import { removeMemory } from './remove-memory.ts'
 import { removeNic } from './remove-nic.ts'
 import { reopenHost } from './reopen-host.ts'
 import { reopenPool } from './reopen-pool.ts'
@@ -51,6 +56,7 @@ import { seedVmSnapshot } from './seed-vm-snapshot.ts'
 import { startVm } from './start-vm.ts'
 import { stopVm } from './stop-vm.ts'
 import { createTags, deleteTags } from './tags.ts'
+import { unfreezeVm } from './unfreeze-vm.ts'
 import { updateDefaultNic } from './update-default-nic.ts'
 import { updateNetwork } from './update-network.ts'
 import { updatePortForwarding } from './update-port-forwarding.ts'
@@ -64,7 +70,9 @@ export const definitions: readonly JobDefinition[] = [
   attachIso,
   attachVolume,
   changeAffinityGroup,
+  changeCards,
   changeVm,
+  cloneVms,
   consolidateVm,
   convertVm,
   createPortForwarding,
@@ -93,6 +101,8 @@ export const definitions: readonly JobDefinition[] = [
   expungeVm,
   extractTemplate,
   extractVolume,
+  forkVm,
+  freezeVm,
   maintainPool,
   makeTemplate,
   migrateVm,
@@ -102,6 +112,7 @@ export const definitions: readonly JobDefinition[] = [
   reconnectHost,
   registerTemplate,
   removeLayer,
+  removeMemory,
   removeNic,
   reopenHost,
   reopenPool,
@@ -113,6 +124,7 @@ export const definitions: readonly JobDefinition[] = [
   seedVmSnapshot,
   startVm,
   stopVm,
+  unfreezeVm,
   updateDefaultNic,
   updateNetwork,
   updatePortForwarding,

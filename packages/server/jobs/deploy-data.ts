@@ -2,11 +2,11 @@
 // createVolume would make it (create-volume-from-snapshot.ts); the deployment waits for them and plugs them in where they were. When it
 // fails they go: those that are ready at once, those that are being made by their own jobs, which find the machine in Error.
 import type { JobId, VolumeId } from '@ramet/core/ids.ts'
-import { Problem, restoreProblem } from '@ramet/core/problem.ts'
-import type { Tx } from '../store/database.ts'
+import { Problem } from '@ramet/core/problem.ts'
 import { holdVolume, retireVolume, setVolume } from '../store/volumes.ts'
-import { type RecordContext, WaitForJob } from './define-job.ts'
+import type { RecordContext } from './define-job.ts'
 import type { DeployVm } from './deploy-vm.ts'
+import { untilDone } from './others.ts'
 import { removeIfUnneeded } from './remove-layer.ts'
 import { originOf } from './tools.ts'
 
@@ -21,20 +21,13 @@ export interface DataVolume {
 }
 
 export async function plugData({ tx, input }: Recording): Promise<void> {
-  for (const { job } of input.data ?? []) await untilMade(tx, job)
+  for (const { job } of input.data ?? []) await untilDone(tx, job)
   for (const { volume: id, deviceId } of input.data ?? []) {
     const volume = await holdVolume(tx, id)
     if (volume.vm_id || volume.state !== 'Ready')
       throw new Problem('refused', 'volume-moved', `Volume ${volume.name} has been attached elsewhere meanwhile`)
     await setVolume(tx, id, { vm_id: input.vm, device_id: deviceId, attached: new Date() })
   }
-}
-
-/** Goes on when the job is done; fails of what it failed of. */
-async function untilMade(tx: Tx, id: JobId): Promise<void> {
-  const job = await tx.selectFrom('job').select(['completed', 'problem']).where('id', '=', id).executeTakeFirst()
-  if (job && !job.completed) throw new WaitForJob(id)
-  if (job?.problem) throw restoreProblem(job.problem)
 }
 
 export async function unplugData({ tx, input }: Recording): Promise<void> {

@@ -1,15 +1,17 @@
 // The disks of a deployment: reserved in the database, made by the driver, published. A linked clone's root is a new layer
 // on the copy of its template or VM snapshot, or right on the disk of that; a full clone's is a flat copy of it; data disks begin empty.
+// A clone of another machine has all its disks that way (clone-node.ts).
 import type { CloneType } from '@ramet/core/clone-type.ts'
 import type { LayerId, StoragePoolId, VolumeId } from '@ramet/core/ids.ts'
-import type { LayerChain, LayerFacts, Owner, PoolRef } from '../drivers/driver.ts'
+import type { LayerChain, LayerFacts, LayerRef, Owner, PoolRef } from '../drivers/driver.ts'
 import { setPoolSpace } from '../store/capacity.ts'
 import { recordEvents } from '../store/events.ts'
-import { forgetLayer, layerChain, layerRefIfAny, publishLayer, reserveLayer } from '../store/layers.ts'
+import { chainBytes, forgetLayer, layerChain, layerRefIfAny, publishLayer, reserveLayer } from '../store/layers.ts'
 import { poolById } from '../store/pools.ts'
 import { accountOfVm } from '../store/vms.ts'
 import { setVolume, type Volume, volumesOf } from '../store/volumes.ts'
 import { holdRoomOn } from '../store/volume-pools.ts'
+import { basesOfNode, type ClonedDisk, type CloneNode, demandMemoryFits } from './clone-node.ts'
 import type { RecordContext, StepContext } from './define-job.ts'
 import { plugData, unplugData } from './deploy-data.ts'
 import type { DeployVm } from './deploy-vm.ts'
@@ -34,10 +36,13 @@ export interface Disks {
   readonly base: LayerChain | null
   readonly pool: PoolRef
   readonly sizes: readonly number[]
+  /** What the disks behind the root are made of, in a clone of another machine; elsewhere they begin empty. */
+  readonly data?: readonly LayerChain[]
 }
 
 export async function reserveDisks(context: Recording, { pool, cloneType, layer: base }: Base): Promise<Disks> {
   const { tx, input, settings } = context
+  if (input.node) return reserveClone(context, input.node, cloneType)
   await plugData(context)
   if (base && input.vmSnapshot) await untilNothingMerges(tx, base)
   const account = await accountOfVm(tx, input.vm)
@@ -64,6 +69,30 @@ export async function reserveDisks(context: Recording, { pool, cloneType, layer:
   return { owner: { accountNumber: account.number }, base: chain, pool: { id: place.id, path: place.path }, sizes }
 }
 
+/** As it was at the instant that is cloned, each disk on the storage of its own. */
+async function reserveClone(context: Recording, node: CloneNode, cloneType: CloneType): Promise<Disks> {
+  const { tx, input } = context
+  const account = await accountOfVm(tx, input.vm)
+  const bases = await basesOfNode(context, node)
+  for (const [index, { layer: base, bytes, chain }] of bases.entries()) {
+    const { volume, layer } = input.disks[index] as ClonedDisk
+    const { pool } = topOf(chain)
+    const expectedBytes = cloneType === 'full' ? await roomForCopy(context, pool.id, base) : 0
+    const parent = cloneType === 'linked' ? base : null
+    const reserved = { id: layer, pool: pool.id, parent, account: account.id, virtualBytes: bytes, expectedBytes }
+    await reserveLayer(tx, reserved)
+    await setVolume(tx, volume, { layer_id: layer })
+  }
+  const [root, ...data] = bases.map(({ chain }) => chain)
+  if (!root) throw new Error(`there is no disk to be cloned for machine ${input.vm}`)
+  const sizes = bases.map(({ bytes }) => bytes)
+  return { owner: { accountNumber: account.number }, base: root, pool: topOf(root).pool, sizes, data }
+}
+
+function topOf(chain: LayerChain): LayerRef {
+  return chain.at(-1) ?? chain[0]
+}
+
 function sizeOf(volumes: readonly Volume[], id: VolumeId): number {
   const volume = volumes.find(each => each.id === id)
   if (!volume) throw new Error(`the machine has no volume ${id}`)
@@ -79,9 +108,9 @@ export async function roomForCopy(
   pool: StoragePoolId,
   base: LayerId,
 ): Promise<number> {
-  const copy = await tx.selectFrom('layer').select('allocated_bytes').where('id', '=', base).executeTakeFirstOrThrow()
-  await holdRoomOn(tx, placementFactors(settings), pool, copy.allocated_bytes)
-  return copy.allocated_bytes
+  const bytes = await chainBytes(tx, base)
+  await holdRoomOn(tx, placementFactors(settings), pool, bytes)
+  return bytes
 }
 
 export async function unreserveDisks(context: Recording): Promise<void> {
@@ -96,19 +125,23 @@ export async function unreserveDisks(context: Recording): Promise<void> {
 export async function makeDisks(
   context: Acting,
   cloneType: CloneType,
-  { owner, base, pool, sizes }: Disks,
+  { owner, base, pool, sizes, data = [] }: Disks,
 ): Promise<LayerFacts[]> {
   const { db, driver, input, progress, signal } = context
   if (input.vmSnapshot) await demandConfig(context, input.vmSnapshot)
+  if (input.node?.goesOn) await demandMemoryFits(context)
   const facts: LayerFacts[] = []
   for (const [index, { layer }] of input.disks.entries()) {
-    const [ref, bytes] = [{ id: layer, pool }, sizes[index] as number]
-    if (index > 0 || !base) facts.push(await driver.layers.blank(ref, bytes, owner))
-    else if (cloneType === 'linked') facts.push(await driver.layers.fork(ref, base, bytes, owner))
-    else facts.push(await driver.layers.copy(ref, base, bytes, owner, progress, signal))
+    const source = index === 0 ? base : data[index - 1]
+    const [ref, bytes] = [{ id: layer, pool: source && input.node ? topOf(source).pool : pool }, sizes[index] as number]
+    if (!source) facts.push(await driver.layers.blank(ref, bytes, owner))
+    else if (cloneType === 'linked') facts.push(await driver.layers.fork(ref, source, bytes, owner))
+    else facts.push(await driver.layers.copy(ref, source, bytes, owner, progress, signal))
   }
   // The reservation ends when the copy is ready; from then on the pool itself must know of it.
-  if (cloneType === 'full') await setPoolSpace(db, pool.id, await driver.pools.space(pool))
+  if (cloneType === 'full')
+    for (const each of [pool, ...data.map(chain => topOf(chain).pool)])
+      await setPoolSpace(db, each.id, await driver.pools.space(each))
   return facts
 }
 
@@ -129,7 +162,10 @@ export async function publishDisks(
     await publishLayer(tx, layer, facts[index] as LayerFacts)
     await setVolume(tx, volume, { state: 'Ready', attached: new Date() })
   }
-  const made = (index: number) => (index > 0 || !base ? 'empty' : `a ${cloneType} clone of ${base.at(-1)?.id}`)
+  const made = (index: number) =>
+    (index > 0 && !input.node) || !base
+      ? 'empty'
+      : `a ${cloneType} clone of ${index > 0 ? 'a disk of its source' : base.at(-1)?.id}`
   await recordEvents(
     tx,
     input.disks.flatMap(({ volume, layer }, index) => [

@@ -1,22 +1,30 @@
-// Deploys a machine from a template or a VM snapshot: room on a host and a pool, the copy there that its root disk is made from, its
-// disks (deploy-disks.ts), its data volumes if wanted (deploy-data.ts), and its process. A VM snapshot fixes the pool (snapshot-source.ts).
+// Deploys a machine from a template or a VM snapshot, or as a clone of another: room on a host and a pool, the copy there that its root disk
+// is made from, its disks (deploy-disks.ts), its data volumes if wanted (deploy-data.ts), and its process. A VM snapshot fixes the pool
+// (snapshot-source.ts), and so does the machine that is cloned (clone-node.ts), of which an instant clone has the memory too.
 // The record of the machine was made by the call; if anything fails, everything made here goes and the machine
 // stays in Error with the reason.
 import { type CloneType, decideCloneType, fullCloneSetting } from '@ramet/core/clone-type.ts'
-import type { LayerId, StoragePoolId, TemplateId, VmId, VolumeId } from '@ramet/core/ids.ts'
+import type { ForkId, LayerId, StoragePoolId, TemplateId, VmId } from '@ramet/core/ids.ts'
 import type { MachineFacts } from '../drivers/driver.ts'
+import type { Settings } from '../settings.ts'
 import { recordEvent } from '../store/events.ts'
 import { storageTagsOf } from '../store/capacity.ts'
 import type { Tx } from '../store/database.ts'
-import { holdVm, moveVm, setVm, vmLock } from '../store/vms.ts'
+import { memoryRef } from '../store/memory-images.ts'
+import { holdVm, moveVm, setVm, type Vm, vmLock } from '../store/vms.ts'
 import { setVolume } from '../store/volumes.ts'
-import { defineJob, nothing, type RecordContext } from './define-job.ts'
+import { changeCards } from './change-cards.ts'
+import { bytesOfRoot, type ClonedDisk, type CloneNode } from './clone-node.ts'
+import { defineJob, nothing, type RecordContext, type StepContext } from './define-job.ts'
 import { type DataVolume, dropData } from './deploy-data.ts'
 import { makeDisks, publishDisks, reserveDisks, unmakeDisks, unreserveDisks } from './deploy-disks.ts'
 import { copiesOf, diskDemand, emptyOnEach, type PoolCopy } from './disk-demand.ts'
+import { leaveFork } from './drop-fork.ts'
+import { machineSpec } from './machine-spec.ts'
 import { seedOnPool } from './seed-on-pool.ts'
 import { baseOfSnapshot, type SnapshotSource } from './snapshot-source.ts'
 import { templateOnPool } from './template-on-pool.ts'
+import { originOf } from './tools.ts'
 import { choosePlace, noteRunning, runMachine, type Where } from './vm-steps.ts'
 
 export interface DeployVm extends Where {
@@ -24,8 +32,10 @@ export interface DeployVm extends Where {
   /** Null: the root disk is that of `vmSnapshot`; without that it begins empty, for an ISO to be installed on. */
   readonly template: TemplateId | null
   readonly vmSnapshot?: SnapshotSource
+  /** It is a clone, with all disks of this node. */
+  readonly node?: CloneNode
   /** Volumes of the machine and the layers to be made for them, root first. */
-  readonly disks: readonly { readonly volume: VolumeId; readonly layer: LayerId }[]
+  readonly disks: readonly ClonedDisk[]
   /** Data volumes of the VM snapshot, which other jobs make. */
   readonly data?: readonly DataVolume[]
   readonly start: boolean
@@ -37,7 +47,7 @@ export interface DeployVm extends Where {
 
 export const deployVm = defineJob<DeployVm>({
   kind: 'deploy-vm',
-  event: 'VM.CREATE',
+  event: input => (input.node ? 'VM.CLONE' : 'VM.CREATE'),
   doing: 'deploying virtual machine',
   instanceType: 'VirtualMachine',
   cancellable: true,
@@ -69,7 +79,7 @@ export const deployVm = defineJob<DeployVm>({
   })
   .actWhen('run', {
     when: made => made['take-place'].isToRun,
-    do: runMachine.do,
+    do: context => (context.input.node?.goesOn ? runClone(context) : runMachine.do(context)),
     undo: async context => {
       await runMachine.undo(context)
       await context.driver.machines.discard(context.input.vm)
@@ -80,6 +90,7 @@ export const deployVm = defineJob<DeployVm>({
       const { 'take-place': place, 'reserve-disks': disks, 'make-disks': facts, run } = context.made
       await publishDisks(context, place.cloneType, disks.base, facts)
       if (run) await publishStart(context, run)
+      if (context.input.node) await publishClone(context, context.input.node)
     },
     undo: nothing('nothing follows it'),
   })
@@ -88,6 +99,7 @@ export const deployVm = defineJob<DeployVm>({
     const { tx, input, problem } = context
     await moveVm(tx, input.vm, 'OperationFailedToError', { error: problem?.message ?? null, host_id: null })
     await dropData(context)
+    await leaveFork(context, input.vm, forkIn(input.node))
   })
 
 type Context = RecordContext<DeployVm, object>
@@ -117,40 +129,76 @@ async function takePlace(context: Context): Promise<Place> {
   const vm = await holdVm(tx, input.vm)
   const typeOn = (pool: StoragePoolId) =>
     decideCloneType({
-      call: input.template || input.vmSnapshot ? (input.cloneType ?? undefined) : 'full',
+      call: input.template || input.vmSnapshot || input.node ? (input.cloneType ?? undefined) : 'full',
       createFullClone: settings.flag(fullCloneSetting[vm.hypervisor], pool),
     })
   const copies = await copiesFor(tx, input, typeOn)
+  const counted = input.node?.goesOn ? countedMemory(settings, vm) : null
   const { host, pool } = await choosePlace(tx, settings, vm.id, {
     cpus: input.start ? vm.cpus : 0,
-    memoryMib: input.start ? vm.memory_mib : 0,
+    memoryMib: input.start ? (counted ?? vm.memory_mib) : 0,
     diskBytes: diskDemand(copies, typeOn),
     zone: vm.zone_id,
     tags: await storageTagsOf(tx, vm.id),
     host: input.host,
     cluster: input.cluster,
     pod: input.pod,
-    pool: input.vmSnapshot?.pool,
+    pool: input.vmSnapshot?.pool ?? input.node?.pool,
   })
   const cloneType = typeOn(pool.id)
   await tx.insertInto('user_vm_clone_setting').values({ vm_id: vm.id, clone_type: cloneType }).execute()
   for (const { volume } of input.disks) await setVolume(tx, volume, { pool_id: pool.id, state: 'Creating' })
   if (input.start)
-    await moveVm(tx, vm.id, 'StartRequested', { host_id: host.id, last_host_id: host.id, password_hash: hash })
+    await moveVm(tx, vm.id, 'StartRequested', {
+      host_id: host.id,
+      last_host_id: host.id,
+      memory_counted_mib: counted,
+      ...(!input.node?.goesOn && { password_hash: hash }), // its guest knows that of its source
+    })
   else await setVm(tx, vm.id, { password_hash: hash })
   const copy = copies.find(each => each.pool === pool.id)?.layer ?? null
   const isOfSnapshot = input.vmSnapshot !== undefined
+  // A clone's disks need nothing on the pool but its node.
   const [isBlank, told] = [!input.template && !isOfSnapshot, sealed ? { sealedpassword: sealed } : {}]
   return { pool: pool.id, cloneType, copy, isBlank, isOfSnapshot, isToRun: input.start, told }
 }
 
 async function copiesFor(
   tx: Tx,
-  { template, vmSnapshot }: DeployVm,
+  { template, vmSnapshot, node }: DeployVm,
   typeOn: (pool: StoragePoolId) => CloneType,
 ): Promise<PoolCopy[]> {
   if (vmSnapshot) return [await baseOfSnapshot(tx, vmSnapshot, typeOn(vmSnapshot.pool))]
+  if (node) return [{ pool: node.pool, layer: null, bytes: await bytesOfRoot(tx, node) }]
   return template ? copiesOf(tx, template) : emptyOnEach(tx)
+}
+
+/** What an instant clone counts on its host: it holds what it writes, and shares the rest. */
+export function countedMemory(settings: Settings, { memory_mib }: Pick<Vm, 'memory_mib'>): number {
+  return Math.ceil((memory_mib * settings.number('instantclone.memory.percent')) / 100)
+}
+
+async function runClone({ db, driver, settings, input }: StepContext<DeployVm, object>): Promise<MachineFacts> {
+  const { memory_image_id: memory } = await db
+    .selectFrom('vm')
+    .select('memory_image_id')
+    .where('id', '=', input.vm)
+    .executeTakeFirstOrThrow()
+  if (!memory) throw new Error(`machine ${input.vm} has lost the memory that it was to go on from`)
+  const spec = await machineSpec(db, input.vm, settings.flag('guest.network.outward'), await memoryRef(db, memory))
+  return driver.machines.start({ ...spec, isClone: true })
+}
+
+function forkIn(node: CloneNode | undefined): ForkId | null {
+  return node && 'fork' in node.from ? node.from.fork : null
+}
+
+async function publishClone(context: Context, node: CloneNode): Promise<void> {
+  const { tx, input, jobs, job } = context
+  await leaveFork(context, input.vm, forkIn(node))
+  if (!node.goesOn) return
+  await setVm(tx, input.vm, { is_instant: true })
+  await jobs.start(tx, changeCards, { vm: input.vm }, originOf(job))
 }
 
 async function publishStart(context: Context, facts: MachineFacts): Promise<void> {

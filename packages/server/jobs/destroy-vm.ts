@@ -8,6 +8,7 @@ import { demandNoDeployments } from '../store/vm-snapshot-seeds.ts'
 import { vmSnapshotsOf } from '../store/vm-snapshots.ts'
 import { defineJob, nothing } from './define-job.ts'
 import { deleteVmSnapshot } from './delete-vm-snapshot.ts'
+import { giveUpFrozen } from './drop-fork.ts'
 import { expungeVm } from './expunge-vm.ts'
 import { originOf } from './tools.ts'
 import { beginStop, noteStopped, stopMachine } from './vm-steps.ts'
@@ -53,7 +54,8 @@ export const destroyVm = defineJob<DestroyVm>({
     undo: noteStopped.undo,
   })
   .record('set-aside', {
-    do: async ({ tx, input, jobs, job, settings }) => {
+    do: async context => {
+      const { tx, input, jobs, job, settings } = context
       const { destroyed } = await holdVm(tx, input.vm)
       const vm = await moveVm(tx, input.vm, 'DestroyRequested', { destroyed: destroyed ?? new Date() })
       // A machine in Error holds nothing worth keeping: it goes at once, as upstream's state machine says.
@@ -65,6 +67,7 @@ export const destroyVm = defineJob<DestroyVm>({
         for (const { id } of going)
           await jobs.start(tx, deleteVmSnapshot, { vm: vm.id, snapshot: id, ifThere: true }, origin)
       }
+      await giveUpFrozen(context, input.vm)
     },
     undo: nothing('nothing follows it'),
   })

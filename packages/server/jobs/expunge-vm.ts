@@ -13,6 +13,7 @@ import { demandAction, holdVm, moveVm, setVm, vmLock } from '../store/vms.ts'
 import { demandRootUnprotected, moveVolume, retireVolume, setVolume, volumesOf } from '../store/volumes.ts'
 import { expungeVolume } from './destroy-volume.ts'
 import { defineJob, nothing } from './define-job.ts'
+import { giveUpFrozen } from './drop-fork.ts'
 import { forgetLayerAndAncestors, removeIfUnneeded } from './remove-layer.ts'
 import { settlePorts } from './settle-port.ts'
 import { originOf } from './tools.ts'
@@ -84,7 +85,10 @@ export const expungeVm = defineJob<ExpungeVm>({
     undo: noWayBack,
   })
   .record('let-go-of-snapshots', {
-    do: async ({ tx, input }) => letGoOfSnapshots(tx, input.vm),
+    do: async context => {
+      await giveUpFrozen(context, context.input.vm)
+      return letGoOfSnapshots(context.tx, context.input.vm)
+    },
     undo: noWayBack,
   })
   .actWhen('discard-memory', {

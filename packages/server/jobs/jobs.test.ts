@@ -48,6 +48,7 @@ import { scenario, type Scenario } from './scenario.ts'
 import { startVm } from './start-vm.ts'
 import { stopVm } from './stop-vm.ts'
 import { createTags, deleteTags } from './tags.ts'
+import { cloneScenarios } from './clone-scenarios.ts'
 import { snapshotScenarios, without } from './snapshot-scenarios.ts'
 import { aForward, networkScenarios } from './network-scenarios.ts'
 import { nicScenarios } from './nic-scenarios.ts'
@@ -311,6 +312,7 @@ const scenarios: readonly Scenario[] = [
   ...nicScenarios,
   ...volumeScenarios,
   ...snapshotScenarios,
+  ...cloneScenarios,
 ]
 
 /** A pool of its own, so that no machine of another scenario is stopped with it. */
@@ -518,9 +520,9 @@ async function settlesWithPower(lab: Lab, vm: VmId): Promise<void> {
  * images only their number counts then: a machine whose disks were cut writes other layers than before.
  */
 function withoutThoseOf(input: unknown, found: Awaited<ReturnType<typeof inventory>>) {
-  const { vms, volumes, nics, cards, templates, machines, layers, files, memories, vmSnapshots, ...rest } = found
-  const { vm, template, snapshot } = input as { vm?: string; template?: string; snapshot?: string }
-  const count = <T>(all: readonly T[]) => (snapshot ? all.length : all)
+  const { vms, volumes, nics, cards, templates, machines, layers, files, memories, vmSnapshots, forks, ...rest } = found
+  const { vm, template, snapshot, fork } = input as { vm?: string; template?: string; snapshot?: string; fork?: string }
+  const count = <T>(all: readonly T[]) => (snapshot || fork ? all.length : all)
   return {
     ...rest,
     layers: count(layers),
@@ -530,7 +532,8 @@ function withoutThoseOf(input: unknown, found: Awaited<ReturnType<typeof invento
     volumes: volumes.filter(({ vm_id }) => vm_id !== vm),
     nics: nics.filter(({ vm_id }) => vm_id !== vm),
     vmSnapshots: vmSnapshots.filter(({ vm_id }) => vm_id !== vm),
-    cards: snapshot ? [] : cards,
+    cards: snapshot || fork ? [] : cards,
+    forks: forks.filter(({ id }) => id !== fork),
     machines: snapshot ? machines.filter(text => !text.startsWith(vm ?? '-')) : machines,
     templates: templates.filter(({ id }) => id !== template),
   }

@@ -67,3 +67,10 @@ export async function openJobOf(tx: Tx, kind: string, lockKey: string): Promise<
     .executeTakeFirst()
   return job?.id
 }
+
+/** For a record step: goes on when the job is done; fails of what it failed of. */
+export async function untilDone(tx: Tx, id: JobId): Promise<void> {
+  const job = await tx.selectFrom('job').select(['completed', 'problem']).where('id', '=', id).executeTakeFirst()
+  if (job && !job.completed) throw new WaitForJob(id)
+  if (job?.problem) throw restoreProblem(job.problem)
+}

@@ -7,6 +7,7 @@ import type { Db, Tx } from './database.ts'
 
 const isNamed = sql<boolean>`(exists (select from volume v where v.layer_id = c.id)
   or exists (select from vm_snapshot_disk d where d.layer_id = c.id)
+  or exists (select from fork_disk f where f.layer_id = c.id)
   or exists (select from template_spool_ref r where r.layer_id = c.id and not r.marked_for_gc)
   or exists (select from vmsnapshot_spool_ref r where r.id = c.id and r.state <> 'Destroying'))`
 
@@ -29,6 +30,9 @@ export async function linksOf(db: Db, vm: VmId, layer: LayerId): Promise<Link[]>
       union
       select a.root from above a join vm_snapshot_disk d on d.layer_id = a.id join vm_snapshot s on s.id = d.snapshot_id
         where s.vm_id <> ${vm}
+      union
+      -- What a fork names is being read, or copied, by clones.
+      select a.root from above a join fork_disk f on f.layer_id = a.id
       union
       select a.root from above a join template_spool_ref r on r.layer_id = a.id)
     select c.id, c.allocated_bytes as bytes, c.account_id is not null as owned, ${isNamed} as named,
@@ -109,6 +113,7 @@ export async function unnamedByVm(db: Db): Promise<{ vm: VmId; unnamed: number }
       where l.account_id is not null and l.state = 'ready'
         and not exists (select from volume v where v.layer_id = l.id)
         and not exists (select from vm_snapshot_disk d where d.layer_id = l.id)
+        and not exists (select from fork_disk f where f.layer_id = l.id)
         and not exists (select from template_spool_ref r where r.layer_id = l.id and not r.marked_for_gc)
       union all
       select a.root, l.id from layer l join above a on l.parent_id = a.id),

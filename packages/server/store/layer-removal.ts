@@ -33,7 +33,7 @@ interface Standing {
   readonly vm: VmId | null
   /** Null: a VM snapshot of the machine. */
   readonly volume: VolumeId | null
-  /** The machine is about to be expunged; a merge for it would be in vain. */
+  /** The machine is about to be expunged, so a merge for it would be in vain; or it is a fork, which is soon gone. */
   readonly isGoing: boolean
 }
 
@@ -54,7 +54,9 @@ async function standingOn(db: Db, layer: LayerId): Promise<Standing[]> {
       select s.vm_id, null from vm_snapshot_disk d join vm_snapshot s on s.id = d.snapshot_id
         where d.layer_id in (select id from above))
     select named.vm, named.volume, coalesce(vm.state in ('Destroyed', 'Expunging', 'Error'), false) as "isGoing"
-    from named left join vm on vm.id = named.vm`.execute(db)
+    from named left join vm on vm.id = named.vm
+    union all
+    select null, null, true from fork_disk f where f.layer_id in (select id from above)`.execute(db)
   return rows
 }
 

@@ -130,6 +130,7 @@ async function readForest(db: Db, which: RawBuilder<unknown>): Promise<Forest> {
     select layer.id, layer.parent_id as parent, layer.account_id is not null as owned, layer.allocated_bytes as bytes,
       exists (select from volume v where v.layer_id = layer.id)
         or exists (select from vm_snapshot_disk d where d.layer_id = layer.id)
+        or exists (select from fork_disk f where f.layer_id = layer.id)
         or exists (select from template_spool_ref r where r.layer_id = layer.id and not r.marked_for_gc)
         or exists (select from vmsnapshot_spool_ref r where r.id = layer.id and r.state <> 'Destroying') as named
     from layer where ${which}`.execute(db)
@@ -158,6 +159,7 @@ export async function unneededLayers(tx: Tx): Promise<LayerId[]> {
     where l.state in ('ready', 'removing')
       and not exists (select 1 from volume v where v.layer_id = l.id)
       and not exists (select 1 from vm_snapshot_disk d where d.layer_id = l.id)
+      and not exists (select 1 from fork_disk f where f.layer_id = l.id)
       and not exists (select 1 from template_spool_ref r where r.layer_id = l.id and not r.marked_for_gc)
       and not exists (select 1 from vmsnapshot_spool_ref r where r.id = l.id and r.state <> 'Destroying')
       and not exists (select 1 from job j where j.completed is null and

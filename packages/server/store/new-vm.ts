@@ -10,6 +10,9 @@ export interface NewVolume {
   readonly type: 'ROOT' | 'DATADISK'
   readonly sizeBytes: number
   readonly diskOffering: Row<'disk_offering'>['id'] | null
+  /** Of a clone: the volume that it comes from, and its place. */
+  readonly of?: VolumeId
+  readonly deviceId?: number
 }
 
 export interface NewVm {
@@ -73,7 +76,7 @@ function volumeRows(vm: NewVm['vm'], account: AccountId, number: number, volumes
     template_id: volume.type === 'ROOT' ? vm.template_id : null,
     service_offering_id: volume.type === 'ROOT' ? vm.service_offering_id : null,
     disk_offering_id: volume.diskOffering,
-    device_id: deviceIdAt(index),
+    device_id: volume.deviceId ?? deviceIdAt(index),
     name: `${volume.type === 'ROOT' ? 'ROOT' : 'DATA'}-${number}`,
     type: volume.type,
     state: 'Allocated' as const,

@@ -418,13 +418,20 @@ create table vm (
   destroyed timestamptz, -- since when it waits to be expunged
   created timestamptz not null default now(),
   updated timestamptz not null default now(),
-  removed timestamptz
+  removed timestamptz,
+  is_instant boolean not null default false, -- it went on from another's memory, and its disks still stand on that one's
+  is_frozen boolean not null default false, -- a source for clones: it stands still in its fork
+  fork_id uuid, -- it is being made of that fork
+  memory_image_id uuid, -- what it went on from, and shares pages with while it runs
+  memory_counted_mib integer -- what it counts on its host so long; null: all its memory
 );
 create index vm_by_account on vm (account_id) where removed is null;
 create index vm_by_iso on vm (iso_id) where removed is null;
 create index vm_by_host on vm (host_id) where removed is null;
 create index vm_by_target_host on vm (target_host_id) where target_host_id is not null;
 create index vm_by_customization on vm (id) where not customized and removed is null;
+create index vm_by_fork on vm (fork_id) where fork_id is not null;
+create index vm_by_memory_image on vm (memory_image_id) where memory_image_id is not null;
 create unique index vm_name_in_account on vm (account_id, lower(name)) where removed is null and state not in ('Destroyed', 'Expunging', 'Error');
 
 -- What machines that run, or are about to, occupy of each host. Kept by triggers in the transaction that changes a machine: a
@@ -456,10 +463,12 @@ begin
     select host, sum(sign) as machines, sum(sign * side.cpus) as cpus, sum(sign * side.cpus * side.cpu_mhz) as cpu_mhz,
       sum(sign * side.memory_mib) as memory_mib
     from (
-      select unnest(array[old.host_id, old.target_host_id]) as host, -1 as sign, old.cpus, old.cpu_mhz, old.memory_mib
+      select unnest(array[old.host_id, old.target_host_id]) as host, -1 as sign, old.cpus, old.cpu_mhz,
+          coalesce(old.memory_counted_mib, old.memory_mib) as memory_mib
         where old.state = any(occupying) and old.removed is null
       union all
-      select unnest(array[new.host_id, new.target_host_id]), 1, new.cpus, new.cpu_mhz, new.memory_mib
+      select unnest(array[new.host_id, new.target_host_id]), 1, new.cpus, new.cpu_mhz,
+          coalesce(new.memory_counted_mib, new.memory_mib)
         where new.state = any(occupying) and new.removed is null) side
     group by host
     having sum(sign) <> 0 or sum(sign * side.cpus) <> 0 or sum(sign * side.cpus * side.cpu_mhz) <> 0
@@ -469,8 +478,19 @@ begin
   return null;
 end $$;
 
-create trigger count_on_hosts after insert or delete or update of state, host_id, target_host_id, cpus, cpu_mhz, memory_mib, removed
-  on vm for each row execute function count_on_hosts();
+create trigger count_on_hosts after insert or delete or update of state, host_id, target_host_id, cpus, cpu_mhz, memory_mib, memory_counted_mib,
+    removed on vm for each row execute function count_on_hosts();
+
+-- What goes off lets go of the memory that it went on from, and counts whole when it starts again.
+create function leave_memory() returns trigger language plpgsql as $$
+begin
+  new.memory_image_id := null;
+  new.memory_counted_mib := null;
+  return new;
+end $$;
+
+create trigger leave_memory before update of state on vm for each row
+  when (old.state <> new.state and new.state in ('Stopped', 'Destroyed', 'Expunging', 'Error')) execute function leave_memory();
 
 create table vm_ssh_key_pair (
   vm_id uuid not null references vm on delete cascade,
@@ -671,6 +691,36 @@ create table vmsnapshot_spool_ref (
   unique (pool_id, vm_snapshot_id)
 );
 create index vmsnapshot_spool_ref_by_snapshot on vmsnapshot_spool_ref (vm_snapshot_id);
+
+-- A machine at one instant, made for clones. It is no VM snapshot: nobody sees it, and it goes when no clone is being made of it;
+-- that of a frozen machine when the machine goes on.
+create table fork (
+  id uuid primary key,
+  vm_id uuid not null references vm,
+  memory_image_id uuid unique references memory_image,
+  with_memory boolean not null,
+  is_frozen boolean not null default false, -- the machine stands still in it
+  state text not null check (state in ('Allocated', 'Creating', 'Ready', 'Error')), -- Allocated: others may still join
+  stun_ms double precision, -- how long the guest stood still
+  created timestamptz not null default now()
+);
+create index fork_by_vm on fork (vm_id);
+create unique index fork_of_frozen on fork (vm_id) where is_frozen;
+
+-- The layers that a fork names, one a disk: none of them can be forgotten.
+create table fork_disk (
+  fork_id uuid not null references fork on delete cascade,
+  volume_id uuid not null references volume,
+  layer_id uuid not null references layer,
+  device_id integer not null,
+  size_bytes bigint not null,
+  primary key (fork_id, volume_id)
+);
+create index fork_disk_by_layer on fork_disk (layer_id);
+
+alter table vm
+  add foreign key (fork_id) references fork,
+  add foreign key (memory_image_id) references memory_image on delete set null;
 
 -- A volume as it was once, as a file on secondary storage that stands on nothing.
 create table snapshot (

@@ -360,6 +360,11 @@ export interface Tables {
     created: Created
     updated: Created
     removed: Nullable<Date>
+    is_instant: Generated<boolean>
+    is_frozen: Generated<boolean>
+    fork_id: Nullable<id.ForkId>
+    memory_image_id: Nullable<id.MemoryImageId>
+    memory_counted_mib: Nullable<number>
   }
   host_load: {
     host_id: id.HostId
@@ -474,6 +479,23 @@ export interface Tables {
   }
   vm_snapshot_disk: {
     snapshot_id: id.VmSnapshotId
+    volume_id: id.VolumeId
+    layer_id: id.LayerId
+    device_id: number
+    size_bytes: number
+  }
+  fork: {
+    id: id.ForkId
+    vm_id: id.VmId
+    memory_image_id: Nullable<id.MemoryImageId>
+    with_memory: boolean
+    is_frozen: Generated<boolean>
+    state: 'Allocated' | 'Creating' | 'Ready' | 'Error'
+    stun_ms: Nullable<number>
+    created: Created
+  }
+  fork_disk: {
+    fork_id: id.ForkId
     volume_id: id.VolumeId
     layer_id: id.LayerId
     device_id: number

@@ -190,7 +190,7 @@ export async function jobOnSnapshot(db: Db, kind: string, snapshot: VmSnapshotId
 export async function demandNoDeployments(db: Db, vm: VmId, snapshot?: VmSnapshotId): Promise<void> {
   const { rows } = await sql<{ name: string; snapshot: string }>`
     select made.name, s.display_name as snapshot from job j
-      join vm_snapshot s on s.id = (j.input -> 'vmSnapshot' ->> 'snapshot')::uuid
+      join vm_snapshot s on s.id = coalesce(j.input -> 'vmSnapshot' ->> 'snapshot', j.input #>> '{node,from,vmSnapshot}')::uuid
       join vm made on made.id = (j.input ->> 'vm')::uuid
     where j.kind = 'deploy-vm' and j.completed is null and j.state in ('queued', 'running') and s.vm_id = ${vm}
       ${snapshot ? sql`and s.id = ${snapshot}` : sql``}

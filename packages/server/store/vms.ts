@@ -92,6 +92,7 @@ export async function setCloneType(tx: Tx, vm: VmId, cloneType: CloneType): Prom
     .values({ vm_id: vm, clone_type: cloneType })
     .onConflict(conflict => conflict.column('vm_id').doUpdateSet({ clone_type: cloneType }))
     .execute()
+  if (cloneType === 'full') await setVm(tx, vm, { is_instant: false })
 }
 
 /** With what each must know of its network. */

@@ -237,6 +237,7 @@ export async function inventory(lab: Lab) {
         .selectFrom('vm')
         .select(['id', 'state', 'host_id', 'template_id', 'service_offering_id', 'cpus', 'memory_mib'])
         .select(['password_hash', 'seed_version', 'generation_id', 'iso_id'])
+        .select(['is_instant', 'is_frozen', 'fork_id', 'memory_image_id', 'memory_counted_mib'])
         .where('removed', 'is', null)
         .orderBy('id')
         .execute(),
@@ -277,6 +278,13 @@ export async function inventory(lab: Lab) {
         .execute(),
       db.selectFrom('vmsnapshot_spool_ref').select(['id', 'vm_snapshot_id', 'state']).orderBy('id').execute(),
     ])
+  const forks = await db
+    .selectFrom('fork')
+    .leftJoin('fork_disk as disk', 'disk.fork_id', 'fork.id')
+    .select(['fork.id', 'fork.vm_id', 'fork.state', 'fork.is_frozen', 'disk.layer_id'])
+    .orderBy('fork.id')
+    .orderBy('disk.layer_id')
+    .execute()
   const networks = await db.selectFrom('network').selectAll().orderBy('id').execute()
   const segments = [...lab.world.networks.values()].map(({ spec }) => spec).toSorted((a, b) => (a.id < b.id ? -1 : 1))
   const publicIps = await db.selectFrom('public_ip').select(['id', 'state']).orderBy('id').execute()
@@ -299,5 +307,5 @@ export async function inventory(lab: Lab) {
   const memoryFiles = [...lab.world.memory.keys()].toSorted()
   const recorded = { vms, volumes, layers, copies, templates, clones, keys, groups, hosts }
   const reached = { networks, segments, nics, cards, publicIps, rules, forwards }
-  return { ...recorded, ...reached, vmSnapshots, memories, snapshots, seeds, memoryFiles, files, machines }
+  return { ...recorded, ...reached, forks, vmSnapshots, memories, snapshots, seeds, memoryFiles, files, machines }
 }

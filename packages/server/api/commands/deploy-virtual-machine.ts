@@ -1,19 +1,15 @@
 import { cloneTypes } from '@ramet/core/clone-type.ts'
-import { newId } from '@ramet/core/ids.ts'
-import { deployVm } from '../../jobs/deploy-vm.ts'
-import { setAffinities } from '../../store/affinity.ts'
-import { groupNamed } from '../../store/instance-groups.ts'
 import { holdRoom } from '../../store/limits.ts'
-import { insertVm } from '../../store/new-vm.ts'
 import { demandSizeFits } from '../../store/volume-pools.ts'
 import { affinityParameters, chosenAffinityGroups } from '../affinity-groups.ts'
 import { originOfCall } from '../caller.ts'
 import { chosenNics, nicParameters } from '../chosen-nics.ts'
 import { jobCommand } from '../command.ts'
-import { dataVolumesAsked, startDataVolumes } from '../data-volumes.ts'
+import { dataVolumesAsked } from '../data-volumes.ts'
 import { chosenDataVolume, chosenKeys, demandFreeName } from '../deployment.ts'
 import { demandOneSource, holdSource, templateSource, vmSnapshotSource } from '../deploy-source.ts'
 import { detailedRootSize, keptDetails } from '../details.ts'
+import { startDeployment } from '../new-deployment.ts'
 import { ownerOf, ownerParameters } from '../ownership.ts'
 import { choice, flag, id, list, long, map, text } from '../parameters.ts'
 import { chosenPlace, placeParameters } from '../place.ts'
@@ -74,7 +70,6 @@ export const deployVirtualMachine = jobCommand({
       chosenAffinityGroups(app, owner.id, params),
     ])
     const user_data = demandUserData(app, params.userdata)
-    const vmId = newId<'vm'>()
     return app.db.transaction().execute(async tx => {
       await demandFreeName(tx, owner, params.name)
       await holdSource(tx, source)
@@ -87,53 +82,28 @@ export const deployVirtualMachine = jobCommand({
         volume: allBytes.length,
         primaryBytes: allBytes.reduce((sum, bytes) => sum + bytes, 0),
       })
-      const vm = await insertVm(tx, {
-        vm: {
-          id: vmId,
-          user_id: caller.user.id,
-          zone_id: zone.id,
-          template_id: image?.id ?? null,
-          iso_id: source.iso,
-          service_offering_id: offering.id,
-          hypervisor: source.hypervisor,
-          cpus: sizes.cpus,
-          cpu_mhz: sizes.cpuMhz,
-          memory_mib: sizes.memoryMib,
-          user_data,
-          details: JSON.stringify(keptDetails(params.details)),
-          group_id: params.group ? await groupNamed(tx, owner.id, params.group, caller.user.id) : null,
+      const { id: vm, jobid } = await startDeployment(
+        app,
+        tx,
+        {
+          owner,
+          source,
+          dataThen,
+          name: params.name,
+          displayName: params.displayname,
+          nics,
+          keys,
+          fields: { user_data, details: JSON.stringify(keptDetails(params.details)) },
+          group: params.group,
+          affinities,
+          start: params.startvm ?? true,
+          withPassword: image?.password_enabled ?? false,
+          where,
+          cloneType: params.clonetype ?? offering.clone_type,
         },
-        account: owner,
-        name: params.name || undefined,
-        displayName: params.displayname,
-        instanceSuffix: app.settings.text('instance.name'),
-        nics,
-        keys,
-        volumes,
-      })
-      if (affinities.length > 0) await setAffinities(tx, vm.id, affinities)
-      const [origin, cloneType] = [
         originOfCall(caller, 'deployVirtualMachine'),
-        params.clonetype ?? offering.clone_type,
-      ]
-      const to = { vm: vm.id, owner, cloneType }
-      const input = {
-        vm: vm.id,
-        template: source.template,
-        ...(source.vmSnapshot && { vmSnapshot: source.vmSnapshot }),
-        disks: volumes.map(volume => ({ volume: volume.id, layer: newId<'layer'>() })),
-        ...(dataThen.length > 0 && {
-          data: await startDataVolumes(app, tx, dataThen, to, origin),
-        }),
-        start: params.startvm ?? true,
-        withPassword: image?.password_enabled ?? false,
-        ...where,
-        cloneType,
-      }
-      return {
-        id: vm.id,
-        jobid: await app.jobs.start(tx, deployVm, input, origin),
-      }
+      )
+      return { id: vm, jobid }
     })
   },
 })

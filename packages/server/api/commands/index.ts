@@ -12,6 +12,7 @@ import { cancelHostMaintenance } from './cancel-host-maintenance.ts'
 import { cancelJob } from './cancel-job.ts'
 import { cancelStorageMaintenance } from './cancel-storage-maintenance.ts'
 import { changeServiceForVirtualMachine } from './change-service-for-virtual-machine.ts'
+import { cloneVirtualMachine } from './clone-virtual-machine.ts'
 import { cloudianIsEnabled } from './cloudian-is-enabled.ts'
 import { consolidateVirtualMachine } from './consolidate-virtual-machine.ts'
 import { convertVirtualMachineToFullClone } from './convert-virtual-machine-to-full-clone.ts'
@@ -73,6 +74,7 @@ import { extractTemplate } from './extract-template.ts'
 import { extractVolume } from './extract-volume.ts'
 import { findHostsForMigration } from './find-hosts-for-migration.ts'
 import { findStoragePoolsForMigration } from './find-storage-pools-for-migration.ts'
+import { freezeVirtualMachine } from './freeze-virtual-machine.ts'
 import { getConsoleLog } from './get-console-log.ts'
 import { getUser } from './get-user.ts'
 import { getUserKeys } from './get-user-keys.ts'
@@ -158,6 +160,7 @@ import { revertToVMSnapshot } from './revert-to-vm-snapshot.ts'
 import { scaleVirtualMachine } from './scale-virtual-machine.ts'
 import { startVirtualMachine } from './start-virtual-machine.ts'
 import { stopVirtualMachine } from './stop-virtual-machine.ts'
+import { unfreezeVirtualMachine } from './unfreeze-virtual-machine.ts'
 import { updateAccount } from './update-account.ts'
 import { updateCluster } from './update-cluster.ts'
 import { updateConfiguration } from './update-configuration.ts'
@@ -199,6 +202,7 @@ export const commands: readonly Command[] = [
   cancelJob,
   cancelStorageMaintenance,
   changeServiceForVirtualMachine,
+  cloneVirtualMachine,
   cloudianIsEnabled,
   consolidateVirtualMachine,
   convertVirtualMachineToFullClone,
@@ -262,6 +266,7 @@ export const commands: readonly Command[] = [
   extractVolume,
   findHostsForMigration,
   findStoragePoolsForMigration,
+  freezeVirtualMachine,
   getConsoleLog,
   getUser,
   getUserKeys,
@@ -351,6 +356,7 @@ export const commands: readonly Command[] = [
   scaleVirtualMachine,
   startVirtualMachine,
   stopVirtualMachine,
+  unfreezeVirtualMachine,
   updateAccount,
   updateCluster,
   updateConfiguration,

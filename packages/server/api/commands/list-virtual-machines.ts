@@ -1,3 +1,4 @@
+import { waysToClone } from '@ramet/core/clone-type.ts'
 import { vmStates } from '@ramet/core/vm.ts'
 import { sql, type SqlBool } from 'kysely'
 import type { App } from '../../app.ts'
@@ -8,7 +9,7 @@ import { listCommand } from '../command.ts'
 import { narrowToOwner, ownershipParameters } from '../ownership.ts'
 import { tagFilter } from '../tags.ts'
 import { containing } from '../paging.ts'
-import { flag, id, ids, invalid, list, stateFilter, text } from '../parameters.ts'
+import { choice, flag, id, ids, invalid, list, stateFilter, text } from '../parameters.ts'
 import { refuseForUsers } from '../place.ts'
 import { countOf, narrowTo, pageOf, reads } from '../query.ts'
 import { virtualMachineView, type VmOnWire } from '../views/virtual-machine.ts'
@@ -42,6 +43,8 @@ export const listVirtualMachines = listCommand({
     keypair: text('those with an SSH key of this name'),
     userid: id<'user'>('those a user made'),
     hypervisor: text('those on a hypervisor'),
+    clonetype: choice('full, linked or instant clones', waysToClone),
+    frozen: flag('those that are, or are not, frozen'),
     details: list('all, or min: without NICs, template, offering, disks and tags', text('a part')),
     userdata: flag('tell the user data too'),
     retrieveonlyresourcecount: flag('tell only how many there are'),
@@ -79,7 +82,9 @@ export const listVirtualMachines = listCommand({
       'vm.template_id': params.templateid,
       'vm.service_offering_id': params.serviceofferingid,
       'vm.user_id': params.userid,
+      'vm.is_frozen': params.frozen,
     })
+    if (params.clonetype) vms = vms.where(isCloned(params.clonetype))
     if (params.hypervisor) vms = vms.where(reads('vm.hypervisor', params.hypervisor))
     const { networkid, keypair } = params
     if (networkid)
@@ -131,6 +136,13 @@ export const listVirtualMachines = listCommand({
     }
   },
 })
+
+/** An instant clone is linked as well; a machine of which nothing is noted is linked. */
+function isCloned(type: (typeof waysToClone)[number]) {
+  if (type === 'instant') return sql<SqlBool>`vm.is_instant`
+  return sql<SqlBool>`not vm.is_instant and ${type} = coalesce(
+    (select c.clone_type from user_vm_clone_setting c where c.vm_id = vm.id), 'linked')`
+}
 
 /** Users do not see what they destroyed, unless a setting says so; what is expunged is seen only by who asks for it. */
 function narrowToState(

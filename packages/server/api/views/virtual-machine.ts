@@ -78,7 +78,10 @@ export const virtualMachineView = view<VmOnWire>('virtualmachine', {
   displayvm: boolean('whether users see it', () => true),
   deleteprotection: boolean('whether destroying it is refused', vm => vm.delete_protection),
   isdynamicallyscalable: boolean('whether CPUs and memory change while it runs', () => false),
-  clonetype: string('full or linked', vm => vm.clone_type ?? 'linked'),
+  clonetype: string('full, linked, or instant: linked, and it went on from the memory of its source', vm =>
+    vm.is_instant ? 'instant' : (vm.clone_type ?? 'linked'),
+  ),
+  frozen: boolean('whether it stands still as a source for clones', vm => vm.is_frozen),
   chaindepth: integer('disk layers from the base to its own', vm => vm.lineage?.depth),
   sharedbytes: long('bytes of disk layers that others may share', vm => vm.lineage?.sharedBytes),
   exclusivebytes: long('bytes of its own disk layer', vm => vm.lineage?.exclusiveBytes),
