@@ -13,7 +13,9 @@ import (
 // then do to the disks what VMware documents. Nothing here has been compared with a real vCenter. What it does:
 //
 //	clones.go     CloneVM_Task honours snapshot, diskMoveType and locators, gives new MACs; InstantClone_Task; PromoteDisks_Task
-//	snapshots.go  snapshots put a new leaf on each disk; revert and remove change the disks; 32 levels; ConsolidateVMDisks_Task
+//	snapshots.go  snapshots put a new leaf on each disk; revert brings back the configuration and, as remove does, changes the disks;
+//	              32 levels; ConsolidateVMDisks_Task; RenameSnapshot
+//	templates.go  what becomes a template, or a machine again, is told to those who follow it
 type machine struct{ *simulator.VirtualMachine }
 
 type snapshot struct {

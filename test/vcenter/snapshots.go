@@ -84,6 +84,7 @@ func (s *snapshot) RevertToSnapshotTask(ctx *simulator.Context, req *types.Rever
 			return nil, fault
 		}
 		vm.Config.Hardware = copied(s.Config.Hardware)
+		vm.Config.ExtraConfig = append([]types.BaseOptionValue(nil), s.Config.ExtraConfig...)
 		for _, each := range disksOf(vm.Config.Hardware.Device) {
 			if !isIndependent(each) {
 				each.Backing = leafOn(ctx, vm, each.backing)
@@ -249,4 +250,27 @@ func (m *machine) ConsolidateVMDisksTask(ctx *simulator.Context, req *types.Cons
 		return nil, nil
 	})
 	return &methods.ConsolidateVMDisks_TaskBody{Res: &types.ConsolidateVMDisks_TaskResponse{Returnval: task.Run(ctx)}}
+}
+
+func (s *snapshot) RenameSnapshot(ctx *simulator.Context, req *types.RenameSnapshot) soap.HasFault {
+	vm := ctx.Map.Get(s.Vm).(*simulator.VirtualMachine)
+	var rename func(list []types.VirtualMachineSnapshotTree) []types.VirtualMachineSnapshotTree
+	rename = func(list []types.VirtualMachineSnapshotTree) []types.VirtualMachineSnapshotTree {
+		renamed := append([]types.VirtualMachineSnapshotTree(nil), list...)
+		for i := range renamed {
+			each := &renamed[i]
+			each.ChildSnapshotList = rename(each.ChildSnapshotList)
+			if each.Snapshot == s.Self {
+				if req.Name != "" {
+					each.Name = req.Name
+				}
+				if req.Description != "" {
+					each.Description = req.Description
+				}
+			}
+		}
+		return renamed
+	}
+	ctx.Update(vm, []types.PropertyChange{{Name: "snapshot.rootSnapshotList", Val: rename(vm.Snapshot.RootSnapshotList)}})
+	return &methods.RenameSnapshotBody{Res: &types.RenameSnapshotResponse{}}
 }

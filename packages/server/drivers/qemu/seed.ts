@@ -1,5 +1,6 @@
 // The NoCloud seed: the volume on which cloud-init, and `tiny`, find out who they are.
 // https://cloudinit.readthedocs.io/en/latest/reference/datasources/nocloud.html
+import { cloudConfig } from '../cloud-config.ts'
 import type { FirstBoot } from '../driver.ts'
 import { isoVolume } from './iso9660.ts'
 
@@ -10,15 +11,10 @@ import { isoVolume } from './iso9660.ts'
 export function seedVolume(firstBoot: FirstBoot): Buffer {
   const { instanceId, hostname, sshKeys, userData } = firstBoot
   const meta = { 'instance-id': instanceId, 'local-hostname': hostname, 'public-keys': sshKeys }
-  const ours = Buffer.from(`#cloud-config\n${JSON.stringify(cloudConfig(firstBoot))}\n`)
+  const ours = cloudConfig(firstBoot)
   return isoVolume('cidata', [
     { name: 'meta-data', bytes: Buffer.from(`${JSON.stringify(meta)}\n`) }, // JSON is YAML
     { name: 'user-data', bytes: userData ?? ours },
     ...(userData ? [{ name: 'vendor-data', bytes: ours }] : []),
   ])
-}
-
-function cloudConfig({ sshKeys, passwordHash }: FirstBoot) {
-  const password = passwordHash ? { password: passwordHash, chpasswd: { expire: false }, ssh_pwauth: true } : {}
-  return { ...(sshKeys.length > 0 ? { ssh_authorized_keys: sshKeys } : {}), ...password }
 }

@@ -99,7 +99,7 @@ async function placeIn(vcenter: Vcenter, inventory: Inventory) {
   const [datastore] = inventory.all('Datastore').keys()
   const [[network, { name }]] = [...inventory.all('Network')] as [[Ref, { name: string }]]
   const group = [...inventory.all('DistributedVirtualPortgroup').values()].find(each => each.name === 'DC0_DVPG0')!
-  const vswitch = group['config.distributedVirtualSwitch'] as Ref<'VmwareDistributedVirtualSwitch'>
+  const vswitch = group['config.distributedVirtualSwitch'] as Ref<'DistributedVirtualSwitch'>
   const { uuid } = await readObject(vcenter.connection, vswitch, ['uuid'])
   const plugs = [
     { network, name },

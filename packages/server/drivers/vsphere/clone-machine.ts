@@ -1,14 +1,13 @@
 // Clones a machine, once: a repeat finds what the first try made, by name and operation. A clone is never switched on before its cards
 // were looked at: servers have been seen to drop changes of a clone's devices without a word.
 import { type CloneRequest, cloneSpec } from './clone-spec.ts'
-import { type Device, cardsOf, chainOf, disksOf, replaceCards } from './devices.ts'
+import { type Device, cardsOf, chainOf, disksOf, isShared, replaceCards } from './devices.ts'
 import { madeBefore, makeOnce } from './make-once.ts'
 import { problems, telling } from './problems.ts'
 import { settled } from './settled.ts'
-import type { Vcenter } from './vcenter.ts'
+import type { RunOptions, Vcenter } from './vcenter.ts'
 import { readObject } from './vim25/properties.ts'
 import type { Ref } from './vim25/schema.ts'
-import type { TaskOptions } from './vim25/tasks.ts'
 
 export interface Cloned {
   readonly vm: Ref<'VirtualMachine'>
@@ -17,7 +16,7 @@ export interface Cloned {
   readonly macs: readonly string[]
 }
 
-export function cloneMachine(vcenter: Vcenter, request: CloneRequest, options?: TaskOptions): Promise<Cloned> {
+export function cloneMachine(vcenter: Vcenter, request: CloneRequest, options?: RunOptions): Promise<Cloned> {
   return telling(request.name, async () => {
     if (!vcenter.features.clone) throw problems.unsupported('only a vCenter clones machines, and this is an ESXi')
     const vm = (await madeBefore(vcenter, request)) ?? (await make(vcenter, request, options))
@@ -25,7 +24,7 @@ export function cloneMachine(vcenter: Vcenter, request: CloneRequest, options?: 
   })
 }
 
-async function make(vcenter: Vcenter, request: CloneRequest, options?: TaskOptions): Promise<Ref<'VirtualMachine'>> {
+async function make(vcenter: Vcenter, request: CloneRequest, options?: RunOptions): Promise<Ref<'VirtualMachine'>> {
   const { source, folder, name } = request
   const spec = cloneSpec(request, await devicesOf(vcenter, request))
   const run = () => vcenter.run(source, 'CloneVM_Task', { folder, name, spec }, options)
@@ -72,7 +71,7 @@ async function repairCards(
 /** A full clone stands on nothing; in a linked one at least the root disk stands on the source's. */
 function checkDisks({ kind, name, disks: wanted }: CloneRequest, disks: Cloned['disks']): void {
   if (wanted && disks.length !== wanted.length) throw problems.notReached(`${name} has ${disks.length} disks`)
-  const shared = disks.filter(({ chain }) => chain.length > 1).length
+  const shared = disks.filter(({ chain }) => isShared(chain)).length
   if (kind === 'full' && shared > 0) throw problems.notReached(`${name} shares a disk with its source`)
   if (kind === 'linked' && shared === 0) throw problems.notReached(`${name} shares no disk with its source`)
 }

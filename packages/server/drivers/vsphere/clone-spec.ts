@@ -5,6 +5,13 @@ import type { Data, Ref } from './vim25/schema.ts'
 /** Where our name for the act that made a machine stands in the machine itself, so that a repeat finds it. */
 export const operationKey = 'ramet.operation'
 
+/** Each key without `guestinfo.`. */
+export type GuestInfo = Readonly<Record<string, string>>
+
+export function guestOptions(told: GuestInfo = {}): Data<'OptionValue'>[] {
+  return Object.entries(told).map(([key, value]) => ({ key: `guestinfo.${key}`, value }))
+}
+
 export interface CloneRequest {
   readonly source: Ref<'VirtualMachine'>
   /** Clone the state of that snapshot; a linked clone must. */
@@ -24,6 +31,10 @@ export interface CloneRequest {
   readonly customization?: Data<'CustomizationSpec'>
   /** Ours, one for each clone; a repeat has the same. */
   readonly operation: string
+  /** What vCenter shall know it by; a clone that somebody makes of it later has another. */
+  readonly instanceUuid?: string
+  /** What its guest reads by the tools. */
+  readonly guestInfo?: GuestInfo
 }
 
 /** Copies to the end, sharing nothing: `moveAllDiskBackingsAndAllowSharing` would leave parents under a "full" clone. */
@@ -46,10 +57,11 @@ export function cloneSpec(request: CloneRequest, devices: readonly Device[]): Da
     },
     template: false,
     config: {
+      instanceUuid: request.instanceUuid,
       numCPUs: cpus,
       memoryMB: memoryMib,
       deviceChange: [...withoutDisks(unwanted), ...replaceCards(devices, request.plugs)],
-      extraConfig: [{ key: operationKey, value: request.operation }],
+      extraConfig: [{ key: operationKey, value: request.operation }, ...guestOptions(request.guestInfo)],
     },
     customization,
     powerOn: false,

@@ -30,6 +30,16 @@ function filesOf({ fileName, parent }: FileBacking): string[] {
   return [fileName, ...(parent ? filesOf(parent) : [])]
 }
 
+/** `[datastore] folder` of a file. */
+export function folderOf(file: string): string {
+  return file.slice(0, file.lastIndexOf('/'))
+}
+
+/** Does a disk stand on a file of another machine? */
+export function isShared([own = '', ...below]: readonly string[]): boolean {
+  return below.some(file => folderOf(file) !== folderOf(own))
+}
+
 /** How many files the deepest disk consists of. */
 export function depthOf(devices: readonly Device[]): number {
   return Math.max(0, ...disksOf(devices).map(disk => chainOf(disk).length))
@@ -40,16 +50,35 @@ export function isIndependent({ backing }: Disk): boolean {
   return backing !== undefined && 'diskMode' in backing && backing.diskMode.startsWith('independent')
 }
 
-/** What a network card is plugged into. */
-export type Plug =
+/** What a network card is plugged into, and the address that it shall have; without, the server chooses one. */
+export type Plug = { readonly mac?: string } & (
   | { readonly network: Ref; readonly name: string }
   | { readonly switchUuid: string; readonly portgroupKey: string }
+)
 
-/** Takes all these cards away, and puts one into each of `plugs`, with an address that the server chooses. */
+/** Takes all these cards away, and puts one into each of `plugs`. */
 export function replaceCards(devices: readonly Device[], plugs: readonly Plug[]): DeviceChange[] {
   const removed = cardsOf(devices).map(card => ({ operation: 'remove', device: card }) as const)
   const added = plugs.map((plug, at) => ({ operation: 'add', device: newCard(plug, -1 - at) }) as const)
   return [...removed, ...added]
+}
+
+/** What makes the cards those of `plugs`, by address and network; nothing where they are. */
+export function changeCards(devices: readonly Device[], plugs: readonly Plug[]): DeviceChange[] {
+  const cards = cardsOf(devices)
+  const wrong = cards.filter(card => !plugs.some(plug => isIn(card, plug)))
+  const missing = plugs.filter(plug => !cards.some(card => isIn(card, plug)))
+  return [
+    ...wrong.map(device => ({ operation: 'remove', device }) as const),
+    ...missing.map((plug, at) => ({ operation: 'add', device: newCard(plug, -1 - at) }) as const),
+  ]
+}
+
+function isIn(card: Device & { readonly macAddress?: string | undefined }, plug: Plug): boolean {
+  if (card.macAddress?.toLowerCase() !== plug.mac?.toLowerCase()) return false
+  const { backing } = card
+  if ('network' in plug) return backing !== undefined && 'network' in backing && backing.network === plug.network
+  return backing !== undefined && 'port' in backing && backing.port.portgroupKey === plug.portgroupKey
 }
 
 function newCard(plug: Plug, key: number): Device {
@@ -58,14 +87,15 @@ function newCard(plug: Plug, key: number): Device {
     key,
     backing: backingOf(plug),
     connectable: { startConnected: true, allowGuestControl: true, connected: true },
-    addressType: 'assigned',
+    ...(plug.mac === undefined ? { addressType: 'assigned' } : { addressType: 'manual', macAddress: plug.mac }),
   }
 }
 
 function backingOf(plug: Plug): Data<'VirtualDeviceBackingInfo'> {
   if ('network' in plug)
     return { is: 'VirtualEthernetCardNetworkBackingInfo', deviceName: plug.name, network: plug.network }
-  return { is: 'VirtualEthernetCardDistributedVirtualPortBackingInfo', port: plug }
+  const { switchUuid, portgroupKey } = plug
+  return { is: 'VirtualEthernetCardDistributedVirtualPortBackingInfo', port: { switchUuid, portgroupKey } }
 }
 
 /** Takes disks away without touching their files. */

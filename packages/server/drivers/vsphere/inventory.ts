@@ -25,6 +25,7 @@ const followed = {
   Datastore: ['name', 'parent', 'summary.accessible', 'summary.capacity', 'summary.freeSpace', 'summary.type'],
   Network: ['name', 'parent'],
   DistributedVirtualPortgroup: ['name', 'parent', 'key', 'config.distributedVirtualSwitch'],
+  DistributedVirtualSwitch: ['name', 'uuid'],
   VirtualMachine: [
     'name',
     'parent',
@@ -33,6 +34,7 @@ const followed = {
     'config.uuid',
     'config.instanceUuid',
     'config.template',
+    'config.guestFullName',
     'config.hardware.numCPU',
     'config.hardware.memoryMB',
     'runtime.host',

@@ -1,23 +1,28 @@
 // Power and place of machines. What already is as asked is left alone.
+import type { Power } from '../driver.ts'
 import { problems, telling } from './problems.ts'
 import { settled } from './settled.ts'
-import type { Vcenter } from './vcenter.ts'
+import type { RunOptions, Vcenter } from './vcenter.ts'
 import { isFault } from './vim25/faults.ts'
 import { readObject } from './vim25/properties.ts'
 import type { Ref } from './vim25/schema.ts'
-import type { TaskOptions } from './vim25/tasks.ts'
+
+/** Suspended is off: nothing runs. */
+export function asPower(powerState: string | undefined): Power {
+  return powerState === 'poweredOn' ? 'on' : 'off'
+}
 
 type MachineRef = Ref<'VirtualMachine'>
 
-export function powerOn(vcenter: Vcenter, vm: MachineRef, options?: TaskOptions): Promise<void> {
+export function powerOn(vcenter: Vcenter, vm: MachineRef, options?: RunOptions): Promise<void> {
   return telling('The machine', () => switchTo(vcenter, vm, 'poweredOn', options))
 }
 
-export function powerOff(vcenter: Vcenter, vm: MachineRef, options?: TaskOptions): Promise<void> {
+export function powerOff(vcenter: Vcenter, vm: MachineRef, options?: RunOptions): Promise<void> {
   return telling('The machine', () => switchTo(vcenter, vm, 'poweredOff', options))
 }
 
-async function switchTo(vcenter: Vcenter, vm: MachineRef, wanted: 'poweredOn' | 'poweredOff', options?: TaskOptions) {
+async function switchTo(vcenter: Vcenter, vm: MachineRef, wanted: 'poweredOn' | 'poweredOff', options?: RunOptions) {
   const read = () => readObject(vcenter.connection, vm, ['runtime.powerState', 'runtime.question'])
   if ((await read())['runtime.powerState'] === wanted) return
   try {
@@ -29,7 +34,7 @@ async function switchTo(vcenter: Vcenter, vm: MachineRef, wanted: 'poweredOn' | 
 }
 
 /** Moves a machine to a host that reaches its disks; where it is there already, nothing is done. */
-export function moveToHost(vcenter: Vcenter, vm: MachineRef, host: Ref, options?: TaskOptions): Promise<void> {
+export function moveToHost(vcenter: Vcenter, vm: MachineRef, host: Ref, options?: RunOptions): Promise<void> {
   return telling('The machine', async () => {
     const read = () => readObject(vcenter.connection, vm, ['runtime.host'])
     if ((await read())['runtime.host'] === host) return
@@ -39,7 +44,7 @@ export function moveToHost(vcenter: Vcenter, vm: MachineRef, host: Ref, options?
 }
 
 /** Removes a machine that is off, with its files; one that is not there is removed. */
-export function destroyMachine(vcenter: Vcenter, vm: MachineRef, options?: TaskOptions): Promise<void> {
+export function destroyMachine(vcenter: Vcenter, vm: MachineRef, options?: RunOptions): Promise<void> {
   return telling('The machine', async () => {
     try {
       await vcenter.run(vm, 'Destroy_Task', {}, options)

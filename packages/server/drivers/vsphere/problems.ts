@@ -45,6 +45,38 @@ export const problems = {
       `vSphere already has something named ${name} in that folder; choose another name`,
       { cause },
     ),
+  maintenance: (host: string) =>
+    new Problem(
+      'refused',
+      'vsphere-maintenance',
+      `The host ${host} is in maintenance mode; choose another, or end its maintenance`,
+    ),
+  noNetwork: (name: string) =>
+    new Problem(
+      'refused',
+      'vsphere-no-network',
+      `No host of the cluster has a network ${name}; vSphere's own client shows which there are`,
+    ),
+  noCluster: (name: string, count: number, known: string) =>
+    new Problem(
+      'invalid',
+      'vsphere-no-cluster',
+      count === 0
+        ? `vSphere has no cluster ${name}; it has ${known || 'none'}`
+        : `vSphere has ${count} clusters named ${name}; give its path: ${known}`,
+    ),
+  linkedGrows: () =>
+    new Problem(
+      'refused',
+      'vsphere-linked-disk',
+      'vSphere does not let the disk of a linked clone grow; ask for a full clone, or for the size of the template',
+    ),
+  noIso: () =>
+    new Problem(
+      'unsupported',
+      'vsphere-no-iso',
+      'An ISO that Ramet holds cannot be put into a machine on vSphere; put it on a datastore, and into the drive by vSphere itself',
+    ),
   noSpace: (datastore: string, cause: unknown) =>
     new Problem('no-capacity', 'vsphere-datastore-full', `The datastore ${datastore} is full`, { cause }),
   fileLocked: (file: string, cause: unknown) =>

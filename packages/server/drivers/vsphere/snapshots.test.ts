@@ -5,7 +5,8 @@ import { type TestMachines, aWish, testMachines, twice } from './a-machine.ts'
 import { noVcenter } from './a-vcenter.ts'
 import { depthOf } from './devices.ts'
 import { powerOn } from './power.ts'
-import { consolidate, readSnapshots, removeAllSnapshots, removeSnapshot, revertTo, takeSnapshot } from './snapshots.ts'
+import { revertOnce } from './revert.ts'
+import { consolidate, readSnapshots, removeAllSnapshots, removeSnapshot, takeSnapshot } from './snapshots.ts'
 
 describe('snapshots and what they do to the disks', { skip: noVcenter() }, () => {
   let lab: TestMachines
@@ -19,9 +20,9 @@ describe('snapshots and what they do to the disks', { skip: noVcenter() }, () =>
     const b = await takeSnapshot(lab.vcenter, vm, aWish('b'))
     assert.deepEqual([a.withMemory, b.withMemory, b.parent, b.current], [true, false, a.ref, true])
     const wish = aWish('c')
-    await revertTo(lab.vcenter, vm, b.ref, false)
+    await revertOnce(lab.vcenter, vm, b, false, 'to-b')
     assert.equal(await lab.powerOf(vm), 'poweredOff')
-    await revertTo(lab.vcenter, vm, a.ref, false)
+    await revertOnce(lab.vcenter, vm, a, false, 'to-a')
     assert.equal(await lab.powerOf(vm), 'poweredOn')
     for (const _ of twice) assert.equal((await takeSnapshot(lab.vcenter, vm, wish)).parent, a.ref)
     await lab.vcenter.run(vm, 'CreateSnapshot_Task', { name: 'b', memory: false, quiesce: false })

@@ -3,10 +3,9 @@
 import { isUnknown, tasksEnd } from './make-once.ts'
 import { problems, telling } from './problems.ts'
 import { settled } from './settled.ts'
-import type { Vcenter } from './vcenter.ts'
+import type { RunOptions, Vcenter } from './vcenter.ts'
 import { readObject } from './vim25/properties.ts'
 import type { Data, Ref } from './vim25/schema.ts'
-import type { TaskOptions } from './vim25/tasks.ts'
 
 export type SnapshotRef = Ref<'VirtualMachineSnapshot'>
 type MachineRef = Ref<'VirtualMachine'>
@@ -15,6 +14,8 @@ export interface SnapshotNode {
   readonly ref: SnapshotRef
   /** Our id; null for one that was made by somebody else. */
   readonly id: string | null
+  /** Our name for the last revert to it that was begun. */
+  readonly revert: string | null
   readonly name: string
   readonly parent: SnapshotRef | null
   /** Does the machine's state stand on it? */
@@ -31,15 +32,17 @@ export interface SnapshotWish {
   readonly quiesce: boolean
 }
 
-const mark = 'ramet-snapshot '
+const mark = 'ramet-snapshot'
 
 /** The snapshots of a machine, parents before children. */
 export function snapshotTree(info: Data<'VirtualMachineSnapshotInfo'> | undefined): SnapshotNode[] {
   const visit = (tree: Data<'VirtualMachineSnapshotTree'>, parent: SnapshotRef | null): SnapshotNode[] => {
     const ref = tree.snapshot as SnapshotRef
+    const [first, id, revert] = tree.description.split(' ')
     const node: SnapshotNode = {
       ref,
-      id: tree.description.startsWith(mark) ? tree.description.slice(mark.length) : null,
+      id: (first === mark ? id : undefined) ?? null,
+      revert: (first === mark ? revert : undefined) ?? null,
       name: tree.name,
       parent,
       current: info?.currentSnapshot === ref,
@@ -56,19 +59,33 @@ export async function readSnapshots({ connection }: Vcenter, vm: MachineRef): Pr
   return snapshotTree(snapshot)
 }
 
+/** What stands in place of our id; a server leaves a description as it is when it is told none. */
+const nobodys = 'base of linked clones'
+
+/** Writes our id into a snapshot of somebody else's; null takes it out again. */
+export async function describeSnapshot(
+  vcenter: Vcenter,
+  snapshot: SnapshotRef,
+  id: string | null,
+  revert?: string,
+): Promise<void> {
+  const ours = [mark, id, ...(revert === undefined ? [] : [revert])].join(' ')
+  await vcenter.call(snapshot, 'RenameSnapshot', { description: id === null ? nobodys : ours })
+}
+
 /** Takes a snapshot, once: one that has the id already is the answer. */
 export function takeSnapshot(
   vcenter: Vcenter,
   vm: MachineRef,
   wish: SnapshotWish,
-  options?: TaskOptions,
+  options?: RunOptions,
 ): Promise<SnapshotNode> {
   return telling(wish.name, async () => {
     const find = async () => (await readSnapshots(vcenter, vm)).find(({ id }) => id === wish.id)
     const made = await find()
     if (made) return made
     const { name, memory, quiesce, id } = wish
-    const parameters = { name, description: `${mark}${id}`, memory, quiesce: quiesce && !memory }
+    const parameters = { name, description: `${mark} ${id}`, memory, quiesce: quiesce && !memory }
     await unlessUnknown(
       vcenter,
       vm,
@@ -80,31 +97,13 @@ export function takeSnapshot(
   })
 }
 
-/**
- * Brings the machine back to a snapshot: running where that has memory, unless `off`. A repeat after it was done brings it back once
- * more, so the caller notes what was done first.
- */
-export function revertTo(
-  vcenter: Vcenter,
-  vm: MachineRef,
-  snapshot: SnapshotRef,
-  off: boolean,
-  options?: TaskOptions,
-): Promise<void> {
-  return telling('The VM snapshot', async () => {
-    await vcenter.run(snapshot, 'RevertToSnapshot_Task', { suppressPowerOn: off }, options)
-    const isCurrent = (nodes: readonly SnapshotNode[]) => nodes.some(({ ref, current }) => ref === snapshot && current)
-    await settled(() => readSnapshots(vcenter, vm), isCurrent, 'the machine stands on another snapshot')
-  })
-}
-
 /** Removes one snapshot, or with all that stand on it; one that is not there is removed. Merges what must be merged. */
 export function removeSnapshot(
   vcenter: Vcenter,
   vm: MachineRef,
   snapshot: SnapshotRef,
   withChildren: boolean,
-  options?: TaskOptions,
+  options?: RunOptions,
 ): Promise<void> {
   return telling('The VM snapshot', async () => {
     const isGone = async () => (await readSnapshots(vcenter, vm)).every(({ ref }) => ref !== snapshot)
@@ -117,7 +116,7 @@ export function removeSnapshot(
   })
 }
 
-export function removeAllSnapshots(vcenter: Vcenter, vm: MachineRef, options?: TaskOptions): Promise<void> {
+export function removeAllSnapshots(vcenter: Vcenter, vm: MachineRef, options?: RunOptions): Promise<void> {
   return telling('The machine', async () => {
     const areGone = async () => (await readSnapshots(vcenter, vm)).length === 0
     if (!(await areGone()))
@@ -133,7 +132,7 @@ export function removeAllSnapshots(vcenter: Vcenter, vm: MachineRef, options?: T
 }
 
 /** Merges delta files that no snapshot needs, where the server says that there are such. */
-export async function consolidate(vcenter: Vcenter, vm: MachineRef, options?: TaskOptions): Promise<boolean> {
+export async function consolidate(vcenter: Vcenter, vm: MachineRef, options?: RunOptions): Promise<boolean> {
   const read = () => readObject(vcenter.connection, vm, ['runtime.consolidationNeeded'])
   const { 'runtime.consolidationNeeded': needed } = await read()
   if (needed !== true) return false
@@ -143,7 +142,7 @@ export async function consolidate(vcenter: Vcenter, vm: MachineRef, options?: Ta
 }
 
 /** Runs `act`; where nobody knows how it ended, waits until the machine has no task left, and asks whether it was done. */
-async function unlessUnknown(
+export async function unlessUnknown(
   vcenter: Vcenter,
   vm: MachineRef,
   act: () => Promise<unknown>,

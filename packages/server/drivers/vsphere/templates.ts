@@ -1,6 +1,7 @@
-// A machine or template of the inventory becomes what linked clones stand on: it needs one snapshot that never goes.
+// A machine or template of the inventory becomes what linked clones stand on: it needs one snapshot that never goes, and that carries our id.
+import { Problem } from '@ramet/core/problem.ts'
 import { telling } from './problems.ts'
-import { type SnapshotNode, readSnapshots, takeSnapshot } from './snapshots.ts'
+import { type SnapshotNode, describeSnapshot, readSnapshots, takeSnapshot } from './snapshots.ts'
 import type { Vcenter } from './vcenter.ts'
 import { readObject } from './vim25/properties.ts'
 import type { Ref } from './vim25/schema.ts'
@@ -24,14 +25,23 @@ export function adoptTemplate(
 ): Promise<SnapshotNode> {
   return telling('The template', async () => {
     const present = (await readSnapshots(vcenter, vm)).find(each => each.name === baseName || each.id === id)
-    const wish = { id, name: baseName, memory: false, quiesce: false }
-    if (!present && (await isTemplate(vcenter, vm))) await vcenter.call(vm, 'MarkAsVirtualMachine', place)
-    const base = present ?? (await takeSnapshot(vcenter, vm, wish))
+    if (present && present.id !== null && present.id !== id) throw taken()
+    if (present?.id !== id && (await isTemplate(vcenter, vm))) await vcenter.call(vm, 'MarkAsVirtualMachine', place)
+    const base = present ?? (await takeSnapshot(vcenter, vm, { id, name: baseName, memory: false, quiesce: false }))
+    if (base.id !== id) await describeSnapshot(vcenter, base.ref, id)
     if (!(await isTemplate(vcenter, vm))) await vcenter.call(vm, 'MarkAsTemplate', {})
-    return base
+    return { ...base, id }
   })
 }
 
 async function isTemplate({ connection }: Vcenter, vm: Ref<'VirtualMachine'>): Promise<boolean> {
   return (await readObject(connection, vm, ['config.template']))['config.template'] === true
+}
+
+function taken(): Problem {
+  return new Problem(
+    'in-use',
+    'vsphere-template-taken',
+    'The machine is a template of Ramet already, under another id; delete that template first, or use it',
+  )
 }

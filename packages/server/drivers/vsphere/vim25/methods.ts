@@ -18,6 +18,14 @@ export const methods = {
   CancelTask: {},
   UpdateProgress: { percentDone: 'int' },
   FindChild: { entity: 'ref', name: 'string', returns: 'ref?' },
+  FindByUuid: {
+    datacenter: 'ref?',
+    uuid: 'string',
+    vmSearch: 'boolean',
+    instanceUuid: 'boolean? 4.0',
+    returns: 'ref?',
+  },
+  CreateFolder: { name: 'string', returns: 'ref' },
 
   CloneVM_Task: { folder: 'ref', name: 'string', spec: 'VirtualMachineCloneSpec', returns: 'ref' },
   InstantClone_Task: { spec: 'VirtualMachineInstantCloneSpec', returns: 'ref' },
@@ -41,6 +49,7 @@ export const methods = {
     returns: 'ref',
   },
   RevertToSnapshot_Task: { host: 'ref?', suppressPowerOn: 'boolean? 4.0', returns: 'ref' },
+  RenameSnapshot: { name: 'string?', description: 'string?' },
   RemoveSnapshot_Task: { removeChildren: 'boolean', consolidate: 'boolean? 5.0', returns: 'ref' },
   RemoveAllSnapshots_Task: { consolidate: 'boolean? 5.0', returns: 'ref' },
   ConsolidateVMDisks_Task: { returns: 'ref' },

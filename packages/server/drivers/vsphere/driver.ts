@@ -1,0 +1,93 @@
+// The vSphere driver: one cluster of a vCenter, whose machines keep their own disks. The parts: vim25/ speaks VMware's API; cluster.ts
+// knows what the cluster has, ours.ts which of its machines are ours; forest.ts and machines.ts do what the server asks.
+import { Problem } from '@ramet/core/problem.ts'
+import type { Driver, HostRef, PoolRef } from '../driver.ts'
+import { noNetworks } from '../no-networks.ts'
+import { noLayers } from '../own-disks.ts'
+import { Cluster } from './cluster.ts'
+import { vsphereForest } from './forest.ts'
+import { hostFacts } from './foreign.ts'
+import { Inventory } from './inventory.ts'
+import { Machines } from './machines.ts'
+import { Nodes } from './nodes.ts'
+import { Ours } from './ours.ts'
+import { telling } from './problems.ts'
+import { Vcenter, type VcenterOptions } from './vcenter.ts'
+import { readObject } from './vim25/properties.ts'
+
+export interface VsphereOptions extends VcenterOptions {
+  /** The cluster, or host that stands alone, by its name or its path such as /DC0/host/C0. */
+  readonly cluster: string
+  /** The folder in its datacenter that our machines are made in. */
+  readonly folder?: string
+}
+
+export async function vsphereDriver(options: VsphereOptions): Promise<Driver> {
+  const what = `vSphere at ${new URL(options.url).host}`
+  const vcenter = await telling(what, () => Vcenter.open(options))
+  try {
+    const inventory = await telling(what, () => Inventory.open(vcenter))
+    const cluster = new Cluster(vcenter, inventory, options.cluster, options.folder ?? 'Ramet')
+    return driverOf(cluster)
+  } catch (error) {
+    await vcenter.close()
+    throw error
+  }
+}
+
+function driverOf(cluster: Cluster): Driver {
+  const { vcenter, inventory } = cluster
+  const ours = new Ours(cluster)
+  const nodes = new Nodes(vcenter, ours)
+  const machines = new Machines(cluster, ours, nodes)
+  return {
+    hypervisor: 'VMware',
+    capabilities: {
+      disks: 'machines',
+      reflink: false,
+      linkedClone: true,
+      fullClone: true,
+      consoleLog: false,
+      gracefulStop: true,
+      highestDeviceId: 14, // of one controller
+      migrate: true,
+      addHosts: false,
+      vmSnapshot: true,
+      memorySnapshot: true,
+      liveMerge: true,
+      longestChain: 32,
+      consolidateAt: 16,
+      mostDeltas: 255,
+      networks: false,
+    },
+    hosts: {
+      facts: async (host: HostRef) => {
+        machines.knowHost(host)
+        return hostFacts(cluster.hostNamed(host.name)[1])
+      },
+    },
+    pools: {
+      prepare: async ({ path }: PoolRef) => void cluster.datastoreNamed(path),
+      space: ({ path }: PoolRef) => spaceOf(cluster, path),
+      release: async () => {}, // nothing of ours is on a datastore besides machines
+    },
+    ...noLayers,
+    networks: noNetworks("Machines on vSphere are plugged into vSphere's own networks"),
+    forest: vsphereForest(cluster, ours, nodes, machines),
+    machines: machines.calls(),
+    onPowerChange: listener => machines.power.listen(listener),
+    async close() {
+      await inventory.close()
+      await vcenter.close()
+    },
+  }
+}
+
+async function spaceOf(cluster: Cluster, name: string) {
+  const ref = cluster.datastoreNamed(name)
+  const paths = ['summary.capacity', 'summary.freeSpace', 'summary.accessible'] as const
+  const found = await readObject(cluster.vcenter.connection, ref, paths)
+  if (found['summary.accessible'] !== true)
+    throw new Problem('unavailable', 'pool-missing', `No host of the cluster reaches the datastore ${name}`)
+  return { totalBytes: found['summary.capacity'] ?? 0, freeBytes: found['summary.freeSpace'] ?? 0 }
+}

@@ -1,0 +1,125 @@
+// Which machines of the inventory are ours, by our ids. A machine or seed of ours has our id for its instance UUID, which vCenter keeps
+// apart: a clone that somebody makes of it has another, though it inherits all the rest. A template of somebody else's keeps its own UUID,
+// and is known by our id in the description of its base snapshot.
+import { type SeedId, type TemplateId, type VmId, parseId } from '@ramet/core/ids.ts'
+import type { Cluster } from './cluster.ts'
+import { operationKey } from './clone-spec.ts'
+import type { Change } from './inventory.ts'
+import { type SnapshotNode, snapshotTree } from './snapshots.ts'
+import { readObjects } from './vim25/properties.ts'
+import type { Ref } from './vim25/schema.ts'
+
+export type MachineRef = Ref<'VirtualMachine'>
+type Owned = { readonly kind: 'vm'; readonly id: VmId } | { readonly kind: 'seed'; readonly id: SeedId }
+
+/** What is written into a machine that is made for this id. */
+export const operationOf = { vm: (id: VmId) => `vm:${id}`, seed: (id: SeedId) => `seed:${id}` }
+
+export class Ours {
+  readonly #cluster: Cluster
+  /** What the machines in our folder are; null: not ours. */
+  readonly #known = new Map<MachineRef, Owned | null>()
+  readonly #adopted = new Map<TemplateId, [MachineRef, SnapshotNode]>()
+  readonly #byId = new Map<VmId | SeedId, MachineRef>()
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster
+    // after all who want to know whose it was
+    cluster.inventory.onChange(changes => queueMicrotask(() => this.#forget(changes)))
+  }
+
+  /** Where the machine or seed is; null when there is none. The inventory may not have been told of it yet. */
+  async find(id: VmId | SeedId): Promise<MachineRef | null> {
+    const known = this.#byId.get(id)
+    if (known) return known
+    const { vcenter } = this.#cluster
+    const { searchIndex } = vcenter.connection.content
+    const query = { uuid: id, vmSearch: true, instanceUuid: true }
+    const found = (await vcenter.call(searchIndex!, 'FindByUuid', query)) as MachineRef | undefined
+    if (found) this.#byId.set(id, found)
+    return found ?? null
+  }
+
+  /** What the machine is of ours, as far as was read; null where it is somebody else's. */
+  what(ref: MachineRef): Owned | null {
+    return this.#known.get(ref) ?? null
+  }
+
+  vmOf(ref: MachineRef): VmId | null {
+    const owned = this.what(ref)
+    return owned?.kind === 'vm' ? owned.id : null
+  }
+
+  /** All machines of ours, with what was not known of them read. */
+  async machines(): Promise<[MachineRef, VmId][]> {
+    await this.learn()
+    return [...this.#known].flatMap(([ref, owned]) => (owned?.kind === 'vm' ? [[ref, owned.id] as const] : [])) as [
+      MachineRef,
+      VmId,
+    ][]
+  }
+
+  /** The template and its base snapshot, as the inventory tells. */
+  template(id: TemplateId): [MachineRef, SnapshotNode] | null {
+    const adopted = this.#adopted.get(id)
+    if (adopted) return adopted
+    for (const [ref, { snapshot }] of this.#cluster.inventory.all('VirtualMachine')) {
+      const base = snapshot && snapshotTree(snapshot).find(each => each.id === id)
+      if (base) return [ref, base]
+    }
+    return null
+  }
+
+  /** It was made by us, whatever was read of it while it was being made. */
+  async own(id: VmId): Promise<void> {
+    const ref = await this.find(id)
+    if (ref) this.#known.set(ref, { kind: 'vm', id })
+  }
+
+  /** The inventory may be told of it later. */
+  remember(id: TemplateId, ref: MachineRef, base: SnapshotNode): void {
+    this.#adopted.set(id, [ref, base])
+  }
+
+  forgetTemplate(id: TemplateId): void {
+    this.#adopted.delete(id)
+  }
+
+  forget(id: VmId | SeedId): void {
+    this.#byId.delete(id)
+  }
+
+  /** Reads what the machines in our folder are that we have not looked at. */
+  async learn(): Promise<void> {
+    const { inventory, vcenter } = this.#cluster
+    const folder = await this.#cluster.folder()
+    const strange = [...inventory.all('VirtualMachine')]
+      .filter(([ref, { parent }]) => parent === folder && !this.#known.has(ref))
+      .map(([ref]) => ref)
+    const paths = ['config.extraConfig', 'config.instanceUuid'] as const
+    for (const [ref, found] of await readObjects(vcenter.connection, 'VirtualMachine', strange, paths)) {
+      const mark = found['config.extraConfig']?.find(({ key }) => key === operationKey)?.value
+      const owned = ownedBy(String(mark), found['config.instanceUuid'])
+      this.#known.set(ref, owned)
+      if (owned) this.#byId.set(owned.id, ref)
+    }
+  }
+
+  #forget(changes: readonly Change[]): void {
+    for (const { ref } of changes) // it may have been read while it was being made
+      if (this.#known.get(ref as MachineRef) === null) this.#known.delete(ref as MachineRef)
+    const gone = new Set(changes.filter(({ change }) => change === 'went').map(({ ref }) => ref))
+    if (gone.size === 0) return
+    for (const ref of gone) this.#known.delete(ref as MachineRef)
+    for (const [id, ref] of this.#byId) if (gone.has(ref)) this.#byId.delete(id)
+    for (const [id, [ref]] of this.#adopted) if (gone.has(ref)) this.#adopted.delete(id)
+  }
+}
+
+function ownedBy(mark: string, uuid: string | undefined): Owned | null {
+  const [kind, id] = mark.split(':')
+  if (id === undefined || id !== uuid?.toLowerCase()) return null
+  if (kind === 'vm') return { kind, id: parseId<'vm'>(id)! }
+  if (kind === 'seed') return { kind, id: parseId<'seed'>(id)! }
+  return null
+}
