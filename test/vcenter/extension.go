@@ -15,6 +15,7 @@ import (
 //	clones.go     CloneVM_Task honours snapshot, diskMoveType and locators, gives new MACs; InstantClone_Task; PromoteDisks_Task
 //	snapshots.go  snapshots put a new leaf on each disk; revert brings back the configuration and, as remove does, changes the disks;
 //	              32 levels; ConsolidateVMDisks_Task; RenameSnapshot
+//	locks.go      clones are made while the inventory is followed
 //	templates.go  what becomes a template, or a machine again, is told to those who follow it
 type machine struct{ *simulator.VirtualMachine }
 
@@ -26,9 +27,11 @@ type snapshot struct {
 func extend(model *simulator.Model) {
 	o := &overlays{seen: map[*simulator.Registry]bool{}}
 	model.Map().AddHandler(o)
+	patient := &filters{}
 	model.Map().Handler = func(ctx *simulator.Context, method *simulator.Method) (mo.Reference, types.BaseMethodFault) {
 		if ctx.Session != nil {
 			o.lay(ctx, method.This)
+			patient.soothe(ctx, method)
 		}
 		return nil, nil
 	}

@@ -25,8 +25,6 @@ export interface ForestUnderTest {
   readonly pool: PoolRef
   /** A network that cards can be plugged into. */
   readonly network: string
-  /** Whether the hypervisor makes instant clones. */
-  readonly instantClones: boolean
   /** A machine of somebody else's with two disks, off: what `adopt` takes. */
   aForeignMachine(): Promise<string>
   /** Somebody else takes a VM snapshot of a machine. */
@@ -74,11 +72,12 @@ export function forestContract(
       const isTold = async () => (await lab.forest.inventory()).machines.some(({ isTemplate }) => isTemplate)
       await within(1000, isTold)
       const { hosts, pools, networks, machines } = await lab.forest.inventory()
-      for (const { name: host } of made.hosts) {
-        const found = hosts.find(each => each.name === host)
+      for (const ref of made.hosts) {
+        const found = hosts.find(each => each.name === ref.name)
         assert.equal(found?.state, 'Up')
         assert.ok(found.facts.cpus > 0 && found.facts.memoryMib > 0 && found.facts.hypervisorVersion !== '')
-        assert.deepEqual(await made.driver.hosts.facts({ id: newId(), name: host }), found.facts)
+        assert.deepEqual(await made.driver.hosts.facts(ref), found.facts)
+        assert.ok((await made.driver.hosts.memory(ref)).availableBytes > 0)
       }
       const pool = pools.find(({ path }) => path === made.pool.path)
       assert.ok(pool?.problem === null && pool.totalBytes > 0)
@@ -280,7 +279,8 @@ export function forestContract(
       const source = await lab.running()
       const machine = lab.aMachine()
       const wanted = { machine, from: { kind: 'vm', id: source.vm }, pool: made.pool } as const
-      if (!made.instantClones) await assert.rejects(lab.forest.instant(wanted, following), { kind: 'unsupported' })
+      if (!lab.driver.capabilities.instantClone)
+        await assert.rejects(lab.forest.instant(wanted, following), { kind: 'unsupported' })
       else {
         const clone = await lab.forest.instant(wanted, following)
         assert.equal(clone.power, 'on')

@@ -5,7 +5,17 @@ import type { Driver } from './driver.ts'
 type Layered = Pick<Driver, 'layers' | 'memory' | 'images'>
 type LayeredMachines = Pick<
   Driver['machines'],
-  'start' | 'attachDisk' | 'detachDisk' | 'growDisk' | 'activeLayers' | 'cut' | 'merge'
+  | 'start'
+  | 'attachDisk'
+  | 'detachDisk'
+  | 'attachNic'
+  | 'detachNic'
+  | 'growDisk'
+  | 'activeLayers'
+  | 'cut'
+  | 'freeze'
+  | 'pullInheritedNics'
+  | 'merge'
 >
 
 async function refuse(): Promise<never> {
@@ -35,8 +45,12 @@ export const noLayeredMachines: LayeredMachines = {
   start: refuse,
   attachDisk: refuse,
   detachDisk: refuse,
+  attachNic: refuse,
+  detachNic: refuse,
   growDisk: refuse,
   activeLayers: refuse,
   cut: refuse,
+  freeze: refuse,
+  pullInheritedNics: refuse,
   merge: refuse,
 }

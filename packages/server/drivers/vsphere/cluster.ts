@@ -61,8 +61,11 @@ export class Cluster {
 
   networks(): [Ref, Item<'Network'>][] {
     const reached = new Set<string>(this.hosts().flatMap(([, { network }]) => network ?? []))
-    const all = [...this.inventory.all('Network'), ...this.inventory.all('DistributedVirtualPortgroup')]
-    return all.filter(([ref]) => reached.has(ref)) as [Ref, Item<'Network'>][]
+    const all: [Ref, Item<'Network'>][] = [
+      ...this.inventory.all('Network'),
+      ...this.inventory.all('DistributedVirtualPortgroup'),
+    ]
+    return all.filter(([ref]) => reached.has(ref))
   }
 
   plugInto(name: string, mac: string): Plug {
@@ -133,12 +136,14 @@ export function pathOf(inventory: Inventory, ref: Ref): string {
     .join('')
 }
 
-function clusterNamed(inventory: Inventory, name: string): Ref {
-  const all = [...inventory.all('ClusterComputeResource'), ...inventory.all('ComputeResource')]
-  const found = all.filter(([ref, item]) => item.name === name || pathOf(inventory, ref) === name)
-  if (found.length === 1) return found[0]![0]
-  const known = all.map(([ref]) => pathOf(inventory, ref)).join(', ')
-  throw problems.noCluster(name, found.length, known)
+/** By its name, or by its datacenter's and its own: DC0/C0. */
+function clusterNamed(inventory: Inventory, wanted: string): Ref {
+  const all = [...inventory.all('ClusterComputeResource'), ...inventory.all('ComputeResource')].map(
+    ([ref, { name = '' }]) => ({ ref, name, full: `${pathOf(inventory, ref).split('/')[1]}/${name}` }),
+  )
+  const found = all.filter(({ name, full }) => name === wanted || full === wanted)
+  if (found.length === 1) return found[0]!.ref
+  throw problems.noCluster(wanted, found.length, all.map(({ full }) => full).join(', '))
 }
 
 function silentHost(name: string): Problem {

@@ -12,7 +12,7 @@ forestContract('vSphere', onVcsim, { skip: noVcenter() })
 async function onVcsim(): Promise<ForestUnderTest> {
   const lab = await testMachines()
   const { server, vcenter } = lab
-  const driver = await vsphereDriver({ ...server, cluster: 'DC0_C0' })
+  const driver = await vsphereDriver({ ...server, cluster: 'DC0/DC0_C0' })
   const inventory = await driver.forest!.inventory()
   const hosts = inventory.hosts.map(({ name }) => ({ id: newId<'host'>(), name }))
   for (const each of hosts) await driver.hosts.facts(each)
@@ -24,7 +24,6 @@ async function onVcsim(): Promise<ForestUnderTest> {
     hosts: [hosts[0]!, ...hosts.slice(1)],
     pool: { id: newId(), path: inventory.pools[0]!.path },
     network: 'DC0_DVPG0',
-    instantClones: true,
     async aForeignMachine() {
       const vm = await lab.aMachine()
       await lab.addDisk(vm, 'persistent')

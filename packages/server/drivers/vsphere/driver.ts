@@ -1,7 +1,7 @@
 // The vSphere driver: one cluster of a vCenter, whose machines keep their own disks. The parts: vim25/ speaks VMware's API; cluster.ts
 // knows what the cluster has, ours.ts which of its machines are ours; forest.ts and machines.ts do what the server asks.
 import { Problem } from '@ramet/core/problem.ts'
-import type { Driver, HostRef, PoolRef } from '../driver.ts'
+import type { Capabilities, Driver, HostMemory, HostRef, PoolRef } from '../driver.ts'
 import { noNetworks } from '../no-networks.ts'
 import { noLayers } from '../own-disks.ts'
 import { Cluster } from './cluster.ts'
@@ -16,7 +16,7 @@ import { Vcenter, type VcenterOptions } from './vcenter.ts'
 import { readObject } from './vim25/properties.ts'
 
 export interface VsphereOptions extends VcenterOptions {
-  /** The cluster, or host that stands alone, by its name or its path such as /DC0/host/C0. */
+  /** The cluster, or host that stands alone: by its name, or by its datacenter's and its own such as DC0/C0. */
   readonly cluster: string
   /** The folder in its datacenter that our machines are made in. */
   readonly folder?: string
@@ -35,6 +35,28 @@ export async function vsphereDriver(options: VsphereOptions): Promise<Driver> {
   }
 }
 
+/** Of the newest vSphere that we know; what an older one lacks, its driver says. */
+export const capabilities: Capabilities = {
+  disks: 'machines',
+  reflink: false,
+  linkedClone: true,
+  fullClone: true,
+  consoleLog: false,
+  gracefulStop: true,
+  highestDeviceId: 14, // of one controller
+  mostNics: 10,
+  migrate: true,
+  addHosts: false,
+  vmSnapshot: true,
+  memorySnapshot: true,
+  instantClone: true, // from 6.7 on
+  liveMerge: true,
+  longestChain: 32,
+  consolidateAt: 16,
+  mostDeltas: 255,
+  networks: false,
+}
+
 function driverOf(cluster: Cluster): Driver {
   const { vcenter, inventory } = cluster
   const ours = new Ours(cluster)
@@ -42,29 +64,13 @@ function driverOf(cluster: Cluster): Driver {
   const machines = new Machines(cluster, ours, nodes)
   return {
     hypervisor: 'VMware',
-    capabilities: {
-      disks: 'machines',
-      reflink: false,
-      linkedClone: true,
-      fullClone: true,
-      consoleLog: false,
-      gracefulStop: true,
-      highestDeviceId: 14, // of one controller
-      migrate: true,
-      addHosts: false,
-      vmSnapshot: true,
-      memorySnapshot: true,
-      liveMerge: true,
-      longestChain: 32,
-      consolidateAt: 16,
-      mostDeltas: 255,
-      networks: false,
-    },
+    capabilities: { ...capabilities, instantClone: vcenter.features.instantClone },
     hosts: {
       facts: async (host: HostRef) => {
         machines.knowHost(host)
         return hostFacts(cluster.hostNamed(host.name)[1])
       },
+      memory: host => memoryOf(cluster, host.name),
     },
     pools: {
       prepare: async ({ path }: PoolRef) => void cluster.datastoreNamed(path),
@@ -81,6 +87,15 @@ function driverOf(cluster: Cluster): Driver {
       await vcenter.close()
     },
   }
+}
+
+async function memoryOf(cluster: Cluster, name: string): Promise<HostMemory> {
+  const [ref] = cluster.hostNamed(name)
+  const paths = ['summary.hardware.memorySize', 'summary.quickStats.overallMemoryUsage'] as const
+  const found = await readObject(cluster.vcenter.connection, ref, paths)
+  const usedMib = found['summary.quickStats.overallMemoryUsage'] ?? 0
+  const availableBytes = Math.max(0, (found['summary.hardware.memorySize'] ?? 0) - usedMib * 2 ** 20)
+  return { availableBytes, storeFreeBytes: availableBytes }
 }
 
 async function spaceOf(cluster: Cluster, name: string) {

@@ -11,7 +11,7 @@ import type { Nodes } from './nodes.ts'
 import type { MachineRef, Ours } from './ours.ts'
 import { destroyMachine } from './power.ts'
 import { problems } from './problems.ts'
-import { demandUnused, frozenFiles } from './standing-on.ts'
+import { frozenFiles, standingOn } from './standing-on.ts'
 import { takeQuietly } from './quiesce.ts'
 import { revertOnce } from './revert.ts'
 import { type SnapshotNode, describeSnapshot, readSnapshots, removeSnapshot } from './snapshots.ts'
@@ -91,7 +91,8 @@ export function vsphereForest(cluster: Cluster, ours: Ours, nodes: Nodes, machin
       const found = vm && (await readSnapshots(vcenter, vm)).find(({ id }) => id === snapshot.id)
       if (!vm || !found) return
       const { disks } = await nodes.facts({ source: vm, snapshot: found.ref, node: found })
-      await demandUnused(vcenter, vm, frozenFiles(disks), 'The VM snapshot')
+      const above = await standingOn(vcenter, vm, frozenFiles(disks))
+      if (above !== null) throw problems.inUse('The VM snapshot', above)
       await removeSnapshot(vcenter, vm, found.ref, false, { ...following, vm: snapshot.vm })
     },
     async seed(seed, of, host, following) {
@@ -105,7 +106,8 @@ export function vsphereForest(cluster: Cluster, ours: Ours, nodes: Nodes, machin
       const disks = (await readSnapshots(vcenter, vm)).some(({ name }) => name === baseName)
         ? (await nodes.facts(await nodes.find({ kind: 'seed', id }))).disks
         : []
-      await demandUnused(vcenter, vm, frozenFiles(disks), 'The seed of the VM snapshot', 'seed-in-use')
+      const above = await standingOn(vcenter, vm, frozenFiles(disks))
+      if (above !== null) throw problems.seedInUse(above)
       await destroyMachine(vcenter, vm)
       ours.forget(id)
     },

@@ -11,7 +11,7 @@ import { asPower, destroyMachine, moveToHost, powerOff } from './power.ts'
 import { PowerWatch } from './power-watch.ts'
 import { problems, telling } from './problems.ts'
 import { readSnapshots } from './snapshots.ts'
-import { demandUnused, ownFiles } from './standing-on.ts'
+import { ownFiles, standingOn } from './standing-on.ts'
 import { readDisks } from './disk-facts.ts'
 import { isFault } from './vim25/faults.ts'
 import { type Properties, readObject, readObjects } from './vim25/properties.ts'
@@ -153,8 +153,10 @@ export class Machines {
     const { vcenter } = this.#cluster
     if ((await this.facts(vm)).power === 'on')
       throw new Problem('refused', 'machine-running', 'The machine runs; stop it before it is discarded')
-    if ((await readSnapshots(vcenter, ref)).length > 0)
-      await demandUnused(vcenter, ref, ownFiles(await readDisks(vcenter, ref)), 'The machine')
+    if ((await readSnapshots(vcenter, ref)).length > 0) {
+      const above = await standingOn(vcenter, ref, ownFiles(await readDisks(vcenter, ref)))
+      if (above !== null) throw problems.inUse('The machine', above)
+    }
     await this.power.during(ref, () => destroyMachine(vcenter, ref, { vm }))
     this.#ours.forget(vm)
   }

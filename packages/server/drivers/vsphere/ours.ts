@@ -53,10 +53,9 @@ export class Ours {
   /** All machines of ours, with what was not known of them read. */
   async machines(): Promise<[MachineRef, VmId][]> {
     await this.learn()
-    return [...this.#known].flatMap(([ref, owned]) => (owned?.kind === 'vm' ? [[ref, owned.id] as const] : [])) as [
-      MachineRef,
-      VmId,
-    ][]
+    const found: [MachineRef, VmId][] = []
+    for (const [ref, owned] of this.#known) if (owned?.kind === 'vm') found.push([ref, owned.id])
+    return found
   }
 
   /** The template and its base snapshot, as the inventory tells. */
@@ -99,7 +98,7 @@ export class Ours {
     const paths = ['config.extraConfig', 'config.instanceUuid'] as const
     for (const [ref, found] of await readObjects(vcenter.connection, 'VirtualMachine', strange, paths)) {
       const mark = found['config.extraConfig']?.find(({ key }) => key === operationKey)?.value
-      const owned = ownedBy(String(mark), found['config.instanceUuid'])
+      const owned = ownedBy(typeof mark === 'string' ? mark : '', found['config.instanceUuid'])
       this.#known.set(ref, owned)
       if (owned) this.#byId.set(owned.id, ref)
     }

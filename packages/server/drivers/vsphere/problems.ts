@@ -63,7 +63,7 @@ export const problems = {
       'vsphere-no-cluster',
       count === 0
         ? `vSphere has no cluster ${name}; it has ${known || 'none'}`
-        : `vSphere has ${count} clusters named ${name}; give its path: ${known}`,
+        : `vSphere has ${count} clusters named ${name}; say which: ${known}`,
     ),
   linkedGrows: () =>
     new Problem(
@@ -71,6 +71,10 @@ export const problems = {
       'vsphere-linked-disk',
       'vSphere does not let the disk of a linked clone grow; ask for a full clone, or for the size of the template',
     ),
+  inUse: (what: string, above: string) =>
+    new Problem('in-use', 'vsphere-in-use', `${what} stays while the machine ${above} stands on its disks`),
+  seedInUse: (above: string) =>
+    new Problem('in-use', 'seed-in-use', `The seed of the VM snapshot stays while the machine ${above} stands on it`),
   noIso: () =>
     new Problem(
       'unsupported',

@@ -1,6 +1,5 @@
 // Does a disk of another machine stand on these files? vSphere keeps what it knows to be shared, but a file that is gone is somebody's
 // machine that is gone, so we look first.
-import { Problem } from '@ramet/core/problem.ts'
 import type { DiskFacts } from '../forest.ts'
 import { chainOf, disksOf, folderOf } from './devices.ts'
 import type { MachineRef } from './ours.ts'
@@ -17,13 +16,12 @@ export function ownFiles(disks: readonly DiskFacts[]): Set<string> {
   return new Set(disks.flatMap(({ files }) => files.filter(file => folderOf(file) === folderOf(files.at(-1) ?? ''))))
 }
 
-export async function demandUnused(
+/** The name of another machine that stands on one of these files. */
+export async function standingOn(
   { connection }: Vcenter,
   vm: MachineRef,
   files: ReadonlySet<string>,
-  what: string,
-  code = 'vsphere-in-use',
-): Promise<void> {
+): Promise<string | null> {
   const { datastore = [] } = await readObject(connection, vm, ['datastore'])
   const stores = await readObjects(connection, 'Datastore', datastore, ['vm']) // the inventory may not know the latest
   const others = new Set([...stores.values()].flatMap(store => store.vm ?? []))
@@ -31,6 +29,7 @@ export async function demandUnused(
   const paths = ['name', 'config.hardware.device'] as const
   for (const [, found] of await readObjects(connection, 'VirtualMachine', [...others], paths)) {
     const stands = disksOf(found['config.hardware.device']).some(disk => chainOf(disk).some(file => files.has(file)))
-    if (stands) throw new Problem('in-use', code, `${what} stays while the machine ${found.name} stands on its disks`)
+    if (stands) return found.name ?? ''
   }
+  return null
 }

@@ -28,6 +28,7 @@ export const properties = {
     'summary.hardware.numCpuThreads': 'short',
     'summary.hardware.cpuMhz': 'int',
     'summary.hardware.memorySize': 'long',
+    'summary.quickStats.overallMemoryUsage': 'int',
     'capability.cloneFromSnapshotSupported': 'boolean',
     'capability.deltaDiskBackingsSupported': 'boolean',
     'capability.vmotionSupported': 'boolean',

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"sync"
+
+	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/mo"
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+// vcsim waits for ever when a clone is made while somebody follows the inventory: who follows holds his filter and waits for the source,
+// the clone's task holds the source and waits for the filter, to note in it that the view has grown. So it is noted when that can be.
+type patientFilter struct{ *simulator.PropertyFilter }
+
+func (f *patientFilter) UpdateObject(ctx *simulator.Context, o mo.Reference, changes []types.PropertyChange) {
+	own := *ctx // locks belong to a context
+	go f.PropertyFilter.UpdateObject(&own, o, changes)
+}
+
+// Filters that have been made patient.
+type filters struct{ known sync.Map }
+
+func (p *filters) soothe(ctx *simulator.Context, method *simulator.Method) {
+	collector, ok := ctx.Session.Get(method.This).(*simulator.PropertyCollector)
+	if !ok || method.Name != "WaitForUpdatesEx" {
+		return
+	}
+	for _, ref := range collector.Filter {
+		filter, ok := ctx.Session.Get(ref).(*simulator.PropertyFilter)
+		if _, known := p.known.LoadOrStore(ref, true); ok && !known {
+			ctx.Map.AddHandler(&patientFilter{filter})
+		}
+	}
+}
