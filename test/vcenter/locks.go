@@ -9,12 +9,14 @@ import (
 )
 
 // vcsim waits for ever when a clone is made while somebody follows the inventory: who follows holds his filter and waits for the source,
-// the clone's task holds the source and waits for the filter, to note in it that the view has grown. So it is noted when that can be.
+// the clone's task holds the source and waits for the filter, to note in it that the view has grown. The note only makes vcsim tell
+// again of all that is in the view, which no vCenter does: what came and went is told without it. Lists, of tasks, need it.
 type patientFilter struct{ *simulator.PropertyFilter }
 
 func (f *patientFilter) UpdateObject(ctx *simulator.Context, o mo.Reference, changes []types.PropertyChange) {
-	own := *ctx // locks belong to a context
-	go f.PropertyFilter.UpdateObject(&own, o, changes)
+	if o.Reference().Type != "ContainerView" {
+		f.PropertyFilter.UpdateObject(ctx, o, changes)
+	}
 }
 
 // Filters that have been made patient.

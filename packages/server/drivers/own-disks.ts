@@ -16,6 +16,7 @@ type LayeredMachines = Pick<
   | 'freeze'
   | 'pullInheritedNics'
   | 'merge'
+  | 'customize'
 >
 
 async function refuse(): Promise<never> {
@@ -53,4 +54,5 @@ export const noLayeredMachines: LayeredMachines = {
   freeze: refuse,
   pullInheritedNics: refuse,
   merge: refuse,
+  customize: refuse,
 }

@@ -1,4 +1,5 @@
 // Nodes that machines are made of: a machine of vSphere and one of its snapshots.
+import type { TemplateId } from '@ramet/core/ids.ts'
 import type { NodeFacts, NodeRef, SnapshotNode as SnapshotRefOfOurs } from '../forest.ts'
 import { type Device, folderOf } from './devices.ts'
 import { diskFacts } from './disk-facts.ts'
@@ -25,7 +26,7 @@ export class Nodes {
   }
 
   async find(node: NodeRef): Promise<Node> {
-    if (node.kind === 'template') return asNode(this.#ours.template(node.id)) ?? missing('the template')
+    if (node.kind === 'template') return await this.#template(node.id)
     if (node.kind === 'vm-snapshot') return await this.snapshot(node)
     const source = (await this.#ours.find(node.id)) ?? missing('the seed of the VM snapshot')
     const base = (await readSnapshots(this.#vcenter, source)).find(({ name }) => name === baseName)
@@ -36,6 +37,13 @@ export class Nodes {
     const source = (await this.#ours.find(node.vm)) ?? missing('the machine')
     const found = (await readSnapshots(this.#vcenter, source)).find(({ id }) => id === node.id)
     return asNode(found ? [source, found] : null) ?? missing('the VM snapshot')
+  }
+
+  /** What was pushed of it may be the past. */
+  async #template(id: TemplateId): Promise<Node> {
+    const [source] = this.#ours.template(id) ?? missing('the template')
+    const base = (await readSnapshots(this.#vcenter, source)).find(each => each.id === id)
+    return asNode(base ? [source, base] : null) ?? missing('the template')
   }
 
   async facts({ source, snapshot, node }: Node): Promise<NodeFacts> {

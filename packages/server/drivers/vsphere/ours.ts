@@ -19,6 +19,7 @@ export class Ours {
   readonly #cluster: Cluster
   /** What the machines in our folder are; null: not ours. */
   readonly #known = new Map<MachineRef, Owned | null>()
+  #changes = 0
   readonly #adopted = new Map<TemplateId, [MachineRef, SnapshotNode]>()
   readonly #byId = new Map<VmId | SeedId, MachineRef>()
 
@@ -91,6 +92,7 @@ export class Ours {
   /** Reads what the machines in our folder are that we have not looked at. */
   async learn(): Promise<void> {
     const { inventory, vcenter } = this.#cluster
+    const changes = this.#changes // what is read while it is being made says nothing
     const folder = await this.#cluster.folder()
     const strange = [...inventory.all('VirtualMachine')]
       .filter(([ref, { parent }]) => parent === folder && !this.#known.has(ref))
@@ -99,12 +101,13 @@ export class Ours {
     for (const [ref, found] of await readObjects(vcenter.connection, 'VirtualMachine', strange, paths)) {
       const mark = found['config.extraConfig']?.find(({ key }) => key === operationKey)?.value
       const owned = ownedBy(typeof mark === 'string' ? mark : '', found['config.instanceUuid'])
-      this.#known.set(ref, owned)
       if (owned) this.#byId.set(owned.id, ref)
+      if (owned || (!this.#known.get(ref) && changes === this.#changes)) this.#known.set(ref, owned)
     }
   }
 
   #forget(changes: readonly Change[]): void {
+    this.#changes++
     for (const { ref } of changes) // it may have been read while it was being made
       if (this.#known.get(ref as MachineRef) === null) this.#known.delete(ref as MachineRef)
     const gone = new Set(changes.filter(({ change }) => change === 'went').map(({ ref }) => ref))

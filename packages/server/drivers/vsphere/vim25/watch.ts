@@ -48,8 +48,9 @@ export class Watch {
     this.#stop.abort(new Error('the watch has ended'))
     await this.#ended
     const collector = this.#collector
-    if (collector)
-      await this.#connection.call(collector, 'DestroyPropertyCollector', {}, { limitMs: 5000 }).catch(() => {})
+    if (!collector) return
+    // not waited for: it goes with its session at the latest, and a server that has not seen that nobody waits answers late
+    void this.#connection.call(collector, 'DestroyPropertyCollector', {}, { limitMs: 5000 }).catch(() => {})
   }
 
   async #prepare(): Promise<Ref> {
