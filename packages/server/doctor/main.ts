@@ -7,9 +7,11 @@ import { parseArgs } from 'node:util'
 import { Problem } from '@ramet/core/problem.ts'
 import { defaultDataDir } from '../data-dir.ts'
 import { observeMachines } from '../drivers/qemu/find-machines.ts'
+import type { PoolRef } from '../drivers/driver.ts'
 import { poolSpace } from '../drivers/qemu/host.ts'
 import { listLayers } from '../drivers/qemu/layer-files.ts'
-import { listImages } from '../drivers/qemu/memory-files.ts'
+import { ramDirectory } from '../drivers/qemu/machine-folder.ts'
+import { listImages } from '../drivers/qemu/memory-images.ts'
 import { networksDirectory } from '../drivers/qemu/network/folder.ts'
 import { observeNetworks } from '../drivers/qemu/network/networks.ts'
 import { networkKind, networkRefusal } from '../drivers/qemu/network/probe.ts'
@@ -63,8 +65,9 @@ function hostOf(directory: string): Host {
   if (existsSync(journal)) return simulatedDriver(readWorld(journal))
   // No driver: that would watch the machines, and mend and remove what a running server is at work on.
   const machines = { list: () => observeMachines(join(directory, 'vms')) }
+  const memory = { list: (pool: PoolRef) => listImages(pool, ramDirectory(join(directory, 'vms'))) }
   const networks = { list: () => observeNetworks(networksDirectory(join(directory, 'vms'))) }
-  return { pools: { space: poolSpace }, layers: { list: listLayers }, memory: { list: listImages }, machines, networks }
+  return { pools: { space: poolSpace }, layers: { list: listLayers }, memory, machines, networks }
 }
 
 /** Uses the database that a running server keeps open, or opens it for the time of the look. */

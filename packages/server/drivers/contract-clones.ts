@@ -26,15 +26,17 @@ export function cloneContract(
   })
 
   cloning('clones of a running machine start at once, on layers of their own, and are cloned in turn', async () => {
-    const [spec, root, memory] = await aRunningMachine()
+    const [spec, root, memory] = await aRunningMachine({ nics: [] })
     const layer = await aFork([root])
     const facts = await driver().machines.cut(spec.vm, cutOf(spec, layer, memory), quiet, never)
     assert.ok(facts.way && facts.memory?.inHostMemory && facts.stunMs !== null)
-    assert.deepEqual(await driver().memory.facts(memory), facts.memory)
+    const kept = { ...facts.memory, allocatedBytes: 0 } // whoever reads memory may fill it
+    assert.deepEqual({ ...(await driver().memory.facts(memory)), allocatedBytes: 0 }, kept)
     assert.equal(await driver().memory.fits(memory), null)
     assert.ok((await driver().memory.list(under().pool)).includes(memory.id))
     const again = await driver().machines.cut(spec.vm, cutOf(spec, layer, memory), quiet, never)
-    assert.deepEqual(again, { stunMs: null, quiesced: null, memory: facts.memory })
+    assert.deepEqual({ ...again.memory, allocatedBytes: 0 }, kept)
+    assert.ok(again.stunMs === null && again.quiesced === null)
     const clones = await Promise.all([aClone(spec, [root], memory), aClone(spec, [root], memory)])
     await Promise.all(clones.map(clone => runs(clone)))
     await runs({ ...spec, disks: [{ deviceId: 0, chain: [root, layer] }] })
@@ -110,10 +112,10 @@ export function cloneContract(
     test(name, (t: TestContext) => (driver().capabilities.instantClone ? run() : t.skip('it makes no instant clones')))
   }
 
-  async function aRunningMachine(): Promise<[MachineSpec, LayerRef, MemoryImageRef]> {
+  async function aRunningMachine(about: Partial<MachineSpec> = {}): Promise<[MachineSpec, LayerRef, MemoryImageRef]> {
     const root = aLayer()
     await driver().layers.blank(root, gib, owner)
-    const spec = aMachine(root, { host: under().hosts[0] })
+    const spec = aMachine(root, { host: under().hosts[0], ...about })
     await driver().machines.start(spec)
     return [spec, root, aMemory()]
   }

@@ -7,7 +7,7 @@
 // answer; who comes to merge the old layer finds out later (uncut.ts).
 import { type LayerId, type MemoryImageId, newId, type VmId, type VolumeId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
-import type { CutFacts, DiskCut, LayerFacts, MachineSpec } from '../drivers/driver.ts'
+import type { CutFacts, DiskCut, LayerFacts } from '../drivers/driver.ts'
 import type { Tx } from '../store/database.ts'
 import { LeaseLost } from '../store/jobs.ts'
 import { forgetLayer, layerChain, layerRef, layerRefIfAny, publishLayer, reserveLayer } from '../store/layers.ts'
@@ -15,7 +15,7 @@ import { memoryRef } from '../store/memory-images.ts'
 import { demandPoolServesDisks } from '../store/pools.ts'
 import { setVolume, type Volume } from '../store/volumes.ts'
 import type { RecordContext, StepContext } from './define-job.ts'
-import { diskOf, ownerOf } from './machine-spec.ts'
+import { diskOf, machineSpec, ownerOf } from './machine-spec.ts'
 import { removeIfUnneeded } from './remove-layer.ts'
 import { originOf } from './tools.ts'
 
@@ -84,26 +84,31 @@ export async function unforkDisks({ db, driver }: Acting, disks: readonly Pick<C
 }
 
 /**
- * Makes the cut on a machine that runs; one that went off meanwhile needs none, unless its memory was wanted. `machine`: the memory is for
- * clones that start now.
+ * Makes the cut on a machine that runs; one that went off meanwhile needs none, unless its memory was wanted. `inHostMemory`:
+ * that is for clones that start now.
  */
 export async function cutDisks(
-  { db, driver, progress, signal }: Acting,
+  { db, driver, settings, progress, signal }: Acting,
   vm: VmId,
   disks: readonly CutDisk[],
   memory: MemoryImageId | null,
   quiesce: boolean,
-  machine: MachineSpec | null = null,
+  inHostMemory = false,
 ): Promise<CutFacts> {
   if (!memory && (await driver.machines.activeLayers(vm)) === null)
     return { stunMs: null, quiesced: null, memory: null }
   const cuts = await Promise.all(
     disks.map(async ({ volume, layer }) => ({ disk: await diskOf(db, volume), layer: await layerRef(db, layer) })),
   )
-  const image = memory && (await memoryRef(db, memory))
-  const forClones = machine && { machine, inHostMemory: true }
-  const cut = { disks: cuts as [DiskCut, ...DiskCut[]], memory: image, quiesce, ...forClones }
-  return driver.machines.cut(vm, cut, progress, signal)
+  const cut = { disks: cuts as [DiskCut, ...DiskCut[]], quiesce }
+  if (!memory) return driver.machines.cut(vm, { ...cut, memory: null }, progress, signal)
+  const machine = await machineSpec(db, vm, settings.flag('guest.network.outward'))
+  return driver.machines.cut(
+    vm,
+    { ...cut, memory: await memoryRef(db, memory), machine, inHostMemory },
+    progress,
+    signal,
+  )
 }
 
 /** Null where the machine is off, or nobody knows. A job waits for no hypervisor that is silent: it would keep the machine from being stopped. */

@@ -21,7 +21,6 @@ import {
 } from './cut-disks.ts'
 import { defineJob, nothing, type RecordContext } from './define-job.ts'
 import { dropForkIfUnneeded } from './drop-fork.ts'
-import { machineSpec } from './machine-spec.ts'
 
 export interface ForkVm {
   readonly vm: VmId
@@ -55,11 +54,8 @@ export const forkVm = defineJob<ForkVm>({
   .actWhen('cut', {
     when: made => made.reserve.isRunning,
     do: async context => {
-      const { db, input, made, settings } = context
-      const { disks, memory } = made.reserve
-      // Where the machine is known whole, its process may be replaced by one that goes on in its place, in no time.
-      const machine = memory && (await machineSpec(db, input.vm, settings.flag('guest.network.outward')))
-      const facts = await cutDisks(context, input.vm, disks, memory, false, machine)
+      const { disks, memory } = context.made.reserve
+      const facts = await cutDisks(context, context.input.vm, disks, memory, false, true)
       return { ...facts, ofOld: await measureOld(context, disks) }
     },
     undo: async context => {

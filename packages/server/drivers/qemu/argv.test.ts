@@ -148,7 +148,7 @@ test('a guest is told the address that is planned for it', () => {
 
 test('a process is recognised by its command line, with its ports', () => {
   const args = argumentsOf()
-  assert.equal(machineOfArguments(['qemu-system-x86_64', ...args], '/data/vms'), vm)
+  assert.deepEqual(machineOfArguments(['qemu-system-x86_64', ...args], '/data/vms'), { vm, isSuccessor: false })
   assert.equal(machineOfArguments(['qemu-system-x86_64', ...args], '/other/vms'), null)
   assert.equal(machineOfArguments(['vi', '-uuid'], '/data/vms'), null)
   assert.deepEqual(portsFromArguments(args), { [nic]: 40022 })

@@ -203,8 +203,13 @@ export const nicDeviceId = (deviceId: number) => `nic${deviceId}`
 export const nicPort = (deviceId: number) => `nic-port-${deviceId}`
 
 /** The machine that a command line of ours is for; null for any other command line. */
-export function machineOfArguments(args: readonly string[], runDirectory: string): string | null {
+export function machineOfArguments(
+  args: readonly string[],
+  runDirectory: string,
+): { vm: string; isSuccessor: boolean } | null {
   const vm = args[args.indexOf('-uuid') + 1]
   const lock = args[args.indexOf('-pidfile') + 1]
-  return vm && lock === `${runDirectory}/${vm}/run/lock` ? vm : null
+  if (!vm) return null
+  const own = `${runDirectory}/${vm}/run/lock`
+  return lock === own || lock === `${own}.next` ? { vm, isSuccessor: lock !== own } : null
 }

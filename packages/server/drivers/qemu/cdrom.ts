@@ -53,6 +53,12 @@ export async function changeMedium(
   await qmp.execute('blockdev-close-tray', { id: driveId })
 }
 
+/** Whether this CD is in the drive, or none where there is none, and nobody is about to change it. */
+export async function holdsMedium(qmp: Qmp, iso: IsoRef | null): Promise<boolean> {
+  const drive = await driveOf(qmp)
+  return !drive.isOpen && drive.medium === (iso && isoName(iso))
+}
+
 interface Drive {
   readonly medium: string | null
   readonly isOpen: boolean

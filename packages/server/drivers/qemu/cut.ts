@@ -1,35 +1,54 @@
 // The cut: all disks of a running machine get new topmost layers at one instant, by one QMP transaction; nothing of it is done or all.
 // Asked for the memory too, the transaction waits for the instant at which the machine stands still (save-memory.ts).
-import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
-import type { Cut, CutFacts, DiskCut, LayerChain, LayerRef, Progress } from '../driver.ts'
+import type {
+  Cut,
+  CutFacts,
+  DiskCut,
+  LayerChain,
+  LayerRef,
+  MemoryImageFacts,
+  MemoryImageRef,
+  Progress,
+} from '../driver.ts'
 import { activeLayers } from './active-layers.ts'
 import { machineNodes, nodeName, tipName, tipOf } from './blockdev.ts'
-import { layerFile } from './layer-files.ts'
+import { flushFile, layerFile, requirePool } from './layer-files.ts'
 import type { Machine } from './machine.ts'
-import { readImageFacts } from './memory-files.ts'
+import { onPool, readImageFacts } from './memory-files.ts'
+import type { MemoryImages } from './memory-images.ts'
+import type { Accelerator, Log } from './options.ts'
+import { demandRoom, persistImage } from './persist-memory.ts'
 import type { Identity } from './privileges.ts'
 import { problems } from './problems.ts'
 import type { Qmp } from './qmp.ts'
-import { quiesce } from './quiesce.ts'
+import { quiesce, wake } from './quiesce.ts'
+import { demandHostMemory } from './ram.ts'
 import { saveMemory } from './save-memory.ts'
+import { shapeOf } from './shape.ts'
+import { successionOf } from './succession.ts'
+import { succeed } from './successor.ts'
 
 /** A flush of what was written since takes its time on a slow disk. */
 const transactionLimitMs = 60_000
 
-export async function cutMachine(
-  machine: Machine,
-  wanted: Cut,
-  identity: Identity | null,
-  progress: Progress,
-  signal: AbortSignal,
-): Promise<CutFacts> {
-  signal.throwIfAborted()
-  if (await isCut(machine, wanted)) return earlierCut(wanted)
+/** What a cut needs to know of its surroundings. */
+export interface Cutting {
+  readonly images: MemoryImages
+  readonly accelerator: Accelerator
+  readonly identity: Identity | null
+  readonly log: Log
+  /** Told the process that is the machine from then on, where it was replaced. */
+  readonly become: (machine: Machine) => void
+  readonly progress: Progress
+  readonly signal: AbortSignal
+}
+
+export async function cutMachine(machine: Machine, wanted: Cut, cutting: Cutting): Promise<CutFacts> {
+  cutting.signal.throwIfAborted()
+  if (await isCut(machine, wanted)) return earlierCut(wanted, cutting)
   const qmp = await machine.monitor()
   try {
-    await addLayers(qmp, wanted.disks)
-    return await cutQuiesced(machine, wanted, identity, progress, signal)
+    return await cutQuiesced(machine, wanted, cutting)
   } catch (error) {
     if (machine.alive) await dropUnused(qmp, machine, wanted.disks).catch(() => {}) // the first failure is the one to tell
     throw error
@@ -45,36 +64,76 @@ async function isCut(machine: Machine, { disks }: Cut): Promise<boolean> {
   return false
 }
 
-async function earlierCut({ memory }: Cut): Promise<CutFacts> {
-  const facts = memory && (await readImageFacts(memory))
+/** Where an earlier try left the memory in the host's, it is copied from there. */
+async function earlierCut({ memory, inHostMemory }: Cut, cutting: Cutting): Promise<CutFacts> {
+  const at = memory && (await cutting.images.find(memory))
+  const facts = at && (await readImageFacts(at))
   if (memory && !facts) throw problems.memoryNotSaved()
-  return { stunMs: null, quiesced: null, memory: facts }
+  const stays = !facts?.inHostMemory || inHostMemory
+  return { stunMs: null, quiesced: null, memory: memory && !stays ? await persist(memory, cutting) : facts }
 }
 
-async function cutQuiesced(
-  machine: Machine,
-  wanted: Cut,
-  identity: Identity | null,
-  progress: Progress,
-  signal: AbortSignal,
-): Promise<CutFacts> {
+function persist(image: MemoryImageRef, { images, identity, progress, signal }: Cutting): Promise<MemoryImageFacts> {
+  return persistImage(image, images, identity, progress, signal)
+}
+
+async function cutQuiesced(machine: Machine, wanted: Cut, cutting: Cutting): Promise<CutFacts> {
   const rest = wanted.quiesce ? await quiesce(machine) : null
+  let current = machine
+  const become = (next: Machine) => {
+    current = next
+    cutting.become(next)
+  }
   try {
     const isAtRest = rest !== null && rest.outcome !== 'agent-missing'
-    const { stunMs, memory } = wanted.memory
-      ? await saveMemory(
-          machine,
-          wanted.memory,
-          isAtRest,
-          identity,
-          () => switchLayers(machine, wanted.disks),
-          progress,
-          signal,
-        )
-      : { stunMs: await switchOnly(machine, wanted.disks), memory: null }
-    return { stunMs, quiesced: rest?.outcome ?? null, memory }
+    const done = wanted.memory
+      ? await cutWithMemory(machine, wanted, wanted.memory, isAtRest, { ...cutting, become })
+      : { stunMs: await cutDisksOnly(machine, wanted.disks), memory: null }
+    return { quiesced: rest?.outcome ?? null, ...done }
   } finally {
-    await rest?.wake()
+    if (current === machine) await rest?.wake()
+    else if (rest) await wake(current)
+  }
+}
+
+/** By a successor where there can be one; else its memory is copied while it runs. */
+async function cutWithMemory(
+  machine: Machine,
+  wanted: Cut,
+  memory: MemoryImageRef,
+  quiesced: boolean,
+  cutting: Cutting,
+): Promise<Pick<CutFacts, 'stunMs' | 'memory' | 'way'>> {
+  const { images, accelerator, identity, log, become, progress, signal } = cutting
+  const { status, running } = await (await machine.monitor()).execute('query-status')
+  if (!running) throw problems.machinePaused(status)
+  const [image, shape] = [images.inHost(memory), await shapeOf(machine)]
+  const plan = await successionOf(machine, wanted, image, shape, accelerator)
+  if (typeof plan === 'string') {
+    log.info({ vm: machine.vm, why: plan }, 'the memory is copied while the machine runs')
+    const to = wanted.inHostMemory ? image : onPool(memory)
+    if (wanted.inHostMemory) await demandHostMemory(images.directory, shape.memoryMib)
+    await addLayers(await machine.monitor(), wanted.disks)
+    const cut = () => switchLayers(machine, wanted.disks)
+    return { ...(await saveMemory(machine, to, quiesced, identity, cut, progress, signal)), way: 'copy' }
+  }
+  await requirePool(memory.pool)
+  if (!wanted.inHostMemory) await demandRoom(memory, machine.found.folder.ram)
+  await flushTips(wanted.disks)
+  signal.throwIfAborted()
+  const done = await succeed(machine, { plan, image, shape, quiesced, identity, log }, become)
+  const facts = wanted.inHostMemory ? done.memory : await persistOrDiscard(memory, cutting)
+  progress(100)
+  return { stunMs: done.stunMs, memory: facts, way: 'successor' }
+}
+
+/** No half of an image is left; the disks are cut, as the caller can see. */
+async function persistOrDiscard(image: MemoryImageRef, cutting: Cutting): Promise<MemoryImageFacts> {
+  try {
+    return await persist(image, cutting)
+  } catch (error) {
+    await cutting.images.discardInHost(image).catch(() => {}) // the first failure is the one to tell
+    throw error
   }
 }
 
@@ -87,11 +146,17 @@ async function addLayers(qmp: Qmp, disks: readonly DiskCut[]): Promise<void> {
   }
 }
 
-async function switchOnly(machine: Machine, disks: readonly DiskCut[]): Promise<number> {
-  await Promise.all(disks.map(({ disk }) => flush(tipOf(disk.chain)))) // what QEMU flushes in the instant is less then
+async function cutDisksOnly(machine: Machine, disks: readonly DiskCut[]): Promise<number> {
+  await addLayers(await machine.monitor(), disks)
+  await flushTips(disks)
   const begin = performance.now()
   await switchLayers(machine, disks)
   return performance.now() - begin
+}
+
+/** What QEMU flushes in the instant is less then. */
+async function flushTips(disks: readonly DiskCut[]): Promise<void> {
+  await Promise.all(disks.map(({ disk }) => flush(tipOf(disk.chain))))
 }
 
 async function switchLayers(machine: Machine, disks: readonly DiskCut[]): Promise<void> {
@@ -104,9 +169,8 @@ async function switchLayers(machine: Machine, disks: readonly DiskCut[]): Promis
 }
 
 /** Puts on the disk what the kernel holds of the file. */
-export async function flush(layer: LayerRef): Promise<void> {
-  const file = await open(layerFile(layer), constants.O_RDONLY | constants.O_NOFOLLOW)
-  await file.datasync().finally(() => file.close())
+export function flush(layer: LayerRef): Promise<void> {
+  return flushFile(layerFile(layer))
 }
 
 /** Nodes of layers that no disk writes hold locks on their files. */

@@ -10,7 +10,7 @@ import { findInstalled, qemuHosts, qemuPools } from './host.ts'
 import { inspect } from './images.ts'
 import { qemuLayers } from './layers.ts'
 import { checkRunDirectory, ramDirectory } from './machine-folder.ts'
-import { qemuMemory } from './memory-files.ts'
+import { MemoryImages } from './memory-images.ts'
 import { Machines } from './machines.ts'
 import { networksDirectory } from './network/folder.ts'
 import { QemuNetworks } from './network/networks.ts'
@@ -35,7 +35,8 @@ export async function qemuDriver(options: QemuOptions): Promise<Driver> {
   const accelerator = await chooseAccelerator(options, installed, privileges.stranger)
   const refusal = await networkRefusal()
   const networks = new QemuNetworks(networksDirectory(runDirectory), refusal, privileges.stranger ?? server, log)
-  const machines = new Machines({ runDirectory, installed, accelerator, privileges, networks, log })
+  const images = new MemoryImages(ramDirectory(runDirectory), installed, accelerator)
+  const machines = new Machines({ runDirectory, images, installed, accelerator, privileges, networks, log })
   return {
     hypervisor: 'KVM',
     capabilities: {
@@ -51,7 +52,7 @@ export async function qemuDriver(options: QemuOptions): Promise<Driver> {
       addHosts: false,
       vmSnapshot: true,
       memorySnapshot: true,
-      instantClone: false,
+      instantClone: true,
       liveMerge: true,
       longestChain: 64, // reads of 4 KiB take more than twice as long at 64, and thirteen times as long at 254
       consolidateAt: 16,
@@ -62,7 +63,7 @@ export async function qemuDriver(options: QemuOptions): Promise<Driver> {
     pools: qemuPools(privileges),
     images: { inspect: (file, expected, maxVirtualBytes) => inspect(file, expected, maxVirtualBytes, privileges) },
     layers: qemuLayers(privileges),
-    memory: qemuMemory(installed, accelerator),
+    memory: images.calls,
     networks: networks.calls,
     forest: null,
     machines: machines.calls,

@@ -156,6 +156,12 @@ export function onFull(layer: { readonly pool: PoolRef }, error: unknown): unkno
   return isErrno(error, 'ENOSPC', 'EDQUOT') ? problems.poolFull(layer.pool.path, error) : error
 }
 
+/** Puts on the disk what the kernel holds of a file. */
+export async function flushFile(path: string): Promise<void> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+  await file.datasync().finally(() => file.close())
+}
+
 /** A new or removed name is only on the disk once its folder is. */
 export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY)

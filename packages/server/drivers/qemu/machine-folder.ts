@@ -5,9 +5,10 @@
 //   taps.sock             another monitor, for a program that hands open taps over (network/taps.pl)
 //   seed.iso              first-boot data        console.log   serial console      qemu.log   what QEMU wrote on stderr
 //   quiesced              there while the guest's file systems are, or may be, at rest      memory.sock   while its memory is saved
+//   frozen                names the manifest of a memory image: once that is there, the machine must not run any more (freeze.ts)
 //   run/                  vnc.sock, and `lock`: QEMU's pid file, which it keeps locked and so runs once
 import { constants } from 'node:fs'
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { parseId } from '@ramet/core/ids.ts'
@@ -30,6 +31,7 @@ export interface MachineFolder {
   readonly console: string
   readonly log: string
   readonly quiesced: string
+  readonly frozen: string
   readonly memory: string
   readonly run: string
   readonly vnc: string
@@ -61,12 +63,38 @@ export function machineFolder(runDirectory: string, vm: VmId): MachineFolder {
     console: at('console.log'),
     log: at('qemu.log'),
     quiesced: at('quiesced'),
+    frozen: at('frozen'),
     memory: at('memory.sock'),
     run: at('run'),
     vnc: at('run/vnc.sock'),
     lock: at('run/lock'),
     ram: join(ramDirectory(runDirectory), `${vm}.ram`),
   }
+}
+
+/** Names for a process that will take over from the one which has the others; they become these then (settleSuccessor). */
+export function successorFolder(folder: MachineFolder): MachineFolder {
+  const { path, run } = folder
+  const sockets = { qmp: join(path, 'qmp.next'), agent: join(path, 'agent.next'), taps: join(path, 'taps.next') }
+  return { ...folder, ...sockets, vnc: join(run, 'vnc.next'), lock: join(run, 'lock.next') }
+}
+
+const handedOver = ['qmp', 'agent', 'taps', 'vnc', 'lock'] as const
+
+/** May be repeated: what has its name already is left alone. */
+export async function settleSuccessor(folder: MachineFolder): Promise<void> {
+  const next = successorFolder(folder)
+  for (const name of handedOver) await rename(next[name], folder[name]).catch(unlessMissing)
+}
+
+export async function dropSuccessor(folder: MachineFolder): Promise<void> {
+  const next = successorFolder(folder)
+  // Two of them are in the machine's own folder, which its user may have filled with anything.
+  for (const name of handedOver) await unlink(next[name]).catch(() => {})
+}
+
+function unlessMissing(error: unknown): void {
+  if (!isErrno(error, 'ENOENT')) throw error
 }
 
 /** On tmpfs, where a guest's memory must be; the hash keeps servers apart, and a later server finds its own files again. */
@@ -109,6 +137,12 @@ export interface MachineRecord extends ProcessId {
 }
 
 export async function writeRecord(folder: MachineFolder, record: MachineRecord): Promise<void> {
+  await (await prepareRecord(folder, record))()
+  await syncFolder(folder.path)
+}
+
+/** Fulfils with what makes the record valid, at once. */
+export async function prepareRecord(folder: MachineFolder, record: MachineRecord): Promise<() => Promise<void>> {
   const part = `${folder.record}.part`
   const file = await open(part, 'w', 0o600)
   try {
@@ -117,8 +151,7 @@ export async function writeRecord(folder: MachineFolder, record: MachineRecord):
   } finally {
     await file.close()
   }
-  await rename(part, folder.record)
-  await syncFolder(folder.path)
+  return () => rename(part, folder.record)
 }
 
 /** Null when there is none, or only half of one. */

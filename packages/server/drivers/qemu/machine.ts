@@ -36,7 +36,7 @@ const fullRetryMs = 10_000
 
 export class Machine {
   readonly vm: VmId
-  readonly found: Found
+  found: Found
   /** Fulfils with the reason once the process is gone. */
   readonly gone: Promise<string>
   /** While true its end is no news to anybody: it is still starting, or we end it. */
@@ -44,7 +44,7 @@ export class Machine {
   qmp: Qmp | null = null
   agent: GuestAgent | null = null
   readonly #log: Log
-  readonly #listeners = new Set<(event: QmpEvent) => void>()
+  readonly #listeners = new Set<(event: QmpEvent) => unknown>()
   #sshPorts: SshPorts
   #isSettled = false
   readonly #connected = Promise.withResolvers<void>()
@@ -82,6 +82,11 @@ export class Machine {
     return this.#sshPorts
   }
 
+  /** The process that it takes over from is gone, and so are that one's names: it has them now. */
+  settleIn(folder: MachineFolder): void {
+    this.found = { ...this.found, folder }
+  }
+
   /** For the next server too; null: the card is gone, or has none. */
   async rememberPort(nic: NicId, port: number | null): Promise<void> {
     const { [nic]: _, ...others } = this.#sshPorts
@@ -113,7 +118,7 @@ export class Machine {
   }
 
   /** Tells `listener` what QEMU says, until the returned call. */
-  hear(listener: (event: QmpEvent) => void): () => void {
+  hear(listener: (event: QmpEvent) => unknown): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }

@@ -17,7 +17,7 @@ import { cutLog } from './console.ts'
 import { qemuDriver } from './driver.ts'
 import { findMachines, observeMachines } from './find-machines.ts'
 import { findInstalled } from './host.ts'
-import { launch, prepareFiles } from './launch.ts'
+import { launch, prepareFiles, releaseSockets } from './launch.ts'
 import { machineFolder, makeFolder, ramDirectory, readRecord } from './machine-folder.ts'
 import { defaultUidBase } from './options.ts'
 import { privilegesOf } from './privileges.ts'
@@ -160,8 +160,7 @@ describe('machines on QEMU', () => {
     const { machineType } = await findInstalled()
     const ports = { [spec.nics[0]!.id]: 40000 + Math.floor(Math.random() * 9999) }
     const launched = await launch({ spec, folder, ports, accelerator: 'tcg', machineType }, sockets, null, identity)
-    sockets.qmp.release()
-    sockets.agent.release()
+    releaseSockets(sockets)
     return { pid: launched.process.pid, ports }
   }
 

@@ -1,7 +1,18 @@
 // All machines of this host. What is asked of one machine happens in turn; machines do not wait for each other.
 import { identityProblems } from '@ramet/core/identity.ts'
 import type { LayerId, VmId } from '@ramet/core/ids.ts'
-import type { Cut, CutFacts, Driver, MachineFacts, MachineSpec, NicSpec, PowerChange, Progress } from '../driver.ts'
+import type {
+  Cut,
+  CutFacts,
+  Driver,
+  MachineFacts,
+  MachineSpec,
+  MemoryImageFacts,
+  MemoryImageRef,
+  NicSpec,
+  PowerChange,
+  Progress,
+} from '../driver.ts'
 import { activeLayers } from './active-layers.ts'
 import { changeMedium } from './cdrom.ts'
 import { setClock } from './clock.ts'
@@ -10,9 +21,10 @@ import { cutMachine } from './cut.ts'
 import { customizeGuest } from './customize.ts'
 import { attachDisk, detachDisk, growDisk } from './disks.ts'
 import { attachNic, detachNic } from './nics.ts'
-import { findMachines } from './find-machines.ts'
+import { type FoundMachine, findMachines } from './find-machines.ts'
+import { freezeMachine, isFrozen } from './freeze.ts'
 import type { Installed } from './host.ts'
-import { listFolders, machineFolder, ownerOfFolder } from './machine-folder.ts'
+import { dropSuccessor, listFolders, machineFolder, ownerOfFolder, settleSuccessor } from './machine-folder.ts'
 import { Machine } from './machine.ts'
 import type { Found } from './machine.ts'
 import { beginLiveMerge, finishLiveMerge } from './merge-live.ts'
@@ -20,8 +32,12 @@ import type { QemuNetworks } from './network/networks.ts'
 import type { Accelerator, Log } from './options.ts'
 import type { Privileges } from './privileges.ts'
 import { problems } from './problems.ts'
-import { configIn } from './memory-files.ts'
+import { killAndWait } from './process.ts'
+import { inheritedNics, pullInheritedNics } from './inherited-nics.ts'
+import { readImageFacts } from './memory-files.ts'
+import type { MemoryImages } from './memory-images.ts'
 import { removeFolder, removeRunning } from './remove-folder.ts'
+import { shapeOf } from './shape.ts'
 import { startMachine } from './start-machine.ts'
 import { stopMachine } from './stop-machine.ts'
 import { mergeEnded, type Stream, streamOf } from './stream-job.ts'
@@ -33,10 +49,12 @@ export interface Surroundings {
   readonly accelerator: Accelerator
   readonly privileges: Privileges
   readonly networks: QemuNetworks
+  readonly images: MemoryImages
   readonly log: Log
 }
 
 const cutEveryMs = 10_000
+const killLimitMs = 10_000
 
 export class Machines {
   readonly #around: Surroundings
@@ -78,11 +96,10 @@ export class Machines {
       cut: (vm, cut, progress, signal) => this.#inTurn(vm, () => this.#cut(vm, cut, progress, signal)),
       merge: (vm, { deviceId, chain }, merge, progress, signal) =>
         this.#merge(vm, streamOf(deviceId, chain, merge), progress, signal),
-      freeze: async () => {
-        throw problems.noInstantClones()
-      },
-      pullInheritedNics: async () => {},
-      getVmSnapshotConfigs: ({ recorded, memory }) => configIn(memory, recorded),
+      freeze: (vm, image, progress, signal) => this.#inTurn(vm, () => this.#freeze(vm, image, progress, signal)),
+      pullInheritedNics: async (vm, signal) =>
+        void (await this.#whileOn(vm, machine => pullInheritedNics(machine, signal))),
+      getVmSnapshotConfigs: ({ recorded, memory }) => this.#around.images.configIn(memory, recorded),
       setClock: async (vm, limitMs) => {
         await this.#seen()
         const machine = this.#running.get(vm)
@@ -138,9 +155,14 @@ export class Machines {
     await Promise.all(unknown.map(each => this.#turns.take(each.folder.vm, () => this.#adopt(each))))
   }
 
-  async #adopt(found: Found): Promise<void> {
+  async #adopt(found: FoundMachine): Promise<void> {
     const { vm } = found.folder
     if (this.#running.has(vm)) return // started by us while we looked
+    const { folder, isSuccessor, isLost, others } = found
+    // Both have the disks open: the one that the machine is now may only go on when the other is gone.
+    for (const other of others) await killAndWait(other, killLimitMs)
+    if (isLost || (await isFrozen(folder))) return void (await killAndWait(found.process, killLimitMs))
+    await (isSuccessor ? settleSuccessor(folder) : dropSuccessor(folder))
     const machine = this.#watch(found)
     if (!machine.alive) return
     await machine.record().catch(() => {}) // its folder may be gone
@@ -149,9 +171,13 @@ export class Machines {
 
   #watch(found: Found): Machine {
     const machine = new Machine(found, this.#around.log)
+    this.#enlist(machine)
+    return machine
+  }
+
+  #enlist(machine: Machine): void {
     this.#running.set(machine.vm, machine)
     void machine.gone.then(reason => this.#onGone(machine, reason))
-    return machine
   }
 
   #onGone(machine: Machine, reason: string): void {
@@ -174,7 +200,7 @@ export class Machines {
   async #start(spec: MachineSpec): Promise<MachineFacts> {
     const known = this.#running.get(spec.vm)
     if (known?.alive) {
-      await known.run(spec.nics)
+      await known.run(spec.isClone ? inheritedNics(await shapeOf(known)) : spec.nics)
       return this.#facts(spec.vm)
     }
     if (known) await this.#forget(known)
@@ -202,9 +228,12 @@ export class Machines {
     if (!machine?.alive) throw problems.machineOff(vm)
     const identity = await ownerOfFolder(machine.found.folder)
     try {
-      return await cutMachine(machine, cut, identity, progress, signal)
+      const { images, accelerator, log } = this.#around
+      const become = (next: Machine) => this.#enlist(next)
+      return await cutMachine(machine, cut, { images, accelerator, identity, log, become, progress, signal })
     } catch (error) {
-      throw (await machine.survives(error)) ? error : problems.machineOff(vm)
+      const now = this.#running.get(vm) ?? machine
+      throw (await now.survives(error)) ? error : problems.machineOff(vm)
     }
   }
 
@@ -212,6 +241,20 @@ export class Machines {
     const { networks } = this.#around
     const wasOn = await this.#whileOn(vm, machine => detachNic(machine, nic, networks, signal))
     if (!wasOn && nic.kind === 'network') await networks.calls.release(nic.network.id, nic.id)
+  }
+
+  async #freeze(vm: VmId, image: MemoryImageRef, progress: Progress, signal: AbortSignal): Promise<MemoryImageFacts> {
+    const { images } = this.#around
+    const machine = this.#running.get(vm)
+    if (!machine?.alive) {
+      const earlier = await readImageFacts(await images.find(image))
+      if (!earlier) throw problems.machineOff(vm)
+      return earlier
+    }
+    const identity = await ownerOfFolder(machine.found.folder)
+    const facts = await freezeMachine(machine, images.inHost(image), identity, progress, signal)
+    await this.#forget(machine)
+    return facts
   }
 
   /** What QEMU does in between takes minutes, and nobody waits for his turn meanwhile. */

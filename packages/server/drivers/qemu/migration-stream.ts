@@ -4,6 +4,9 @@
 //
 //   "QEVM" 3 · configuration · section ram: block list, EOS · parts: pages, EOS · end: pages, EOS · devices … (never looked into)
 //
+// A sender with the capability x-ignore-shared leaves the pages of shared memory out, and says so: in the configuration, and by an address
+// with each block. Both are dropped, so that whoever loads the stream needs to know nothing of it.
+//
 // A page is sent again each time the guest wrote it meanwhile, so the last word about a page counts. The sender may have been taken over
 // by its guest: everything is bounded, and what is not understood is an error.
 
@@ -21,6 +24,7 @@ export interface MemorySink {
 const magic = 0x5145564d // "QEVM"
 const version = 3
 const sections = { end: 0, start: 1, part: 2, last: 3, full: 4, configuration: 7, footer: 0x7e } as const
+const subsection = 5
 const flags = { zero: 0x02, list: 0x04, page: 0x08, endOfSection: 0x10, sameBlock: 0x20 } as const
 
 /** Some ten blocks have names of some ten bytes. */
@@ -39,6 +43,7 @@ export class MigrationStream {
   #step: Step
   #ramSection: number | null = null
   #isMain = false
+  #leavesShared = false
   #ended = false
 
   /** `block`: what the main memory is called in the stream. */
@@ -81,6 +86,7 @@ export class MigrationStream {
       if (number > 1024) throw new MigrationStreamError('its configuration has no end')
       return bytes.length - at < 5 + number ? null : this.#keep(bytes, at, 5 + number)
     }
+    if (type === subsection) return this.#capabilities(bytes, at)
     if (type === sections.start) return this.#sectionStart(bytes, at, number)
     if ((type === sections.part || type === sections.last) && number === this.#ramSection && !this.#ended) {
       this.#step = this.#record
@@ -91,6 +97,19 @@ export class MigrationStream {
       throw new MigrationStreamError(`a section of kind ${type} comes too early`)
     this.#step = this.#devices
     return 0
+  }
+
+  /** Part of the configuration: what the sender demands of the receiver. */
+  #capabilities(bytes: Buffer, at: number): number | null {
+    const name = nameAt(bytes, at + 1)
+    if (name === null || bytes.length - at < 2 + name.length + 8) return null
+    const from = at + 2 + name.length
+    const only = nameAt(bytes, from + 8)
+    if (only === null) return null
+    if (name !== 'configuration/capabilities' || bytes.readUInt32BE(from + 4) !== 1 || only !== 'x-ignore-shared')
+      throw new MigrationStreamError(`it demands "${name}" with "${only}"`)
+    this.#leavesShared = true
+    return from + 8 + 1 + only.length - at
   }
 
   #sectionStart(bytes: Buffer, at: number, number: number): number | null {
@@ -138,18 +157,22 @@ export class MigrationStream {
   #blockList(bytes: Buffer, at: number, total: number): number | null {
     let end = at + 8
     let found = false
+    const kept = [[at, end]]
+    const place = this.#leavesShared ? 8 : 0
     for (let sum = 0; sum < total; ) {
       if (end - at > longestList) throw new MigrationStreamError('its list of blocks has no end')
       const name = nameAt(bytes, end)
-      if (name === null || bytes.length < end + 1 + name.length + 8) return null
+      if (name === null || bytes.length < end + 1 + name.length + 8 + place) return null
       const size = Number(bytes.readBigUInt64BE(end + 1 + name.length))
       if (size === 0) throw new MigrationStreamError(`the block "${name}" is empty`)
       if (name === this.#block) found = size === this.#memoryBytes
       sum += size
-      end += 1 + name.length + 8
+      kept.push([end, end + 1 + name.length + 8])
+      end += 1 + name.length + 8 + place
     }
     if (!found) throw new MigrationStreamError(`it has no block "${this.#block}" of ${this.#memoryBytes} bytes`)
-    return this.#keep(bytes, at, end - at)
+    for (const [from = 0, to = 0] of kept) this.#keep(bytes, from, to - from)
+    return end - at
   }
 
   readonly #footer: Step = (bytes, at) => {

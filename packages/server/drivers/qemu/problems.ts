@@ -67,8 +67,6 @@ export const problems = {
       'memory-does-not-fit',
       `The machine cannot go on from this memory. ${why}. Its disks alone can be reverted`,
     ),
-  noInstantClones: () =>
-    new Problem('refused', 'no-instant-clones', 'This hypervisor makes no instant clones of running machines yet'),
   oneHost: () =>
     new Problem('refused', 'cannot-migrate', 'QEMU runs machines on this host only; there is none to migrate to'),
   stillRunning: (vm: string) =>

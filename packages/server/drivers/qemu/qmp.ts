@@ -41,6 +41,7 @@ export interface QmpCommands {
   }
   'query-version': { args: NoArguments; result: { qemu: { major: number; minor: number; micro: number } } }
   'query-memory-size-summary': { args: NoArguments; result: { 'base-memory': number } }
+  'query-vm-generation-id': { args: NoArguments; result: { guid: string } }
   'query-kvm': { args: NoArguments; result: { enabled: boolean } }
   'qom-get': { args: { path: string; property: string }; result: unknown }
   transaction: {

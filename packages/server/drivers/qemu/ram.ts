@@ -31,14 +31,21 @@ async function makeRamDirectory(path: string): Promise<void> {
     throw problems.startFailed(`${path} belongs to somebody else; remove it`)
 }
 
+/** While `act` puts something into the folder, it stays. */
+export function inRamDirectory<T>(path: string, act: () => Promise<T>): Promise<T> {
+  return turns.take(path, async () => {
+    await makeRamDirectory(path)
+    return act()
+  })
+}
+
 /** An empty file of the right size. A full tmpfs would kill the guest at its next touch (SIGBUS), so room is asked for now. */
 export function makeRamFile(path: string, sizeMib: number, identity: Identity | null): Promise<void> {
   const directory = dirname(path)
   return turns.take(directory, async () => {
     await makeRamDirectory(directory)
     await rm(path, { force: true })
-    const freeMib = Math.max(0, Math.floor((await unpromisedBytes(directory)) / mib))
-    if (freeMib < sizeMib) throw problems.memoryFull(directory, sizeMib, freeMib)
+    await demandHostMemory(directory, sizeMib)
     const file = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600)
     try {
       await file.truncate(sizeMib * mib)
@@ -47,6 +54,12 @@ export function makeRamFile(path: string, sizeMib: number, identity: Identity | 
       await file.close()
     }
   })
+}
+
+/** A full tmpfs kills whoever touches more of it (SIGBUS). */
+export async function demandHostMemory(directory: string, sizeMib: number): Promise<void> {
+  const freeMib = Math.max(0, Math.floor((await unpromisedBytes(directory)) / mib))
+  if (freeMib < sizeMib) throw problems.memoryFull(directory, sizeMib, freeMib)
 }
 
 /** What may be taken before the host swaps: proc_meminfo(5). */
@@ -58,9 +71,11 @@ export async function availableMemoryBytes(): Promise<number> {
 /** What is free now, less what the machines that run have not touched yet of their memory. */
 export async function unpromisedBytes(directory: string): Promise<number> {
   const { bavail, bsize } = await statfs(dirname(directory))
-  const names = await readdir(directory).catch(() => [])
-  const files = await Promise.all(names.map(name => stat(join(directory, name)).catch(() => null)))
-  const promised = files.map(file => (file ? Math.max(0, file.size - file.blocks * 512) : 0))
+  const names = await readdir(directory, { recursive: true }).catch(() => [])
+  const found = await Promise.all(names.map(name => stat(join(directory, name)).catch(() => null)))
+  // Memory that became an image has two names. On tmpfs, whoever reads a hole fills it: images are promised whole too.
+  const files = new Map(found.flatMap(file => (file?.isFile() ? [[file.ino, file]] : [])))
+  const promised = [...files.values()].map(({ size, blocks }) => Math.max(0, size - blocks * 512))
   return bavail * bsize - promised.reduce((sum, bytes) => sum + bytes, 0)
 }
 
@@ -71,7 +86,9 @@ export function dropRamFile(path: string): Promise<void> {
   })
 }
 
-/** The folder goes with the last machine; while one has memory in it, it stays. */
-export function dropRamDirectory(path: string): Promise<void> {
-  return turns.take(path, () => rmdir(path).catch(() => {}))
+/** The folder goes with the last machine; while one has memory in it, or there are images, it stays. So does a folder of images. */
+export function dropRamDirectory(path: string, images?: string): Promise<void> {
+  return turns.take(path, async () => {
+    for (const each of images ? [images, path] : [path]) await rmdir(each).catch(() => {})
+  })
 }

@@ -3,7 +3,7 @@
 // the removal would lead root to somebody else's files. All around it belongs to the server, and is flat.
 import { lstat, readdir, rmdir, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { MachineFolder } from './machine-folder.ts'
+import { dropSuccessor, type MachineFolder } from './machine-folder.ts'
 import { server } from './privileges.ts'
 import { isErrno } from './problems.ts'
 import { dropRamFile } from './ram.ts'
@@ -13,8 +13,9 @@ const clearLimitMs = 60_000
 
 /** Removes what only a running machine needs. */
 export async function removeRunning(folder: MachineFolder): Promise<void> {
-  const { record, qmp, agent, taps, quiesced, memory } = folder
-  const ours = [record, qmp, agent, taps, quiesced, memory].map(name => ifThere(unlink(name)))
+  const { record, qmp, agent, taps, quiesced, frozen, memory } = folder
+  await dropSuccessor(folder)
+  const ours = [record, qmp, agent, taps, quiesced, frozen, memory].map(name => ifThere(unlink(name)))
   // These are files, and nothing slower is needed, unless somebody put something else there.
   const itsOwn = Promise.all([folder.vnc, folder.lock].map(name => ifThere(unlink(name))))
   await Promise.all([...ours, itsOwn.catch(() => clear(folder.run)), dropRamFile(folder.ram)])

@@ -8,17 +8,16 @@
 // write is lost (seen on a busy host: six pages of 65536, and a guest that crashed after its revert). So the machine is stopped for
 // an instant at the beginning too, and a downtime-limit of 0 keeps QEMU from asking again before the end.
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { MemoryImageFacts, MemoryImageRef, Progress } from '../driver.ts'
+import type { MemoryImageFacts, Progress } from '../driver.ts'
+import { chooseCapabilities, mainMemory } from './device-state.ts'
 import type { Machine } from './machine.ts'
-import { beginImage, discardImage, publishImage } from './memory-files.ts'
+import { beginImage, discardImage, type ImageAt, publishImage } from './memory-files.ts'
 import { MemoryReceiver } from './memory-receiver.ts'
 import type { Identity } from './privileges.ts'
 import { problems } from './problems.ts'
 import type { MigrationInfo, Qmp, QmpEvent } from './qmp.ts'
 import { shapeOf } from './shape.ts'
 
-/** What `-object memory-backend-file,id=ram` is called in the stream. */
-const mainMemory = 'ram'
 const noLimit = 2 ** 40
 const lookEveryMs = 25
 const lastPartLimitMs = 120_000
@@ -29,15 +28,19 @@ interface Saved {
   readonly memory: MemoryImageFacts
 }
 
-/** `cut` is called at the instant that the memory is of. Whatever fails, the machine runs on and no image is left. */
+/**
+ * `cut` is called at the instant that the memory is of. Whatever fails, the machine runs on and no image is left. A machine that `stays` at
+ * that instant stands still afterwards.
+ */
 export async function saveMemory(
   machine: Machine,
-  image: MemoryImageRef,
+  image: ImageAt,
   quiesced: boolean,
   identity: Identity | null,
   cut: () => Promise<void>,
   progress: Progress,
   signal: AbortSignal,
+  then: 'goes on' | 'stays' = 'goes on',
 ): Promise<Saved> {
   const qmp = await machine.monitor()
   const { running, status } = await qmp.execute('query-status')
@@ -49,7 +52,7 @@ export async function saveMemory(
     const task = { socket: machine.found.folder.memory, ram, state, block: mainMemory, memoryBytes }
     const receiver = await MemoryReceiver.start(task, image.pool.path, identity)
     try {
-      const stunMs = await send(machine, qmp, receiver, cut, progress, signal)
+      const stunMs = await send(machine, qmp, receiver, cut, progress, signal, then)
       await receiver.written
       const memory = await publishImage(image, { shape, quiesced })
       progress(100)
@@ -70,13 +73,12 @@ async function send(
   cut: () => Promise<void>,
   progress: Progress,
   signal: AbortSignal,
+  then: 'goes on' | 'stays',
 ): Promise<number> {
   const stun = new Stun()
   const unheard = machine.hear(event => stun.hear(event))
   try {
-    await qmp.execute('migrate-set-capabilities', {
-      capabilities: ['pause-before-switchover', 'events'].map(capability => ({ capability, state: true })),
-    })
+    await chooseCapabilities(qmp, ['pause-before-switchover', 'events'])
     await qmp.execute('migrate-set-parameters', { 'max-bandwidth': noLimit, 'downtime-limit': 0 })
     await qmp.execute('stop')
     await qmp.execute('migrate', { uri: `unix:${machine.found.folder.memory}` })
@@ -88,6 +90,7 @@ async function send(
     await qmp.execute('migrate-continue', { state: 'pre-switchover' })
     await untilSent(qmp, stun)
     await receiver.received
+    if (then === 'stays') return 0
     await qmp.execute('cont')
     return await stun.ms()
   } catch (error) {
@@ -156,10 +159,12 @@ export async function goOn(qmp: Qmp): Promise<void> {
   }
 }
 
+const ofSaving = new Set(['pause-before-switchover', 'x-ignore-shared'])
+
 /** Whether its memory was ever about to be saved: a machine that stands still may have been stopped for that, else by somebody else. */
 async function isSaved(qmp: Qmp): Promise<boolean> {
   const capabilities = await qmp.execute('query-migrate-capabilities')
-  return capabilities.some(({ capability, state }) => capability === 'pause-before-switchover' && state)
+  return capabilities.some(({ capability, state }) => ofSaving.has(capability) && state)
 }
 
 /** How long the machine stood still at a time, at most, as QEMU noted it. */

@@ -2,6 +2,7 @@
 // processor or device it takes without a word, and the guest hangs.
 import { cpus } from 'node:os'
 import type { MachineSpec } from '../driver.ts'
+import { tapsOf } from './inherited-nics.ts'
 import type { Machine } from './machine.ts'
 import type { Accelerator } from './options.ts'
 
@@ -13,6 +14,8 @@ export interface MachineShape {
   readonly cpus: number
   /** Every device with a name, as "name kind", in order. */
   readonly devices: readonly string[]
+  /** Places of the network cards that are on taps. */
+  readonly taps?: readonly number[]
 }
 
 /** Two that say the same work the same. */
@@ -23,13 +26,14 @@ export function processorOf(accelerator: Accelerator): string {
 /** The running machine's, as QEMU has it now: with what was plugged in since its start, and without what was pulled out. */
 export async function shapeOf(machine: Machine): Promise<MachineShape> {
   const qmp = await machine.monitor()
-  const [version, type, memory, processors, kvm, devices] = await Promise.all([
+  const [version, type, memory, processors, kvm, devices, taps] = await Promise.all([
     qmp.execute('query-version'),
     qmp.execute('qom-get', { path: '/machine', property: 'type' }),
     qmp.execute('query-memory-size-summary'),
     qmp.execute('query-cpus-fast'),
     qmp.execute('query-kvm'),
     qmp.execute('qom-list', { path: '/machine/peripheral' }),
+    tapsOf(qmp),
   ])
   const { major, minor, micro } = version.qemu
   return {
@@ -41,6 +45,7 @@ export async function shapeOf(machine: Machine): Promise<MachineShape> {
     devices: devices
       .flatMap(({ name, type: kind }) => /^child<(.+)>$/.exec(kind)?.[1]?.replace(/^/, `${name} `) ?? [])
       .toSorted(),
+    taps,
   }
 }
 

@@ -13,7 +13,7 @@ import { aQemuDriver, processOf, type QemuUnderTest } from './a-driver.ts'
 import { chainAsFilename, writableChainAsFilename } from './blockdev.ts'
 import { layerFile } from './layer-files.ts'
 import { machineFolder } from './machine-folder.ts'
-import { memoryFiles } from './memory-files.ts'
+import { memoryFiles, onPool } from './memory-files.ts'
 import { Qmp } from './qmp.ts'
 
 const run = promisify(execFile)
@@ -66,7 +66,7 @@ describe('snapshots when something goes wrong', () => {
     const memory: MemoryImageRef = { pool: made.pool, id: newId<'memory-image'>() }
     await driver.machines.cut(spec.vm, { ...cut, memory }, quiet, never)
     await driver.machines.stop(spec.vm, 0, never)
-    const { ram, state, manifest } = memoryFiles(memory)
+    const { ram, state, manifest } = memoryFiles(onPool(memory))
     for (const file of [ram, state, manifest]) assert.equal((await stat(file)).mode & 0o077, 0)
     if (asRoot)
       assert.deepEqual(

@@ -6,7 +6,7 @@ import type { MachineSpec } from '../driver.ts'
 import { withKvmGroup } from './acceleration.ts'
 import { requireIso } from './cdrom.ts'
 import { tailOf } from './console.ts'
-import { launch, prepareFiles, type Sockets } from './launch.ts'
+import { launch, prepareFiles, releaseSockets } from './launch.ts'
 import { machineFolder, makeFolder } from './machine-folder.ts'
 import type { MachineFolder } from './machine-folder.ts'
 import type { Found, Machine } from './machine.ts'
@@ -26,14 +26,15 @@ const endLimitMs = 5000
 type Watch = (found: Found) => Machine
 
 /** Leaves either a running machine, watched, or nothing. */
-export async function startMachine(spec: MachineSpec, around: Surroundings, watch: Watch): Promise<void> {
-  const folder = machineFolder(around.runDirectory, spec.vm)
+export async function startMachine(described: MachineSpec, around: Surroundings, watch: Watch): Promise<void> {
+  const folder = machineFolder(around.runDirectory, described.vm)
   const existed = await stat(folder.path).catch(() => null)
-  const owner = around.privileges.account(spec.owner)
+  const owner = around.privileges.account(described.owner)
   const identity = around.accelerator === 'kvm' ? await withKvmGroup(owner) : owner
   const busy = new Set<number>()
-  await requireIso(spec.cdrom)
-  const resumption = await resumptionOf(spec, folder, around)
+  await requireIso(described.cdrom)
+  const resumption = await resumptionOf(described, folder, around)
+  const spec = { ...described, nics: resumption?.nics ?? described.nics }
   try {
     await makeFolder(folder, identity)
     for (let attempt = 1; ; attempt += 1) {
@@ -66,7 +67,7 @@ async function attemptStart(
     choosePorts(spec.nics, busy),
     networks.admit(spec.vm, spec.nics, spec.firstBoot.hostname),
   ]).catch(async (error: unknown) => {
-    await listening.then(release, () => {})
+    await listening.then(releaseSockets, () => {})
     throw error
   })
   const ports = { ...ownPorts, ...networkPorts }
@@ -74,7 +75,7 @@ async function attemptStart(
   const plan = { spec, folder, ports, accelerator, machineType, ...(from && { from }) }
   const state = resumption && (await openState(resumption))
   const launched = await launch(plan, sockets, state?.fd ?? null, identity).finally(() => {
-    release(sockets)
+    releaseSockets(sockets)
     return state?.close()
   })
   const machine = watch({ folder, sshPorts: ports, ...launched })
@@ -93,8 +94,4 @@ async function attemptStart(
     if (port !== null) return port
     throw problems.startFailed(lastLine(said), error)
   }
-}
-
-function release({ qmp, agent, taps }: Sockets): void {
-  for (const socket of [qmp, agent, taps]) socket.release()
 }

@@ -63,11 +63,7 @@ export class QemuNetworks {
   async admit(vm: VmId, nics: readonly NicSpec[], name: string): Promise<SshPorts> {
     const ports: [NicId, number][] = []
     for (const nic of nics) {
-      if (nic.kind !== 'network') continue
-      if (nic.silent) {
-        await this.calls.ensure(nic.network)
-        continue
-      }
+      if (nic.kind !== 'network' || nic.silent) continue
       await this.#admit(nic.network, { vm, nic: nic.id, mac: nic.mac, address: nic.address, name })
       if (nic.forwardSsh) ports.push([nic.id, await this.#forwards.beginSsh(vm, nic)])
     }

@@ -15,6 +15,7 @@ use POSIX ();
 
 use constant { SETNS => 308, SENDMSG => 46, PRCTL => 157, AF_UNIX => 1, AF_INET => 2 };  # x86_64
 use constant { SOCK_STREAM => 1, SOCK_DGRAM => 2, SOL_SOCKET => 1, SCM_RIGHTS => 1, PATIENCE => 15, PR_CAPBSET_DROP => 24 };
+use constant { UNSHARE => 272, CLONE_NEWNET => 0x40000000 };
 use constant { TUNSETIFF => 0x400454ca, SIOCGIFFLAGS => 0x8913, SIOCSIFFLAGS => 0x8914 };
 use constant { SIOCGIFINDEX => 0x8933, SIOCBRADDIF => 0x89a2, IFF_UP => 1 };
 use constant TAP => 0x0002 | 0x1000 | 0x4000;    # IFF_TAP, IFF_NO_PI, IFF_VNET_HDR: checksums are left to whom they cost nothing
@@ -23,11 +24,15 @@ $^F = 1023;                                      # open files are inherited
 
 sub fail { print STDERR "taps: @_\n"; exit 1 }
 
-# The last is that of the network; a user namespace before it can be entered once only.
+# The last is that of the network, or -, a new one; a user namespace before it can be entered once only.
 my %entered;
 sub enter {
   my @files = split /,/, shift;
   for my $file (grep({ !$entered{$_}++ } @files[0 .. $#files - 1]), $files[-1]) {
+    if ($file eq '-') {
+      syscall(UNSHARE, CLONE_NEWNET) == 0 or fail("no new namespace: $!");
+      next;
+    }
     open my $namespace, '<', $file or fail("$file: $!");
     syscall(SETNS, fileno $namespace, 0) == 0 or fail("cannot enter $file: $!");
     close $namespace;

@@ -5,7 +5,7 @@ import type { Identity } from '../privileges.ts'
 import { problems } from '../problems.ts'
 import { lastLine, runTool } from '../tools.ts'
 import { networkFolder, tapNames } from './folder.ts'
-import { insider, isOrdinary } from './keeper.ts'
+import { entrance, insider, isOrdinary } from './keeper.ts'
 import { bridge } from './segment.ts'
 
 const program = join(import.meta.dirname, 'taps.pl')
@@ -41,7 +41,9 @@ export async function giveTap(directory: string, nic: NetworkNicSpec, monitor: s
   if (code !== 0) throw problems.tapNotGiven(lastLine(stderr))
 }
 
-/** The namespaces of a card, the names its tap may have, and the bridge that it is joined to; a silent one is joined to none. */
+/** The namespaces of a card, the names its tap may have, and the bridge that it is joined to; a silent one is alone in a new namespace. */
 function placeOf(directory: string, { id, network, silent }: NetworkNicSpec): string[] {
-  return [networkFolder(directory, network.id).namespaces.join(), tapNames(id).join(), silent ? '' : bridge]
+  const names = tapNames(id).join()
+  if (silent) return [[...entrance(directory), '-'].join(), names, '']
+  return [networkFolder(directory, network.id).namespaces.join(), names, bridge]
 }
