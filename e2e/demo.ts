@@ -1,5 +1,6 @@
 // `ramet demo`: the main job, on real machines. A template, a linked clone, a full clone, SSH into both, proof that they
-// are apart, a restart, a tree of VM snapshots with a revert to each, and everything gone again; then what linked and full cost. With --json one document instead.
+// are apart, a restart, a tree of VM snapshots with a revert to each, ten forks of the running machine, and everything
+// gone again; with what each kind of clone cost. With --json one document instead.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -76,6 +77,7 @@ async function play(story: Story, world: World, image: string, keepMachines: boo
   await story.step('the file is still there', () => world.ssh(restarted, 'grep -q linked /root/mine'))
   await growTree(story, world, restarted)
   story.compare(linked, full)
+  await forkTenTimes(story, world, await world.machine(restarted.id))
   if (keepMachines) return
   await story.step('destroy both machines', () => Promise.all([linked, full].map(machine => world.expunge(machine))))
   await story.step('delete the template', () => world.deleteTemplate(template.id))
@@ -121,6 +123,28 @@ async function growTree(story: Story, world: World, machine: Machine): Promise<v
   await story.step('delete A while the guest runs', () => world.deleteSnapshot(ids.get('A') ?? ''))
   await story.step('the guest has noticed nothing', () => find('now'))
   await revert('B')
+}
+
+/** Instant clones: each goes on where its source is, in memory too, and becomes somebody of its own. */
+async function forkTenTimes(story: Story, world: World, source: Machine): Promise<void> {
+  await world.ssh(source, 'echo shared > /run/thought')
+  const begin = performance.now()
+  const clones = await story.step(`fork ${source.name} ten times while it runs`, () =>
+    world.fork(source, 'demo-fork', 10),
+  )
+  const ready = await story.step('each has an identity of its own', () => world.awaitCustomized(clones))
+  const found = await world.machines({ ids: clones.map(({ id }) => id).join() })
+  await story.step('each remembers what its source had in mind', () =>
+    Promise.all(found.map(clone => proveFork(world, clone))),
+  )
+  story.tellForks(found.map(clone => ({ clone, ms: Math.round((ready.get(clone.id) ?? 0) - begin) })))
+  await story.step('destroy the ten', () => Promise.all(clones.map(clone => world.expunge(clone))))
+}
+
+async function proveFork(world: World, clone: Machine): Promise<void> {
+  await world.awaitSsh(clone)
+  const found = await world.ssh(clone, 'cat /run/thought; hostname')
+  if (found !== `shared\n${clone.name}`) throw new Error(`${clone.name} says ${found}`)
 }
 
 async function proveApart(world: World, one: Machine, other: Machine): Promise<void> {
@@ -185,6 +209,16 @@ class Story {
     const row = (machine: Machine) =>
       `${machine.cloneType.padEnd(8)} ${`${machine.deployMs} ms`.padStart(10)} ${inMib(machine.exclusiveBytes).padStart(14)} ${inMib(machine.sharedBytes).padStart(14)}`
     this.say(`\nclone     deployed in      own bytes   shared bytes\n${row(linked)}\n${row(full)}\n`)
+  }
+
+  tellForks(forks: readonly { readonly clone: Machine; readonly ms: number }[]): void {
+    const rows = forks.toSorted((a, b) => a.clone.name.localeCompare(b.clone.name, 'en', { numeric: true }))
+    this.say('\nclone           customized after      own bytes   shared bytes   ssh')
+    for (const { clone, ms } of rows)
+      this.say(
+        `${clone.name.padEnd(14)} ${`${ms} ms`.padStart(17)} ${inMib(clone.exclusiveBytes).padStart(14)} ${inMib(clone.sharedBytes).padStart(14)}   ${clone.sshAddress}`,
+      )
+    this.say('')
   }
 
   fail(error: unknown): void {

@@ -21,6 +21,9 @@ export interface Machine {
   readonly exclusiveBytes: number
   readonly sharedBytes: number
   readonly password: string | undefined
+  /** Its guest was made somebody of its own, and what is missing until then. */
+  readonly customized: boolean
+  readonly identityProblems: readonly string[]
   /** From the call to the end of its job. */
   readonly deployMs: number
 }
@@ -194,6 +197,28 @@ export class World {
     return this.#moved(await this.client.run('rebootVirtualMachine', { id }))
   }
 
+  /** Instant clones of a machine, all of one instant; they run when this fulfils. */
+  async fork({ id }: Pick<Machine, 'id'>, name: string, count: number): Promise<Machine[]> {
+    const asked = { virtualmachineid: id, clonetype: 'instant', name, count }
+    const { virtualmachine } = await this.client.run('cloneVirtualMachine', asked)
+    return [virtualmachine].flat().map(each => machineOf(each as Fields, 0))
+  }
+
+  /** Waits until the guests of these clones are somebody of their own, and tells when each was found to be. */
+  async awaitCustomized(clones: readonly Pick<Machine, 'id'>[], seconds = 120): Promise<Map<string, number>> {
+    const seen = new Map<string, number>()
+    await eventually(
+      'all clones are customized',
+      async () => {
+        for (const { id, customized } of await this.machines({ ids: clones.map(each => each.id).join() }))
+          if (customized && !seen.has(id)) seen.set(id, performance.now())
+        return seen.size === clones.length
+      },
+      seconds,
+    )
+    return seen
+  }
+
   async takeSnapshot({ id }: Pick<Machine, 'id'>, snapshotName: string, snapshotmemory: boolean): Promise<Fields> {
     const asked = { virtualmachineid: id, name: snapshotName, snapshotmemory }
     return (await this.client.run('createVMSnapshot', asked))['vmsnapshot'] as Fields
@@ -246,6 +271,8 @@ function machineOf(fields: Fields, deployMs: number): Machine {
     exclusiveBytes: (fields['exclusivebytes'] as number | undefined) ?? 0,
     sharedBytes: (fields['sharedbytes'] as number | undefined) ?? 0,
     password: fields['password'] as string | undefined,
+    customized: fields['customized'] === true,
+    identityProblems: (fields['identityproblems'] as string[] | undefined) ?? [],
     deployMs,
   }
 }

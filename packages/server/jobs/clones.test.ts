@@ -2,6 +2,7 @@
 // snapshots, many at once; what they have of their source, what the source keeps, and that nothing is left of the fork between them.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { identityProblems } from '@ramet/core/identity.ts'
 import type { JobId, VmId } from '@ramet/core/ids.ts'
 import { writeMemory } from '../drivers/simulated/snapshots.ts'
 import { nicsOf, vmById } from '../store/vms.ts'
@@ -9,6 +10,7 @@ import { volumesOf } from '../store/volumes.ts'
 import { aClone, cloned, expunge, leftovers, swept } from '../testing/clones.ts'
 import { call, callJob, listed } from '../testing/call.ts'
 import { stopTestDatabase } from '../testing/database.ts'
+import { eventually } from '../testing/eventually.ts'
 import { ended, type Lab, quiet, simulatedLab, stateOf } from '../testing/lab.ts'
 import { aTwoDiskMachine, found, inMind, refusal, revert, start, stop, take, write } from '../testing/vm-snapshots.ts'
 
@@ -94,6 +96,30 @@ describe('a clone', () => {
     const { errortext } = await callJob(lab, 'convertVirtualMachineToFullClone', { virtualmachineid: clone })
     assert.equal(errortext, undefined)
     assert.equal((await listed(lab, 'listVirtualMachines', { id: clone }))[0]?.['clonetype'], 'full')
+  })
+
+  test('is customized once it runs, and again when it goes on from an earlier memory; until then it says why not', async () => {
+    const source = await aTwoDiskMachine(lab)
+    lab.world.identityProblems = [identityProblems.noAgent]
+    const clone = await aClone(lab, source, 'instant', { name: 'somebody' })
+    const shown = async () => (await listed(lab, 'listVirtualMachines', { id: clone }))[0]
+    const first = await shown()
+    assert.equal(first?.['customized'], false)
+    assert.match(String(first['identityproblems']), /not customized yet|does not answer/)
+    const warm = await take(lab, clone, 'warm', { snapshotmemory: true })
+    lab.world.identityProblems = []
+    await eventually('it is customized', async () => (await shown())?.['customized'] === true)
+    assert.deepEqual(lab.world.machines.get(clone)?.guest, { instanceId: clone, hostname: 'somebody' })
+    assert.deepEqual((await shown())?.['identityproblems'], [])
+    lab.world.identityProblems = [identityProblems.hostname]
+    await revert(lab, warm)
+    await eventually('it is looked at again', async () => (await row(clone)).identity_problems.length > 0)
+    lab.world.identityProblems = []
+    await eventually('it is customized', async () => (await row(clone)).customized)
+    const [theirs] = await listed(lab, 'listVirtualMachines', { id: source })
+    assert.deepEqual([theirs?.['customized'], theirs?.['identityproblems']], [true, []])
+    await expunge(lab, clone)
+    await expunge(lab, source)
   })
 
   test('is a machine like any other: snapshots, reverts, clones of clones', async () => {

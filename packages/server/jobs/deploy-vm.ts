@@ -3,6 +3,7 @@
 // (snapshot-source.ts), and so does the machine that is cloned (clone-node.ts), of which an instant clone has the memory too.
 // The record of the machine was made by the call; if anything fails, everything made here goes and the machine
 // stays in Error with the reason.
+import { identityProblems } from '@ramet/core/identity.ts'
 import { type CloneType, decideCloneType, fullCloneSetting } from '@ramet/core/clone-type.ts'
 import type { ForkId, LayerId, StoragePoolId, TemplateId, VmId } from '@ramet/core/ids.ts'
 import type { MachineFacts } from '../drivers/driver.ts'
@@ -197,7 +198,7 @@ async function publishClone(context: Context, node: CloneNode): Promise<void> {
   const { tx, input, jobs, job } = context
   await leaveFork(context, input.vm, forkIn(node))
   if (!node.goesOn) return
-  await setVm(tx, input.vm, { is_instant: true })
+  await setVm(tx, input.vm, { is_instant: true, customized: false, identity_problems: [identityProblems.notYet] })
   await jobs.start(tx, changeCards, { vm: input.vm }, originOf(job))
 }
 

@@ -86,6 +86,9 @@ export const revertToVmSnapshot = defineJob<RevertToVmSnapshot>({
       const { tx, input, made, jobs, job } = context
       if (made.run) await noteRunning(context, made.run.facts)
       await moveVmSnapshot(tx, input.snapshot, 'OperationSucceeded')
+      const vm = await holdVm(tx, input.vm)
+      // Its memory may be of a time when its guest was not somebody of its own yet.
+      if (made.run && vm.is_instant) await setVm(tx, vm.id, { customized: false })
       const origin = { ...originOf(job), command: 'removeLayer' }
       for (const { old } of made.begin.now) await removeIfUnneeded(tx, old, jobs, origin)
     },

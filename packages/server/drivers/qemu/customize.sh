@@ -75,6 +75,8 @@ kind_of() {
     *ed25519*) kind=ed25519 ;;
     *ecdsa*) kind=ecdsa ;;
     *rsa*) kind=rsa ;;
+    *dsa* | *dss*) kind=dsa ;;
+    ssh_host_*) kind=unknown ;;
     *) return 1 ;;
   esac
 }
@@ -99,6 +101,8 @@ new_key() {
     /etc/dropbear/*) dropbearkey -t "$kind" -f "$new" >/dev/null 2>&1 ;;
     *) ssh-keygen -q -t "$kind" -N '' -C '' -f "$new" </dev/null >/dev/null 2>&1 ;;
   esac
+  # Many a tool makes none of this kind any more, and hardly a client asks for it.
+  if [ "$kind" = dsa ] && [ ! -s "$new" ]; then rm -f "$1" "$1.pub"; return; fi
   [ -s "$new" ] && ! cmp -s "$new" "$1" || return
   cp "$new" "$state/keys/check"
   chmod 600 "$new"
