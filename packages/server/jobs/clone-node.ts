@@ -51,13 +51,19 @@ interface Node {
   readonly memory: MemoryImageId | null
 }
 
-/** The node when it is there; until then the job that makes it is waited for. It stays until the transaction ends. */
-async function nodeOf(tx: Tx, { from }: CloneNode): Promise<Node> {
+/** Goes on when the node is there; until then the job that makes it is waited for. */
+export async function untilMade(tx: Tx, { from }: CloneNode): Promise<void> {
+  if ('fork' in from && from.job) await untilDone(tx, from.job)
+}
+
+/** It stays until the transaction ends. */
+async function nodeOf(tx: Tx, node: CloneNode): Promise<Node> {
+  await untilMade(tx, node)
+  const { from } = node
   if ('vmSnapshot' in from) {
     const { memory_image_id: memory } = await usableVmSnapshot(tx, from.vmSnapshot)
     return { disks: (await disksOf(tx, from.vmSnapshot)).map(asDisk), memory }
   }
-  if (from.job) await untilDone(tx, from.job)
   const fork = await holdFork(tx, from.fork)
   if (fork?.state !== 'Ready')
     throw new Problem(

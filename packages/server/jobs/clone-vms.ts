@@ -22,7 +22,8 @@ export const cloneVms = defineJob<CloneVms>({
 }).act('wait', {
   do: async ({ db, input, progress }) => {
     const ends = await endsOf(db, input)
-    const open = ends.find(({ completed }) => !completed)
+    // The last of them: it is probably the last to end, and this one is woken once.
+    const open = ends.findLast(({ completed }) => !completed)
     progress((100 * ends.filter(({ completed }) => completed).length) / input.clones.length)
     if (open) throw new WaitForJob(open.id)
     demandAll(

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { identityProblems } from '@ramet/core/identity.ts'
 import type { JobId, VmId } from '@ramet/core/ids.ts'
-import { writeMemory } from '../drivers/simulated/snapshots.ts'
+import { writeDisk, writeMemory } from '../drivers/simulated/snapshots.ts'
 import { nicsOf, vmById } from '../store/vms.ts'
 import { volumesOf } from '../store/volumes.ts'
 import { aClone, cloned, expunge, leftovers, swept } from '../testing/clones.ts'
@@ -12,6 +12,7 @@ import { call, callJob, listed } from '../testing/call.ts'
 import { stopTestDatabase } from '../testing/database.ts'
 import { eventually } from '../testing/eventually.ts'
 import { ended, type Lab, quiet, simulatedLab, stateOf } from '../testing/lab.ts'
+import { aMachine } from '../testing/volumes.ts'
 import { aTwoDiskMachine, found, inMind, refusal, revert, start, stop, take, write } from '../testing/vm-snapshots.ts'
 
 const kinds = ['full', 'linked', 'instant'] as const
@@ -166,39 +167,15 @@ describe('a clone', () => {
     assert.match(String(refused['errortext']), /Start it first/)
   })
 
-  test('a hundred instant ones are made at once of one cut', async () => {
+  test('of a machine that many stand on is advised against, by the event', async () => {
     const source = await aTwoDiskMachine(lab)
-    write(lab, source, 'many')
-    const earlier = cuts()
-    const clones = await cloned(lab, { virtualmachineid: source, clonetype: 'instant', count: 100, name: 'many' })
-    assert.equal(cuts(), earlier + 1)
-    assert.deepEqual(
-      clones.map(({ name }) => name),
-      Array.from({ length: 100 }, (_, at) => `many-${at + 1}`),
-    )
-    assert.ok(clones.every(({ state }) => state === 'Running'))
-    const cards = await Promise.all([source, ...clones.map(({ id }) => id)].map(id => nicsOf(lab.app.db, id)))
-    for (const key of ['mac', 'ip_address'] as const)
-      assert.equal(new Set(cards.flat().map(nic => nic[key])).size, cards.flat().length)
-    await quiet(lab)
-    for (const { id } of clones.slice(0, 3)) {
-      assert.deepEqual([...(await found(lab, id)), inMind(lab, id)], ['many', 'many', 'many'])
-      write(lab, id, id)
-    }
-    for (const { id } of clones.slice(0, 3)) assert.deepEqual(await found(lab, id), [id, id])
-    assert.deepEqual(await found(lab, clones[50]?.id as VmId), ['many', 'many'])
-    assert.deepEqual(await found(lab, source), ['many', 'many'])
-    const root = (await volumesOf(lab.app.db, source))[0]?.layer_id
-    const { parent_id } = await lab.app.db
-      .selectFrom('layer')
-      .select('parent_id')
-      .where('id', '=', root ?? null)
-      .executeTakeFirstOrThrow()
-    const children = await lab.app.db.selectFrom('layer').select('id').where('parent_id', '=', parent_id).execute()
-    assert.equal(children.length, 101)
-    await Promise.all(clones.map(({ id }) => expunge(lab, id)))
-    await swept(lab)
-    assert.equal((await leftovers(lab)).forks, 0)
+    await call(lab, 'updateConfiguration', { name: 'instantclone.delta.threshold', value: 2 })
+    for (const _ of [1, 2]) await aClone(lab, source, 'linked')
+    await call(lab, 'resetConfiguration', { name: 'instantclone.delta.threshold' })
+    const told = await listed(lab, 'listEvents', { type: 'VM.FORK', resourceid: source, listall: true })
+    const advised = told.filter(({ description }) => String(description).includes('freezeVirtualMachine'))
+    assert.equal(advised.length, 1)
+    assert.match(String(advised[0]?.['description']), /2 disks stand on those of the machine/)
   })
 
   test('asked for by many calls at once, they share the cuts that have not begun', async () => {
@@ -273,4 +250,39 @@ describe('a clone', () => {
     await swept(lab)
     assert.deepEqual(await leftovers(lab), earlier)
   })
+
+  test('a hundred instant ones are made at once of one cut', async () => {
+    const { vm: source } = await aMachine(lab, 'Running')
+    writeDisk(lab.world, source, 0, 0, 'many')
+    const earlier = cuts()
+    const ask = { virtualmachineid: source, clonetype: 'instant', count: 100, name: 'many' }
+    const { jobid } = await call(lab, 'cloneVirtualMachine', ask)
+    const job = await eventually('a hundred clones are made', () => whole(jobid as JobId), 200)
+    assert.equal(job.state, 'done', job.problem?.message)
+    assert.equal(cuts(), earlier + 1)
+    const asked = { listall: true, clonetype: 'instant', keyword: 'many-', page: 1, pagesize: 500 }
+    const clones = await listed(lab, 'listVirtualMachines', asked)
+    assert.equal(clones.length, 100)
+    assert.ok(clones.every(({ state }) => state === 'Running'))
+    const ids = clones.map(({ id }) => id as VmId)
+    const cards = (await Promise.all([source, ...ids].map(id => nicsOf(lab.app.db, id)))).flat()
+    for (const key of ['mac', 'ip_address'] as const) assert.equal(new Set(cards.map(nic => nic[key])).size, 101)
+    const written = ids.slice(0, 3)
+    for (const id of written) writeDisk(lab.world, id, 0, 0, id)
+    for (const id of written) assert.deepEqual(await found(lab, id), [id])
+    for (const id of [source, ids[50] as VmId]) assert.deepEqual(await found(lab, id), ['many'])
+    const root = (await volumesOf(lab.app.db, source))[0]?.layer_id ?? null
+    const { parent_id } = await lab.app.db
+      .selectFrom('layer')
+      .select('parent_id')
+      .where('id', '=', root)
+      .executeTakeFirstOrThrow()
+    const children = await lab.app.db.selectFrom('layer').select('id').where('parent_id', '=', parent_id).execute()
+    assert.equal(children.length, 101)
+  })
+
+  const whole = async (id: JobId) => {
+    const job = await lab.app.db.selectFrom('job').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
+    return job.completed ? job : null
+  }
 })

@@ -7,21 +7,19 @@ import { identityProblems } from '@ramet/core/identity.ts'
 import { type CloneType, decideCloneType, fullCloneSetting } from '@ramet/core/clone-type.ts'
 import type { ForkId, LayerId, StoragePoolId, TemplateId, VmId } from '@ramet/core/ids.ts'
 import type { MachineFacts } from '../drivers/driver.ts'
-import type { Settings } from '../settings.ts'
 import { recordEvent } from '../store/events.ts'
 import { storageTagsOf } from '../store/capacity.ts'
 import type { Tx } from '../store/database.ts'
-import { memoryRef } from '../store/memory-images.ts'
-import { holdVm, moveVm, setVm, type Vm, vmLock } from '../store/vms.ts'
+import { holdVm, moveVm, setVm, vmLock } from '../store/vms.ts'
 import { setVolume } from '../store/volumes.ts'
 import { changeCards } from './change-cards.ts'
-import { bytesOfRoot, type ClonedDisk, type CloneNode } from './clone-node.ts'
-import { defineJob, nothing, type RecordContext, type StepContext } from './define-job.ts'
+import { bytesOfRoot, type ClonedDisk, type CloneNode, untilMade } from './clone-node.ts'
+import { defineJob, nothing, type RecordContext } from './define-job.ts'
 import { type DataVolume, dropData } from './deploy-data.ts'
 import { makeDisks, publishDisks, reserveDisks, unmakeDisks, unreserveDisks } from './deploy-disks.ts'
 import { copiesOf, diskDemand, emptyOnEach, type PoolCopy } from './disk-demand.ts'
 import { leaveFork } from './drop-fork.ts'
-import { machineSpec } from './machine-spec.ts'
+import { countedMemory, runClone } from './run-clone.ts'
 import { seedOnPool } from './seed-on-pool.ts'
 import { baseOfSnapshot, type SnapshotSource } from './snapshot-source.ts'
 import { templateOnPool } from './template-on-pool.ts'
@@ -125,7 +123,8 @@ function baseOf({ pool, cloneType, copy }: Place, made: LayerId | undefined) {
 /** Takes room on a host and names the pool, and writes down, once and for all, how the machine is cloned. */
 async function takePlace(context: Context): Promise<Place> {
   const { tx, input, settings } = context
-  // Before anything is locked: it may take a moment to make one.
+  // Before anything is locked: many wait for one fork, and it may take a moment to make a password.
+  if (input.node) await untilMade(tx, input.node)
   const { sealed, hash } = input.withPassword ? await context.passwords.take() : { sealed: undefined, hash: null }
   const vm = await holdVm(tx, input.vm)
   const typeOn = (pool: StoragePoolId) =>
@@ -172,22 +171,6 @@ async function copiesFor(
   if (vmSnapshot) return [await baseOfSnapshot(tx, vmSnapshot, typeOn(vmSnapshot.pool))]
   if (node) return [{ pool: node.pool, layer: null, bytes: await bytesOfRoot(tx, node) }]
   return template ? copiesOf(tx, template) : emptyOnEach(tx)
-}
-
-/** What an instant clone counts on its host: it holds what it writes, and shares the rest. */
-export function countedMemory(settings: Settings, { memory_mib }: Pick<Vm, 'memory_mib'>): number {
-  return Math.ceil((memory_mib * settings.number('instantclone.memory.percent')) / 100)
-}
-
-async function runClone({ db, driver, settings, input }: StepContext<DeployVm, object>): Promise<MachineFacts> {
-  const { memory_image_id: memory } = await db
-    .selectFrom('vm')
-    .select('memory_image_id')
-    .where('id', '=', input.vm)
-    .executeTakeFirstOrThrow()
-  if (!memory) throw new Error(`machine ${input.vm} has lost the memory that it was to go on from`)
-  const spec = await machineSpec(db, input.vm, settings.flag('guest.network.outward'), await memoryRef(db, memory))
-  return driver.machines.start({ ...spec, isClone: true })
 }
 
 function forkIn(node: CloneNode | undefined): ForkId | null {

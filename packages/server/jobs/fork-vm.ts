@@ -3,10 +3,11 @@
 // that were asked for before it began share it. Nothing keeps it longer than that (drop-fork.ts).
 import { type ForkId, type MemoryImageId, newId, type VmId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
-import { holdFork, nameDisksOfFork, setFork } from '../store/forks.ts'
+import { deltasOn, holdFork, nameDisksOfFork, setFork } from '../store/forks.ts'
 import { forgetMemory, memoryRefIfAny, publishMemory, reserveMemory } from '../store/memory-images.ts'
 import { demandAction, holdVm, type Vm, vmLock } from '../store/vms.ts'
 import { type Volume, volumesOf } from '../store/volumes.ts'
+import type { Settings } from '../settings.ts'
 import type { Tx } from '../store/database.ts'
 import {
   type CutDisk,
@@ -66,7 +67,7 @@ export const forkVm = defineJob<ForkVm>({
     },
   })
   .record('publish', {
-    do: async ({ tx, input, made }) => {
+    do: async ({ tx, input, made, settings }) => {
       const { disks, memory } = made.reserve
       const { cut } = made
       await publishCut(tx, disks, made.fork.facts, (cut ?? made.fork).ofOld)
@@ -79,7 +80,8 @@ export const forkVm = defineJob<ForkVm>({
       await setFork(tx, input.fork, { state: 'Ready', stun_ms: cut?.stunMs ?? null })
       const way = cut?.way ? [`memory: ${cut.way}`] : []
       const stun = typeof cut?.stunMs === 'number' ? [`the guest stood still for ${cut.stunMs.toFixed(1)} ms`] : []
-      return [...stun, ...way].join(', ')
+      const advice = adviceOn(await deltasOn(tx, input.vm), settings)
+      return [...stun, ...way, ...advice].join(', ')
     },
     undo: nothing('nothing follows it'),
   })
@@ -88,6 +90,14 @@ export const forkVm = defineJob<ForkVm>({
     await setFork(context.tx, context.input.fork, { state: 'Error' })
     await dropForkIfUnneeded(context, context.input.fork)
   })
+
+/** What is told to whoever clones a running machine again and again. */
+function adviceOn(deltas: number, settings: Settings): string[] {
+  if (deltas < settings.number('instantclone.delta.threshold')) return []
+  return [
+    `${deltas} disks stand on those of the machine: clones of a frozen one (freezeVirtualMachine) cost it nothing`,
+  ]
+}
 
 interface Reserved {
   readonly isRunning: boolean

@@ -139,3 +139,16 @@ export async function demandNoClones(tx: Tx, fork: Fork, source: string): Promis
     `Virtual machine ${source} is the frozen source of ${clones.length} ${clones.length === 1 ? 'clone' : 'clones'} (${some}${more}); destroy and expunge them, or make them independent with convertVirtualMachineToFullClone, first`,
   )
 }
+
+/** How many disks of others stand on those that the machine writes, through all its layers. */
+export async function deltasOn(db: Db, vm: VmId): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    with recursive chain as (
+      select l.id, l.parent_id, l.account_id from volume v join layer l on l.id = v.layer_id
+        where v.vm_id = ${vm} and v.removed is null
+      union
+      select l.id, l.parent_id, l.account_id from layer l join chain c on l.id = c.parent_id)
+    select count(*)::int as count from layer l join chain c on c.id = l.parent_id
+    where c.account_id is not null and l.id not in (select id from chain)`.execute(db)
+  return rows[0]?.count ?? 0
+}
