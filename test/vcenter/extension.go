@@ -66,8 +66,11 @@ func (o *overlays) PutObject(*simulator.Context, mo.Reference) {}
 
 func (o *overlays) UpdateObject(*simulator.Context, mo.Reference, []types.PropertyChange) {}
 
-// What is gone is gone for the sessions too.
+// What is gone is gone for the sessions too. A logout removes filters and views while it holds the session's registry.
 func (o *overlays) RemoveObject(ctx *simulator.Context, ref types.ManagedObjectReference) {
+	if ref.Type != "VirtualMachine" && ref.Type != "VirtualMachineSnapshot" {
+		return
+	}
 	o.lock.Lock()
 	defer o.lock.Unlock()
 	for registry := range o.seen {

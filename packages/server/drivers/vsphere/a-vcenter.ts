@@ -68,8 +68,12 @@ export function vcenterProgram(): string {
   return program
 }
 
+/** Where the distribution puts a Go that has its version in the name of its package. */
+const distributions = '/usr/lib/go-1.25/bin'
+
 function go(...words: string[]) {
-  return spawnSync('flock', [join(cache, 'lock'), 'nice', 'go', ...words], { cwd: sources, encoding: 'utf8' })
+  const env = { ...process.env, PATH: `${process.env['PATH']}:${distributions}` }
+  return spawnSync('flock', [join(cache, 'lock'), 'nice', 'go', ...words], { cwd: sources, encoding: 'utf8', env })
 }
 
 export async function aVcenter(...options: string[]): Promise<TestVcenter> {

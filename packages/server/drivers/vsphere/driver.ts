@@ -2,6 +2,7 @@
 // knows what the cluster has, ours.ts which of its machines are ours; forest.ts and machines.ts do what the server asks.
 import { Problem } from '@ramet/core/problem.ts'
 import type { Capabilities, Driver, HostMemory, HostRef, PoolRef } from '../driver.ts'
+import type { Forest } from '../forest.ts'
 import { noNetworks } from '../no-networks.ts'
 import { noLayers } from '../own-disks.ts'
 import { Cluster } from './cluster.ts'
@@ -22,14 +23,17 @@ export interface VsphereOptions extends VcenterOptions {
   readonly folder?: string
 }
 
-export async function vsphereDriver(options: VsphereOptions): Promise<Driver> {
+export type VsphereDriver = Driver & { readonly forest: Forest }
+
+export async function vsphereDriver(options: VsphereOptions): Promise<VsphereDriver> {
   const what = `vSphere at ${new URL(options.url).host}`
   const vcenter = await telling(what, () => Vcenter.open(options))
+  let inventory: Inventory | null = null
   try {
-    const inventory = await telling(what, () => Inventory.open(vcenter))
-    const cluster = new Cluster(vcenter, inventory, options.cluster, options.folder ?? 'Ramet')
-    return driverOf(cluster)
+    inventory = await telling(what, () => Inventory.open(vcenter))
+    return driverOf(new Cluster(vcenter, inventory, options.cluster, options.folder ?? 'Ramet'))
   } catch (error) {
+    await inventory?.close()
     await vcenter.close()
     throw error
   }
@@ -57,7 +61,7 @@ export const capabilities: Capabilities = {
   networks: false,
 }
 
-function driverOf(cluster: Cluster): Driver {
+function driverOf(cluster: Cluster): VsphereDriver {
   const { vcenter, inventory } = cluster
   const ours = new Ours(cluster)
   const nodes = new Nodes(vcenter, ours)

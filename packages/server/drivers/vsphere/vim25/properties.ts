@@ -87,6 +87,8 @@ export const properties = {
     'info.error': 'LocalizedMethodFault',
     'info.result': 'any',
     'info.queueTime': 'dateTime',
+    'info.startTime': 'dateTime',
+    'info.completeTime': 'dateTime',
   },
 } as const
 

@@ -54,11 +54,13 @@ export class Tasks {
   async ended(task: Ref, options: TaskOptions = {}): Promise<unknown> {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
     const giveUp = () => void this.#cancel(task)
+    const isListed = this.#listed.has(task)
     this.#waiting.set(task, { options, resolve, reject })
     promise.catch(() => {}) // it may end before anybody waits for it
     options.signal?.addEventListener('abort', giveUp, { once: true })
     try {
       await this.#follow()
+      if (isListed) await this.#look(task)
       if (options.signal?.aborted) giveUp()
       return await promise
     } finally {
@@ -82,6 +84,17 @@ export class Tasks {
     this.#started = this.#watch.start()
     this.#started.catch(() => (this.#started = null))
     await this.#started
+  }
+
+  /** A task on the list was told of already, when somebody else waited for it. */
+  async #look(task: Ref): Promise<void> {
+    try {
+      const states = ['info.state', 'info.result', 'info.error'] as const
+      this.#report(task, await readObject(this.#connection, task as Ref<'Task'>, states))
+    } catch (error) {
+      if (!isFault(error, 'ManagedObjectNotFound')) throw error
+      this.#forgotten(task)
+    }
   }
 
   async #prepare(collector: Ref): Promise<void> {
