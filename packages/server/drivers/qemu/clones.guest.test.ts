@@ -4,12 +4,10 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { newId } from '@ramet/core/ids.ts'
-import { aCard, aNetwork } from '../contract-networks.ts'
-import { anOwner } from '../contract.ts'
-import type { Cut, DiskSpec, Driver, LayerChain, LayerRef, MachineSpec, MemoryImageRef } from '../driver.ts'
-import { aQemuDriver, processOf, type QemuUnderTest } from './a-driver.ts'
-import { aTinyMachine, answers, inGuest, sshWords, tiny, untilAnswers } from './a-tiny.ts'
+import type { LayerChain } from '../driver.ts'
+import { CloneLab, type Guest, network } from './a-clone-lab.ts'
+import { processOf } from './a-driver.ts'
+import { sshWords, tiny, untilAnswers } from './a-tiny.ts'
 import { chainAsFilename } from './blockdev.ts'
 import { networkFolder, networksDirectory } from './network/folder.ts'
 import { refusal } from './network/a-network.ts'
@@ -17,56 +15,40 @@ import { refusal } from './network/a-network.ts'
 const run = promisify(execFile)
 const never = new AbortController().signal
 const quiet = () => {}
-const dataBytes = 64 * 2 ** 20
-const network = aNetwork()
 const skip = tiny ? (refusal ?? false) : 'tiny cannot be built here'
 
 describe('instant clones of a guest that works', { skip }, () => {
-  let made: QemuUnderTest
-  let driver: Driver
+  let lab: CloneLab
   let source: Guest
-  let key: string
   const clones: Guest[] = []
-  const images: MemoryImageRef[] = []
-  let lastAddress = 10
 
   before(async () => {
-    made = await aQemuDriver()
-    driver = made.driver
-    const machine = await aTinyMachine(made)
-    key = machine.key
-    const data = aLayer()
-    await driver.layers.blank(data, dataBytes, anOwner)
-    const disks = [...machine.spec.disks, { deviceId: 1, chain: [data] }] as unknown as MachineSpec['disks']
-    source = await started({ ...machine.spec, disks, nics: [aCard(network, { address: '10.1.1.10' })] })
-    await untilAnswers(source.port)
-    // Random numbers on the serial console, for whoever looks at the first ones of a clone.
-    const loop = 'while :; do echo random $(head -c 32 /dev/urandom | md5sum) > /dev/ttyS0; sleep 0.2; done'
-    await source.said(`head -c 4000000 /dev/urandom > /run/blob; echo source > /run/name; (${loop}) >/dev/null 2>&1 &`)
+    ;({ lab, source } = await CloneLab.open())
+    await source.said('head -c 4000000 /dev/urandom > /run/blob; echo source > /run/name')
   })
-  after(() => made.dispose())
+  after(() => lab.made.dispose())
 
   test('a running machine is cut for clones in an instant, and a transfer over SSH goes on', async t => {
-    const writer = new Writer(key, source.port)
+    const writer = new Writer(lab.key, source.port)
     await writer.reached(5)
-    const process = await processOf(made.runDirectory, source.spec.vm)
+    const process = await processOf(lab.made.runDirectory, source.spec.vm)
     const acknowledged = writer.last
-    const [old, { image, facts }] = [source.spec.disks, await cut(source)]
+    const [old, { image, facts }] = [source.spec.disks, await lab.cut(source)]
     t.diagnostic(`it stood still for ${facts.stunMs} ms`)
     assert.equal(facts.way, 'successor')
     assert.ok(facts.stunMs !== null && facts.stunMs < 5000)
-    assert.notEqual((await processOf(made.runDirectory, source.spec.vm))?.pid, process?.pid)
+    assert.notEqual((await processOf(lab.made.runDirectory, source.spec.vm))?.pid, process?.pid)
     await writer.reached(writer.last + 5)
     writer.stop()
     assert.ok((await numberIn(old[1]!.chain)) >= acknowledged)
     for (const { chain } of old) await check(chain)
-    clones.push(...(await Promise.all([1, 2, 3].map(() => aClone(source, old, image)))))
-    const first = await Promise.all(clones.map(each => randomOf(each)))
+    clones.push(...(await Promise.all([1, 2, 3].map(() => lab.clone(source, old, image)))))
+    const first = await Promise.all(clones.map(each => lab.randomOf(each)))
     assert.equal(new Set(first).size, clones.length, first.join())
   })
 
   test('a clone finds what its source had in mind, on a card of its own', async () => {
-    await Promise.all(clones.map(clone => pluggedIn(clone)))
+    await Promise.all(clones.map(clone => lab.pluggedIn(clone)))
     const blob = await source.said('md5sum < /run/blob')
     const [own] = source.spec.nics
     for (const clone of clones) {
@@ -76,7 +58,7 @@ describe('instant clones of a guest that works', { skip }, () => {
       assert.ok(said.includes(its!.mac) && !said.includes(own!.mac), said)
     }
     // Only the source's own tap is where the bridge has heard its address from.
-    const { namespaceFile } = networkFolder(networksDirectory(made.runDirectory), network.id)
+    const { namespaceFile } = networkFolder(networksDirectory(lab.made.runDirectory), network.id)
     const { stdout } = await run('nsenter', [`--net=${namespaceFile}`, 'bridge', 'fdb', 'show', 'br', 'br0'])
     const heard = stdout.split('\n').filter(line => line.startsWith(own!.mac) && !/permanent/.test(line))
     assert.ok(heard.length <= 1, heard.join())
@@ -97,134 +79,37 @@ describe('instant clones of a guest that works', { skip }, () => {
   })
 
   test('a clone is cloned, and so is the source again, and each finds what its own source had in mind', async () => {
-    await Promise.all(clones.splice(1).map(each => removed(each)))
+    await Promise.all(clones.splice(1).map(each => lab.removed(each)))
     const parents = [source, clones[0]!]
     await Promise.all(
       parents.map(async (parent, index) => {
-        const [old, { image, facts }] = [parent.spec.disks, await cut(parent)]
+        const [old, { image, facts }] = [parent.spec.disks, await lab.cut(parent)]
         assert.equal(facts.way, 'copy') // its memory is mapped privately
-        const child = await aClone(parent, old, image)
-        await pluggedIn(child)
+        const child = await lab.clone(parent, old, image)
+        await lab.pluggedIn(child)
         const said = await child.said('cat /run/name; md5sum < /root/own; echo child > /run/name')
         assert.equal(said, await parent.said('cat /run/name; md5sum < /root/own'))
         assert.ok(said.startsWith(`me-${index}`))
-        await removed(child)
+        await lab.removed(child)
       }),
     )
   })
 
   test('a frozen clone is what others start from, and it wakes up where it was', async () => {
     const frozen = clones[0]!
-    const image = aMemory()
+    const image = lab.memory()
     await frozen.said('echo frozen > /run/name; sync')
-    await driver.machines.freeze(frozen.spec.vm, image, quiet, never)
-    const child = await aClone(frozen, frozen.spec.disks, image)
-    await pluggedIn(child)
+    await lab.driver.machines.freeze(frozen.spec.vm, image, quiet, never)
+    const child = await lab.clone(frozen, frozen.spec.disks, image)
+    await lab.pluggedIn(child)
     assert.equal(await child.said('cat /run/name'), 'frozen')
-    const disks = await grown(frozen.spec.disks)
-    const woken = await started({ ...frozen.spec, disks, memory: image, isClone: false })
+    const disks = await lab.grown(frozen.spec.disks)
+    const woken = await lab.started({ ...frozen.spec, disks, memory: image, isClone: false })
     await untilAnswers(woken.port)
     assert.equal(await woken.said('cat /run/name'), 'frozen')
-    for (const each of [child, woken]) await removed(each)
+    for (const each of [child, woken]) await lab.removed(each)
   })
-
-  function aLayer(): LayerRef {
-    return { pool: made.pool, id: newId<'layer'>() }
-  }
-
-  function aMemory(): MemoryImageRef {
-    const image = { pool: made.pool, id: newId<'memory-image'>() }
-    images.push(image)
-    return image
-  }
-
-  async function started(spec: MachineSpec): Promise<Guest> {
-    const { sshPorts } = await driver.machines.start(spec)
-    const port = Object.values(sshPorts)[0] ?? 0
-    return new Guest(key, { ...spec, nics: spec.nics.map(nic => ({ ...nic, sshPort: port })) }, port)
-  }
-
-  async function cut(guest: Guest, about: Partial<Cut> = {}) {
-    const { spec } = guest
-    const [image, disks] = [aMemory(), await grown(spec.disks)]
-    const pairs = spec.disks.map((disk, index) => ({ disk, layer: disks[index]!.chain.at(-1)! }))
-    const wanted = { memory: image, inHostMemory: true, machine: spec, quiesce: false, ...about }
-    const facts = await driver.machines.cut(
-      spec.vm,
-      { ...wanted, disks: pairs as unknown as Cut['disks'] },
-      quiet,
-      never,
-    )
-    guest.spec = { ...spec, disks }
-    return { image, facts }
-  }
-
-  /** Its own card is not plugged in yet. */
-  async function aClone(of: Guest, disks: MachineSpec['disks'], memory: MemoryImageRef): Promise<Guest> {
-    const address = `10.1.1.${(lastAddress += 1)}`
-    const spec: MachineSpec = {
-      ...of.spec,
-      vm: newId<'vm'>(),
-      generationId: globalThis.crypto.randomUUID(),
-      disks: await grown(disks),
-      nics: [aCard(network, { address })],
-      memory,
-      isClone: true,
-    }
-    const { sshPorts } = await driver.machines.start(spec)
-    assert.deepEqual(sshPorts, {})
-    return new Guest(key, spec, 0)
-  }
-
-  async function pluggedIn(clone: Guest): Promise<void> {
-    const [nic] = clone.spec.nics
-    for (const _ of ['first', 'again']) await driver.machines.pullInheritedNics(clone.spec.vm, never)
-    const { sshPorts } = await driver.machines.attachNic(clone.spec.vm, nic!, 'a-clone')
-    clone.port = sshPorts[nic!.id]!
-    while (!(await answers(clone.port))) await sleep(100)
-  }
-
-  async function grown(from: readonly DiskSpec[]): Promise<MachineSpec['disks']> {
-    const disks = from.map(async disk => {
-      const layer = aLayer()
-      const facts = await driver.layers.facts(disk.chain.at(-1)!)
-      await driver.layers.fork(layer, disk.chain, facts!.virtualBytes, anOwner)
-      return { ...disk, chain: [...disk.chain, layer] as unknown as LayerChain }
-    })
-    return (await Promise.all(disks)) as unknown as MachineSpec['disks']
-  }
-
-  /** What a clone said second: the first may have been drawn before the cut. */
-  async function randomOf({ spec }: Guest): Promise<string> {
-    for (;;) {
-      const text = (await driver.machines.consoleLog(spec.vm, 4096)).toString()
-      const lines = [...text.matchAll(/random ([0-9a-f]{32})/g)]
-      if (lines[1]) return lines[1][1]!
-      await sleep(50)
-    }
-  }
-
-  async function removed({ spec }: Guest): Promise<void> {
-    await driver.machines.stop(spec.vm, 0, never)
-    await driver.machines.discard(spec.vm)
-  }
 })
-
-class Guest {
-  spec: MachineSpec
-  port: number
-  readonly #key: string
-
-  constructor(key: string, spec: MachineSpec, port: number) {
-    this.#key = key
-    this.spec = spec
-    this.port = port
-  }
-
-  async said(command: string): Promise<string> {
-    return (await inGuest(this.#key, this.port, command)).trim()
-  }
-}
 
 /** Writes a rising number to the data disk, flushed, and tells when it is there: over one connection all the time. */
 class Writer {

@@ -26,7 +26,7 @@ import { demandHostMemory } from './ram.ts'
 import { saveMemory } from './save-memory.ts'
 import { shapeOf } from './shape.ts'
 import { successionOf } from './succession.ts'
-import { succeed } from './successor.ts'
+import { NoSuccessor, succeed } from './successor.ts'
 
 /** A flush of what was written since takes its time on a slow disk. */
 const transactionLimitMs = 60_000
@@ -109,22 +109,37 @@ async function cutWithMemory(
   if (!running) throw problems.machinePaused(status)
   const [image, shape] = [images.inHost(memory), await shapeOf(machine)]
   const plan = await successionOf(machine, wanted, image, shape, accelerator)
-  if (typeof plan === 'string') {
-    log.info({ vm: machine.vm, why: plan }, 'the memory is copied while the machine runs')
-    const to = wanted.inHostMemory ? image : onPool(memory)
-    if (wanted.inHostMemory) await demandHostMemory(images.directory, shape.memoryMib)
-    await addLayers(await machine.monitor(), wanted.disks)
-    const cut = () => switchLayers(machine, wanted.disks)
-    return { ...(await saveMemory(machine, to, quiesced, identity, cut, progress, signal)), way: 'copy' }
-  }
+  if (typeof plan === 'string') return cutByCopy(machine, wanted, memory, quiesced, plan, cutting)
   await requirePool(memory.pool)
   if (!wanted.inHostMemory) await demandRoom(memory, machine.found.folder.ram)
   await flushTips(wanted.disks)
   signal.throwIfAborted()
-  const done = await succeed(machine, { plan, image, shape, quiesced, identity, log }, become)
-  const facts = wanted.inHostMemory ? done.memory : await persistOrDiscard(memory, cutting)
-  progress(100)
-  return { stunMs: done.stunMs, memory: facts, way: 'successor' }
+  try {
+    const done = await succeed(machine, { plan, image, shape, quiesced, identity, log }, become)
+    const facts = wanted.inHostMemory ? done.memory : await persistOrDiscard(memory, cutting)
+    progress(100)
+    return { stunMs: done.stunMs, memory: facts, way: 'successor' }
+  } catch (error) {
+    if (!(error instanceof NoSuccessor) || !machine.alive) throw error
+    log.warn({ vm: machine.vm, err: error }, 'no successor could be started')
+    return cutByCopy(machine, wanted, memory, quiesced, 'its successor could not be started', cutting)
+  }
+}
+
+async function cutByCopy(
+  machine: Machine,
+  wanted: Cut,
+  memory: MemoryImageRef,
+  quiesced: boolean,
+  why: string,
+  { images, identity, log, progress, signal }: Cutting,
+): Promise<Pick<CutFacts, 'stunMs' | 'memory' | 'way'>> {
+  log.info({ vm: machine.vm, why }, 'the memory is copied while the machine runs')
+  const to = wanted.inHostMemory ? images.inHost(memory) : onPool(memory)
+  if (wanted.inHostMemory) await demandHostMemory(images.directory, (await shapeOf(machine)).memoryMib)
+  await addLayers(await machine.monitor(), wanted.disks)
+  const cut = () => switchLayers(machine, wanted.disks)
+  return { ...(await saveMemory(machine, to, quiesced, identity, cut, progress, signal)), way: 'copy' }
 }
 
 /** No half of an image is left; the disks are cut, as the caller can see. */

@@ -42,6 +42,9 @@ export interface Succeeded {
   readonly memory: MemoryImageFacts
 }
 
+/** The second process could not be started; the first one has not even stood still. */
+export class NoSuccessor extends Error {}
+
 /** `become` is told the process that is the machine from then on. Whatever fails before, the first one runs on and no image is left. */
 export async function succeed(
   first: Machine,
@@ -148,7 +151,7 @@ async function start(first: Machine, plan: MachinePlan, identity: Identity | nul
   } catch (error) {
     machine.release()
     await killAndWait(launched.process, endLimitMs)
-    throw problems.startFailed(lastLine((await tailOf(folder.log, 4096)).toString('utf8')), error)
+    throw new NoSuccessor(lastLine((await tailOf(folder.log, 4096)).toString('utf8')), { cause: error })
   }
 }
 
