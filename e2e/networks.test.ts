@@ -1,6 +1,7 @@
 // Two networks that accounts made, with the same addresses, and a machine in each: what the API says and what the guests find.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { aFreePort } from '@ramet/server/drivers/contract-networks.ts'
 import { buildTiny } from '../images/tiny/build.ts'
 import { imageCache } from './image-cache.ts'
 import { Cloud, type Fields, list, type Machine, type World } from './world.ts'
@@ -12,6 +13,7 @@ describe('two networks with the same addresses', { timeout: 600_000, skip: notRo
   let template: string
   const networks: Record<string, string> = {}
   const machines: Record<string, Machine> = {}
+  const ports: Record<string, number> = {}
   const names = ['red', 'blue']
 
   before(async () => {
@@ -22,6 +24,15 @@ describe('two networks with the same addresses', { timeout: 600_000, skip: notRo
   after(() => cloud?.close())
 
   const world = (): World => cloud.world
+
+  /** The machine answers web requests with its name. */
+  const serveName = (machine: Machine) =>
+    world().ssh(machine, 'mkdir -p /tmp/web && hostname > /tmp/web/index.html && busybox httpd -p 80 -h /tmp/web')
+
+  const page = async (name: string) => {
+    const answer = await fetch(`http://127.0.0.1:${ports[name]}/`, { headers: { connection: 'close' } })
+    return (await answer.text()).trim()
+  }
 
   test('each carry a request to the machine that is theirs', async () => {
     const [zone] = await list(world().client, 'listZones', 'zone')
@@ -47,9 +58,38 @@ describe('two networks with the same addresses', { timeout: 600_000, skip: notRo
     }
   })
 
+  test('each carry a web request to the machine that a rule leads to', async () => {
+    for (const [name, machine] of Object.entries(machines)) {
+      await serveName(machine)
+      const { ipaddress } = await world().client.run('associateIpAddress', { networkid: networks[name] as string })
+      const asked = { ipaddressid: (ipaddress as Fields)['id'] as string, virtualmachineid: machine.id }
+      ports[name] = await aFreePort()
+      const rule = { ...asked, protocol: 'tcp', publicport: ports[name], privateport: 80 }
+      await world().client.run('createPortForwardingRule', rule)
+      assert.equal(await page(name), name)
+    }
+    const [red, blue] = names.map(name => ports[name] as number)
+    assert.notEqual(red, blue)
+  })
+
   test('outlive the server, and lead to the same machines after it', async () => {
     await cloud.restart('SIGKILL')
-    for (const [name, machine] of Object.entries(machines)) assert.equal(await world().ssh(machine, 'hostname'), name)
+    for (const [name, machine] of Object.entries(machines)) {
+      assert.equal(await world().ssh(machine, 'hostname'), name)
+      assert.equal(await page(name), name)
+    }
+  })
+
+  test('free a port with its machine, and nobody who gets its address is reached by it', async () => {
+    await world().expunge(machines['red'] as Machine)
+    await assert.rejects(page('red'))
+    const nic = { networkids: networks['red'] as string, ipaddress: '10.1.1.9' }
+    machines['red'] = await world().deploy(template, 'red', 'linked', nic)
+    await world().awaitSsh(machines['red'])
+    await serveName(machines['red'])
+    assert.equal(await world().ssh(machines['red'], 'busybox wget -q -O - http://10.1.1.9/'), 'red')
+    await assert.rejects(page('red'))
+    assert.equal(await page('blue'), 'blue')
   })
 
   test('stay while their machines are there, and go after them', async () => {

@@ -1,7 +1,7 @@
 // Networks that accounts make: which addresses they may have, who may be in them, and that none goes while machines are in it.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { newId } from '@ramet/core/ids.ts'
+import { type NetworkId, newId } from '@ramet/core/ids.ts'
 import { asProblem } from '@ramet/core/problem.ts'
 import { call, callJob, type Given, listed } from '../testing/call.ts'
 import { stopTestDatabase } from '../testing/database.ts'
@@ -184,6 +184,31 @@ describe('a network', () => {
     lab.world.networks.delete(id as never)
     assert.deepEqual(await callJob(lab, 'restartNetwork', { id: id as string }, who.alice), { success: true })
     assert.equal(lab.world.networks.get(id as never)?.spec.cidr, '10.1.1.0/24')
+  })
+
+  test('leads outwards where its offering says so, and then shares no address with another of its account that does', async () => {
+    const offered = await call(lab, 'createNetworkOffering', {
+      ...{ name: 'outwards', guestiptype: 'Isolated', enable: true, networkrate: 10 },
+      supportedservices: 'Dhcp,Dns,SourceNat',
+    })
+    const { id, service, networkrate, hostaccess } = offered['networkoffering'] as Answer
+    const services = ['Dhcp', 'Dns', 'PortForwarding', 'SourceNat']
+    assert.deepEqual([service, networkrate, hostaccess], [services.map(name => ({ name })), 10, false])
+    const out = { networkofferingid: id as string, gateway: '10.8.0.1' }
+    const network = await make(out)
+    const made = vmOf(await deploy(network['id']))
+    const world = lab.world.networks.get(network['id'] as NetworkId)
+    assert.equal(world?.spec.outward, 'past-host')
+    assert.ok(made['ipaddress'])
+    const given = { ...base, ...out, gateway: '10.8.128.1', netmask: '255.255.0.0' }
+    assert.match(await refused('createNetwork', given), /^conflict networks-overlap: .* overlaps with 10\.8\.0\.0\/24/)
+    await make({ gateway: '10.8.0.1' })
+    await make(out, who.bob)
+    const wrong = { name: 'wrong', guestiptype: 'Isolated' }
+    const problem = (more: Given) => call(lab, 'createNetworkOffering', { ...wrong, ...more }).then(() => '', String)
+    assert.match(await problem({ supportedservices: 'Dhcp,Lb' }), /supportedservices names Lb; there are Dhcp/)
+    assert.match(await problem({ hostaccess: true }), /hostaccess is for an offering with a way out/)
+    assert.match(await problem({ networkrate: 0 }), /networkrate must be from 1/)
   })
 
   test('is made of offerings that are enabled', async () => {

@@ -11,6 +11,11 @@ export interface NetworkSpec {
   readonly gateway: string
   /** What the names of machines end in, inside the network. */
   readonly domain: string | null
+  /**
+   * Machines open connections outwards, by the host: past it, or to its own services and addresses too. Absent: they do not. A host
+   * that cannot let them refuses with 'unsupported' (no-way-out).
+   */
+  readonly outward?: 'past-host' | 'host-too'
 }
 
 /** A port of the host that leads to a port of a machine. */

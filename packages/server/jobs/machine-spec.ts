@@ -4,6 +4,7 @@ import { Problem } from '@ramet/core/problem.ts'
 import type { DiskSpec, IsoRef, MachineSpec, MemoryImageRef, NicSpec, Owner } from '../drivers/driver.ts'
 import type { Db } from '../store/database.ts'
 import { layerChain } from '../store/layers.ts'
+import { specOf } from '../store/networks.ts'
 import { imageFile } from '../store/templates.ts'
 import { nicsOf, type Vm } from '../store/vms.ts'
 import { type Volume, volumesOf } from '../store/volumes.ts'
@@ -123,6 +124,7 @@ export function nicSpec(nic: Awaited<ReturnType<typeof nicsOf>>[number], outward
   const { cidr, gateway, ip_address: address } = nic
   const card = { id: nic.id, deviceId: nic.device_id, mac: nic.mac, sshPort: nic.ssh_port }
   if (!nic.is_segment) return { ...card, kind: 'user-nat', outward, plan: { address, cidr, gateway } }
-  const network = { id: nic.network_id, cidr, gateway, domain: nic.network_domain }
-  return { ...card, kind: 'network', network, address, forwardSsh: nic.forwards_ssh }
+  const limit = nic.network_rate === null ? {} : { mbps: nic.network_rate }
+  const network = specOf({ ...nic, id: nic.network_id })
+  return { ...card, ...limit, kind: 'network', network, address, forwardSsh: nic.forwards_ssh }
 }

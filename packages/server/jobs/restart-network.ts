@@ -20,7 +20,7 @@ export const restartNetwork = defineJob<RestartNetwork>({
   do: async ({ db, driver, input }) => {
     const network = await networkById(db, input.network)
     if (!network) throw new Problem('invalid', 'unknown-network', `There is no network ${input.network}`)
-    if (await isSegment(db, network.id)) await driver.networks.ensure(networkSpec(network))
+    if (await isSegment(db, network.id)) await driver.networks.ensure(await networkSpec(db, network))
   },
   undo: nothing('a network that is whole stays so'),
 })

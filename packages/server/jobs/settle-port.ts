@@ -15,7 +15,7 @@ export function settlePort({ db, driver: { networks } }: Settling, port: Port): 
   return inTransaction(db, async tx => {
     const rule = await holdPort(tx, port)
     if (rule && rule.state !== 'Revoke') {
-      await networks.ensure(networkSpec(rule.network))
+      await networks.ensure(await networkSpec(tx, rule.network))
       return networks.forward(forwardOf(rule))
     }
     await networks.unforward(port.address, port.port)

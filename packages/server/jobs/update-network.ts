@@ -37,11 +37,11 @@ export const updateNetwork = defineJob<UpdateNetwork>({
     when: made => made.remember.isToTell,
     do: async ({ db, driver, input }) => {
       const network = await networkById(db, input.network)
-      if (network) await driver.networks.ensure(networkSpec(network))
+      if (network) await driver.networks.ensure(await networkSpec(db, network))
     },
     undo: async ({ db, driver, input, made }) => {
       const network = await networkById(db, input.network)
-      if (network) await driver.networks.ensure(networkSpec({ ...network, ...made.remember.names }))
+      if (network) await driver.networks.ensure(await networkSpec(db, { ...network, ...made.remember.names }))
     },
   })
 

@@ -27,6 +27,13 @@ const offerings = [
     guest_ip_type: 'Isolated',
   },
   {
+    name: 'DefaultIsolatedNetworkOfferingWithSourceNatService',
+    display_text:
+      'A network of one account, whose machines reach each other and what is past the host; their SSH forwarded to ports of the host',
+    guest_ip_type: 'Isolated',
+    source_nat: true,
+  },
+  {
     name: 'DefaultSharedNetworkOffering',
     display_text:
       'A network for all accounts of a domain, whose machines reach each other; their SSH forwarded to ports of the host',
@@ -126,8 +133,21 @@ export async function demandOwnAddresses(tx: Tx, account: AccountId, cidr: strin
     )
 }
 
-export function networkSpec({ id, cidr, gateway, network_domain }: Network): NetworkSpec {
-  return { id, cidr, gateway, domain: network_domain }
+export async function networkSpec(db: Db, network: Network): Promise<NetworkSpec> {
+  const offering = await db
+    .selectFrom('network_offering')
+    .select(['source_nat', 'reaches_host'])
+    .where('id', '=', network.network_offering_id)
+    .executeTakeFirstOrThrow()
+  return specOf({ ...network, ...offering })
+}
+
+type Described = Pick<Network, 'id' | 'cidr' | 'gateway' | 'network_domain'> &
+  Pick<Row<'network_offering'>, 'source_nat' | 'reaches_host'>
+
+export function specOf({ id, cidr, gateway, network_domain, source_nat, reaches_host }: Described): NetworkSpec {
+  const outward = reaches_host ? 'host-too' : 'past-host'
+  return { id, cidr, gateway, domain: network_domain, ...(source_nat && { outward }) }
 }
 
 /** Whether it is a segment, which the hypervisor makes, and not machines that are each alone. */

@@ -109,11 +109,10 @@ export function forwardOf(rule: PlacedRule): Forward {
 /** From now on the rules are about to go; answers their ports, which are to be settled before anything else goes. */
 export async function revokeRules(
   tx: Tx,
-  of: { readonly rule: PortForwardingRuleId } | { vm: VmId } | { nic: NicId } | { ip: PublicIpId },
+  of: { readonly rule: PortForwardingRuleId } | { vm: VmId } | { ip: PublicIpId },
 ): Promise<Port[]> {
   let rules = tx.updateTable('port_forwarding_rule').set({ state: 'Revoke' })
   if ('rule' in of) rules = rules.where('id', '=', of.rule)
-  else if ('nic' in of) rules = rules.where('nic_id', '=', of.nic)
   else if ('ip' in of) rules = rules.where('public_ip_id', '=', of.ip)
   else rules = rules.where('nic_id', 'in', tx.selectFrom('nic').select('id').where('vm_id', '=', of.vm))
   return rules.returning(['address', 'public_port as port']).execute()

@@ -1,6 +1,9 @@
 // A network offering on the wire.
 import type { Row } from '../../store/tables.ts'
-import { boolean, date, string, view } from '../view.ts'
+import { servicesOf } from '../network-services.ts'
+import { boolean, date, integer, nested, string, view } from '../view.ts'
+
+const serviceView = view<string>('service', { name: string('its name', name => name) })
 
 export const networkOfferingView = view<Row<'network_offering'>>('networkoffering', {
   id: string('the id of the network offering', offering => offering.id),
@@ -18,6 +21,9 @@ export const networkOfferingView = view<Row<'network_offering'>>('networkofferin
     'whether the SSH of each machine is reached by a port of the host',
     offering => offering.forwards_ssh,
   ),
+  service: nested('what it offers', serviceView, servicesOf),
+  hostaccess: boolean('whether machines that get out reach the host too', offering => offering.reaches_host),
+  networkrate: integer('Mbit/s of each network card', offering => offering.network_rate),
   forvpc: boolean('whether it is for VPCs', () => false),
   created: date('when it was made', offering => offering.created),
 })

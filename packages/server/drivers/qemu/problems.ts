@@ -204,6 +204,8 @@ export const problems = {
     new Problem('unavailable', 'tool-timeout', `${tool} did not finish in ${seconds} s`),
   cancelled: (cause?: unknown) => new Problem('cancelled', 'cancelled', 'The operation was cancelled', { cause }),
   noNetworks: (why: string) => new Problem('unsupported', 'no-networks', why),
+  noWayOut: (why: string) =>
+    new Problem('unsupported', 'no-way-out', `The network leads outwards, and cannot here: ${why}`),
   noNetwork: (id: string) => new Problem('unavailable', 'network-missing', `There is no network ${id} on this host`),
   networkFailed: (id: string, why: string) =>
     new Problem('unavailable', 'network-failed', `The network ${id} cannot serve addresses: ${why}`),

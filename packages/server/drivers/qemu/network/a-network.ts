@@ -19,13 +19,14 @@ export const refusal = await networkRefusal()
 /** Who runs machines. */
 export const somebody: Identity = isOrdinary ? server : { uid: 1_900_000_007, gid: 1_900_000_007 }
 
-export async function someNetworks() {
+/** `host`: see way-out.ts. */
+export async function someNetworks(host: string | null = null) {
   const folder = await mkdtemp(join(tmpdir(), 'ramet-n-'))
   await chmod(folder, 0o711)
   const directory = networksDirectory(join(folder, 'vms'))
   await mkdir(directory, { mode: 0o711 })
   const again = () => {
-    const networks = new QemuNetworks(directory, refusal, somebody, quietLog)
+    const networks = new QemuNetworks(directory, refusal, somebody, quietLog, host)
     networks.close() // a test says itself when they are looked after
     return networks
   }
@@ -42,6 +43,7 @@ export async function someNetworks() {
   }
   return {
     directory,
+    run,
     networks,
     again,
     /** A process that holds the cards' taps. */

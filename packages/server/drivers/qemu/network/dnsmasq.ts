@@ -9,7 +9,8 @@ import { tailOf } from '../console.ts'
 import { type ProcessId, isAlive, killAndWait, processAt } from '../process.ts'
 import { problems } from '../problems.ts'
 import { lastLine, toolEnvironment } from '../tools.ts'
-import type { Member, NetworkFolder } from './folder.ts'
+import { writeWhole } from '../../../write-whole.ts'
+import { type Member, type NetworkFolder, readPlan } from './folder.ts'
 import { inside, isOrdinary } from './keeper.ts'
 import { bridge } from './segment.ts'
 import { parseSubnet } from './subnet.ts'
@@ -38,6 +39,7 @@ export async function serve(folder: NetworkFolder, spec: NetworkSpec): Promise<P
   const known = await servingProcess(folder)
   if (known) return known
   await rm(folder.pid, { force: true })
+  await rm(folder.former, { force: true }) // it will know of nobody
   const log = await open(folder.log, 'w', 0o600)
   const [program = '', ...way] = inside(folder.directory, folder.namespaceFile)
   const child = spawn(program, [...way, ...rights, 'dnsmasq', ...dnsmasqArguments(folder, spec)], {
@@ -58,7 +60,7 @@ export async function serve(folder: NetworkFolder, spec: NetworkSpec): Promise<P
   throw problems.networkFailed(spec.id, lastLine((await tailOf(folder.log, 4096)).toString('utf8')))
 }
 
-export function dnsmasqArguments(folder: NetworkFolder, { cidr, domain }: NetworkSpec): string[] {
+export function dnsmasqArguments(folder: NetworkFolder, { cidr, domain, outward }: NetworkSpec): string[] {
   const subnet = parseSubnet(cidr)
   return [
     ...['--conf-file=/dev/null', '--keep-in-foreground', `--pid-file=${folder.pid}`, ...user],
@@ -66,9 +68,24 @@ export function dnsmasqArguments(folder: NetworkFolder, { cidr, domain }: Networ
     ...[`--dhcp-range=${subnet?.network},static,${subnet?.netmask},12h`, `--dhcp-hostsfile=${folder.leases}`],
     // Whoever asks for an address that he was given earlier gets it, although nothing is written down of it.
     ...['--dhcp-authoritative', '--leasefile-ro', '--no-ping'],
-    ...['--no-resolv', '--no-hosts', `--addn-hosts=${folder.names}`, '--bogus-priv'],
+    // Who gets out may ask for names out there, as the host does.
+    outward ? '--resolv-file=/etc/resolv.conf' : '--no-resolv',
+    ...['--no-hosts', `--addn-hosts=${folder.names}`, '--bogus-priv'],
     ...(domain === null ? [] : [`--domain=${domain}`, `--local=/${domain}/`, '--expand-hosts']),
   ]
+}
+
+/** The address is nobody's any more. dnsmasq keeps it for whoever had it, in its memory, for the time of a lease. */
+export async function giveUp(folder: NetworkFolder, address: string): Promise<void> {
+  const former = (await readPlan<string[]>(folder.former)) ?? []
+  await writeWhole(folder.former, JSON.stringify([...new Set([...former, address])]))
+}
+
+/** Has it forget who had the address before. */
+export async function serveAnew(folder: NetworkFolder, spec: NetworkSpec, address: string): Promise<void> {
+  if (!(await readPlan<string[]>(folder.former))?.includes(address)) return
+  await stopServing(folder)
+  await serve(folder, spec)
 }
 
 /** Writes what it shall know of the members, and has it read that. */

@@ -3,6 +3,7 @@
 //
 //   network.json   the description            nics/NIC.json   address, MAC and name of a network card
 //   leases/NIC     the same for DHCP          names/NIC       the same for DNS
+//   way-out.json   its addresses on the host  former.json     addresses that dnsmasq may take for somebody's who is gone
 //   dnsmasq.pid    dnsmasq.log                ../forwards/ADDRESS-PORT.json    ../keeper and ../namespaces: see keeper.ts
 import { createHash } from 'node:crypto'
 import { readdir, readFile, rm } from 'node:fs/promises'
@@ -25,6 +26,7 @@ export interface NetworkFolder {
   readonly names: string
   readonly pid: string
   readonly log: string
+  readonly former: string
   readonly namespace: string
   /** The file that names it, where the names are. */
   readonly nameFile: string
@@ -41,6 +43,8 @@ export interface Member {
   readonly mac: string
   readonly address: string
   readonly name: string
+  /** Mbit/s, either way; absent: as fast as it goes. */
+  readonly mbps?: number
 }
 
 /** Beside the folder of the machines. */
@@ -63,6 +67,7 @@ export function networkFolder(directory: string, id: NetworkId): NetworkFolder {
     names: at('names'),
     pid: at('dnsmasq.pid'),
     log: at('dnsmasq.log'),
+    former: at('former.json'),
     namespace,
     nameFile: name,
     namespaceFile: seenFromHere(directory, name),
@@ -88,6 +93,9 @@ export async function listNetworks(directory: string): Promise<NetworkId[]> {
 export function readSpec({ record }: NetworkFolder): Promise<NetworkSpec | null> {
   return readJson<NetworkSpec>(record)
 }
+
+/** What is written down besides, in JSON; null when it is not. */
+export const readPlan = <T>(file: string) => readJson<T>(file)
 
 export const writeSpec = ({ record }: NetworkFolder, spec: NetworkSpec) => writeWhole(record, JSON.stringify(spec))
 

@@ -2,12 +2,13 @@
 // address, answers no DHCP, and reaches of the gateway nothing but addresses and names. The whole is made from the members and replaced at once.
 import type { Member } from './folder.ts'
 import { tapNames } from './folder.ts'
+import { uplink } from './way-out.ts'
 
 /** In a DHCP message, behind the header of UDP: the MAC of the client that it speaks for. */
 const client = '@th,288,48'
 
 /** Commands for nft(8). Where `members` are already guarded, nothing changes. */
-export function guardRules(members: readonly Member[]): string {
+export function guardRules(members: readonly Member[], isOutward = false): string {
   return `
 add table bridge guard
 delete table bridge guard
@@ -17,7 +18,7 @@ table bridge guard {
   set clients { typeof iifname . ether saddr . ${client}; }
   chain sent {
     type filter hook prerouting priority -300; policy drop;
-    ip protocol != udp iifname . ether saddr . ip saddr @addresses accept comment "most frames; the rest costs them nothing"
+${members.map(member => brake('iifname', member)).join('')}    ip protocol != udp iifname . ether saddr . ip saddr @addresses accept comment "most frames; the rest costs them nothing"
     iifname != "r*" accept
     udp sport 67 drop
     udp dport 67 jump asked
@@ -32,6 +33,9 @@ table bridge guard {
     iifname . ether saddr . ip saddr @addresses iifname . ether saddr . ${client} @clients accept
     drop
   }
+  chain received {
+    type filter hook postrouting priority 300; policy accept;
+${members.map(member => brake('oifname', member)).join('')}  }
 }
 add table inet gate
 delete table inet gate
@@ -47,12 +51,30 @@ table inet gate {
   chain passing {
     type filter hook forward priority 0; policy drop;
     iifname "br0" oifname "br0" accept comment "bridged, where the kernel shows that to this table too"
-  }
-}
+${isOutward ? passingOut : ''}  }
+${isOutward ? leaving : ''}}
 ${members.map(admission).join('')}`
 }
 
-/** Lets one more in. May be repeated. */
+const passingOut = `    iifname "br0" oifname "${uplink}" accept
+    iifname "${uplink}" oifname "br0" ct state established,related accept
+`
+
+/** All machines leave as one address, which is this network's alone. */
+const leaving = `  chain leaving {
+    type nat hook postrouting priority 100; policy accept;
+    oifname "${uplink}" masquerade
+  }
+`
+
+/** Drops what is more than the card may in a second, and some packets: the kernel joins those of a connection to heaps of 64 KiB. */
+function brake(side: 'iifname' | 'oifname', { nic, mbps }: Member): string {
+  if (!mbps) return ''
+  const taps = tapNames(nic).map(tap => `"${tap}"`)
+  return `    ${side} { ${taps.join(', ')} } limit rate over ${mbps * 125_000} bytes/second burst ${4 * 65_536} bytes drop\n`
+}
+
+/** Lets one more in, whose speed is not limited. May be repeated. */
 export function admission({ nic, mac, address }: Member): string {
   return tapNames(nic)
     .map(

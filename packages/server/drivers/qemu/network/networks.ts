@@ -9,7 +9,7 @@ import type { SshPorts } from '../ports.ts'
 import type { Identity } from '../privileges.ts'
 import { problems } from '../problems.ts'
 import { Turns } from '../turns.ts'
-import { serve, servingProcess, stopServing, tell } from './dnsmasq.ts'
+import { giveUp, serve, serveAnew, servingProcess, stopServing, tell } from './dnsmasq.ts'
 import * as files from './folder.ts'
 import { Forwards } from './forwards.ts'
 import { admission } from './guard.ts'
@@ -17,6 +17,7 @@ import { findHolders } from './holders.ts'
 import { endKeeper, ensureKeeper } from './keeper.ts'
 import { furnish, guard, isInside, isNamespace, makeSegment, nameAgain, removeSegment, tapsIn } from './segment.ts'
 import { parseSubnet } from './subnet.ts'
+import { hasWayOut, WayOut } from './way-out.ts'
 
 const lookEveryMs = 2000
 const turns = new Turns<string>()
@@ -25,15 +26,18 @@ export class QemuNetworks {
   readonly #directory: string
   readonly #log: Log
   readonly #forwards: Forwards
+  readonly #wayOut: WayOut
   readonly #keeper: NodeJS.Timeout
   readonly #refusal: string | null
   #looking = false
 
-  constructor(directory: string, refusal: string | null, stranger: Identity, log: Log) {
+  /** `host`: see way-out.ts. */
+  constructor(directory: string, refusal: string | null, stranger: Identity, log: Log, host: string | null = null) {
     this.#directory = directory
     this.#refusal = refusal
     this.#log = log
     this.#forwards = new Forwards(directory, stranger)
+    this.#wayOut = new WayOut(directory, host)
     this.#keeper = setInterval(() => void this.keep(), lookEveryMs).unref()
   }
 
@@ -64,7 +68,8 @@ export class QemuNetworks {
     const ports: [NicId, number][] = []
     for (const nic of nics) {
       if (nic.kind !== 'network' || nic.silent) continue
-      await this.#admit(nic.network, { vm, nic: nic.id, mac: nic.mac, address: nic.address, name })
+      const place = { vm, nic: nic.id, mac: nic.mac, address: nic.address, name }
+      await this.#admit(nic.network, { ...place, ...(nic.mbps && { mbps: nic.mbps }) })
       if (nic.forwardSsh) ports.push([nic.id, await this.#forwards.beginSsh(vm, nic)])
     }
     return Object.fromEntries(ports)
@@ -86,6 +91,7 @@ export class QemuNetworks {
     this.#looking = true
     try {
       for (const { id, trouble } of await observeNetworks(this.#directory)) if (trouble) await this.#mend(id, trouble)
+      await this.#wayOut.keep()
       await this.#forwards.keep()
     } catch (error) {
       this.#log.warn({ err: error }, 'networks cannot be looked after')
@@ -116,14 +122,18 @@ export class QemuNetworks {
       if (!parseSubnet(spec.cidr)?.contains(member.address)) throw problems.addressOutside(spec.cidr, member.address)
       await this.#ensure(spec)
       const folder = this.#folder(spec.id)
-      const others = (await files.readMembers(folder)).filter(({ nic }) => nic !== member.nic)
+      const members = await files.readMembers(folder)
+      const others = members.filter(({ nic }) => nic !== member.nic)
       const isTaken = others.some(({ address, mac }) => address === member.address || mac === member.mac)
       if (isTaken || member.address === spec.gateway) throw problems.addressTaken(spec.id, member.address)
+      await serveAnew(folder, spec, member.address)
       await files.writeMember(folder, member)
-      const members = [...others, member]
+      const all = [...others, member]
+      const isBraked = member.mbps ?? members.find(({ nic }) => nic === member.nic)?.mbps
+      const anew = () => furnish(folder, spec, all)
       // Where an earlier server's guard does not know what this one adds to, the whole is made anew.
-      const guarded = guard(folder, admission(member)).catch(() => furnish(folder, spec, members))
-      await Promise.all([guarded, tell(folder, members)])
+      const guarded = isBraked ? anew() : guard(folder, admission(member)).catch(anew)
+      await Promise.all([guarded, tell(folder, all)])
     })
   }
 
@@ -147,6 +157,7 @@ export class QemuNetworks {
     const serving = await servingProcess(folder)
     if (serving && !(await isInside(folder, serving.pid))) await stopServing(folder)
     await furnish(folder, spec, members)
+    await this.#wayOut.ensure(folder, spec)
     await serve(folder, spec)
     await tell(folder, members)
   }
@@ -167,6 +178,7 @@ export class QemuNetworks {
     if (held.length > 0) throw problems.networkInUse(id)
     await this.#forwards.endAll(({ network }) => network === id)
     await stopServing(folder)
+    await this.#wayOut.remove(folder)
     await removeSegment(folder)
     await rm(folder.path, { recursive: true, force: true })
     await endKeeper(this.#directory, async () => (await files.listNetworks(this.#directory)).length === 0)
@@ -179,6 +191,7 @@ export class QemuNetworks {
     if (!spec) return
     const members = await files.readMembers(folder)
     const others = members.filter(each => each.nic !== nic)
+    for (const each of members) if (each.nic === nic) await giveUp(folder, each.address)
     if (others.length === members.length) return
     await files.forgetMember(folder, nic)
     if (await isNamespace(folder)) await furnish(folder, spec, others)
@@ -204,13 +217,15 @@ export async function observeNetworks(directory: string): Promise<NetworkFacts[]
   return Promise.all(ids.map(async id => ({ id, trouble: await troubleOf(files.networkFolder(directory, id)) })))
 }
 
-/** What is wrong with a network, cheaply: a look at two files and a process. */
+/** What is wrong with a network, cheaply: a look at some files and a process. */
 async function troubleOf(folder: files.NetworkFolder): Promise<string | null> {
-  if (!(await files.readSpec(folder))) return 'was not made whole'
+  const spec = await files.readSpec(folder)
+  if (!spec) return 'was not made whole'
   if (!(await isNamespace(folder))) return `has lost its namespace ${folder.namespace}`
   const serving = await servingProcess(folder)
   if (!serving) return 'has no dnsmasq, which gives addresses'
-  return (await isInside(folder, serving.pid)) ? null : 'has a name that leads to another namespace'
+  if (!(await isInside(folder, serving.pid))) return 'has a name that leads to another namespace'
+  return spec.outward && !(await hasWayOut(serving.pid)) ? 'has lost its way out' : null
 }
 
 async function makeFolders({ path, nics, leases, names }: files.NetworkFolder): Promise<void> {
@@ -221,4 +236,7 @@ async function makeFolders({ path, nics, leases, names }: files.NetworkFolder): 
 }
 
 const sameServing = (one: NetworkSpec, other: NetworkSpec) =>
-  one.cidr === other.cidr && one.gateway === other.gateway && one.domain === other.domain
+  one.cidr === other.cidr &&
+  one.gateway === other.gateway &&
+  one.domain === other.domain &&
+  (one.outward === undefined) === (other.outward === undefined)

@@ -71,7 +71,7 @@ link set ${bridge} address ${gatewayMac} up
 addr replace ${spec.gateway}/${prefix} dev ${bridge}
 `
   await tool([...way, 'ip', '-batch', '-'], settings)
-  await guard(folder, guardRules(members))
+  await guard(folder, guardRules(members, spec.outward !== undefined))
 }
 
 export async function guard(folder: NetworkFolder, rules: string): Promise<void> {
