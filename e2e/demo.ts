@@ -9,7 +9,7 @@ import { readAdmin } from '@ramet/client/admin.ts'
 import { buildTiny } from '../images/tiny/build.ts'
 import { imageCache } from './image-cache.ts'
 import { type ServerProcess, startServer } from './server-process.ts'
-import { type Machine, World } from './world.ts'
+import { type DeployOptions, type Machine, World } from './world.ts'
 
 export interface DemoStep {
   readonly name: string
@@ -55,20 +55,25 @@ async function play(story: Story, world: World, image: string, keepMachines: boo
     () => world.registerTemplate(image),
     ({ bytes }) => bytes,
   )
+  const network = await story.step('make a network', () => world.makeNetwork('demo'))
+  if (!network) story.say('   this host can have none (listHosts says why); each machine is alone behind NAT')
+  const nic: DeployOptions = network ? { networkids: network } : {}
   const linked = await story.step(
     'deploy a linked clone',
-    () => world.deploy(template.id, 'demo-linked', 'linked'),
+    () => world.deploy(template.id, 'demo-linked', 'linked', nic),
     machine => machine.exclusiveBytes,
   )
   const full = await story.step(
     'deploy a full clone',
-    () => world.deploy(template.id, 'demo-full', 'full'),
+    () => world.deploy(template.id, 'demo-full', 'full', nic),
     machine => machine.exclusiveBytes,
   )
   story.machines = [linked, full]
   for (const machine of [linked, full])
     await story.step(`log in to ${machine.name} by SSH`, () => world.awaitSsh(machine))
   await story.step('a file written in one is not in the other', () => proveApart(world, linked, full))
+  if (network)
+    await story.step('open a page of each by a port of this host', () => openPages(world, network, [linked, full]))
   const restarted = await story.step(`restart ${linked.name} and log in again`, async () => {
     const machine = await world.reboot(linked)
     await world.awaitSsh(machine)
@@ -80,7 +85,17 @@ async function play(story: Story, world: World, image: string, keepMachines: boo
   await forkTenTimes(story, world, await world.machine(restarted.id))
   if (keepMachines) return
   await story.step('destroy both machines', () => Promise.all([linked, full].map(machine => world.expunge(machine))))
+  if (network) await story.step('delete the network', () => world.client.run('deleteNetwork', { id: network }))
   await story.step('delete the template', () => world.deleteTemplate(template.id))
+}
+
+async function openPages(world: World, network: string, machines: readonly Machine[]): Promise<void> {
+  for (const machine of machines) {
+    await world.serveName(machine)
+    const port = await world.forward(machine, network, 80)
+    const page = (await (await fetch(`http://127.0.0.1:${port}/`)).text()).trim()
+    if (page !== machine.name) throw new Error(`port ${port} leads to ${page}, and not to ${machine.name}`)
+  }
 }
 
 /** A tree A-(B, C): what each holds is on the disk and, but for C, in the memory of the guest (/run). */

@@ -1,5 +1,6 @@
 // A server seen by someone who uses it: templates, machines and logins, in a user's words. The demo, the journeys and the
 // benchmarks share it; everything goes through the API, and into guests by SSH.
+import { aFreePort } from '@ramet/server/drivers/contract-networks.ts'
 import { execFile } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
@@ -63,6 +64,29 @@ export class World {
   async acceleration(): Promise<string> {
     const [host] = await list(this.client, 'listHosts', 'host')
     return (host?.['details'] as Fields | undefined)?.['acceleration'] as string
+  }
+
+  /** A network of machines that reach each other; null where this host can have none. */
+  async makeNetwork(name: string, set: DeployOptions = {}): Promise<string | null> {
+    const [host] = await list(this.client, 'listHosts', 'host')
+    const kind = (host?.['details'] as Fields | undefined)?.['networks'] as string
+    if (kind.startsWith('none')) return null
+    const wanted = { name: 'DefaultIsolatedNetworkOffering' }
+    const [offering] = await list(this.client, 'listNetworkOfferings', 'networkoffering', wanted)
+    const asked = { name, zoneid: this.zone, networkofferingid: offering?.['id'] as string, ...set }
+    return ((await this.client.call('createNetwork', asked))['network'] as Fields)['id'] as string
+  }
+
+  /** A port of this host that leads to a port of the machine. */
+  async forward({ id }: Pick<Machine, 'id'>, networkid: string, privateport: number): Promise<number> {
+    const known = await list(this.client, 'listPublicIpAddresses', 'publicipaddress', {
+      associatednetworkid: networkid,
+    })
+    const ip = known[0] ?? ((await this.client.run('associateIpAddress', { networkid }))['ipaddress'] as Fields)
+    const publicport = await aFreePort()
+    const rule = { ipaddressid: ip['id'] as string, virtualmachineid: id, protocol: 'tcp', publicport, privateport }
+    await this.client.run('createPortForwardingRule', rule)
+    return publicport
   }
 
   async registerTemplate(file: string, set: DeployOptions = {}): Promise<{ id: string; bytes: number }> {
@@ -249,6 +273,11 @@ export class World {
 
   ssh({ sshAddress }: Pick<Machine, 'sshAddress'>, command: string): Promise<string> {
     return ssh(sshAddress, this.key, command)
+  }
+
+  /** Has the machine answer web requests with its name. */
+  async serveName(machine: Pick<Machine, 'sshAddress'>): Promise<void> {
+    await this.ssh(machine, 'mkdir -p /tmp/web && hostname > /tmp/web/index.html && busybox httpd -p 80 -h /tmp/web')
   }
 
   async awaitSsh({ sshAddress }: Pick<Machine, 'sshAddress'>): Promise<void> {
