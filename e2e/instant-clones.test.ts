@@ -1,0 +1,113 @@
+// Instant clones of a running guest, by the API of a real server: they go on from its memory and disks, with cards and addresses of their own;
+// the guest notices nothing; the server is restarted in between, and killed in the middle of the next clones; a frozen machine has clones too.
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { diagnose } from '@ramet/server/doctor/main.ts'
+import { eventually } from '@ramet/server/testing/eventually.ts'
+import { buildTiny } from '../images/tiny/build.ts'
+import { imageCache } from './image-cache.ts'
+import { Cloud, type Fields, type Machine, type World } from './world.ts'
+
+describe('instant clones of a running guest', { timeout: 600_000 }, () => {
+  let cloud: Cloud
+  let source: Machine
+  let clones: Machine[] = []
+
+  before(async () => {
+    const { file } = await buildTiny({ directory: imageCache() })
+    cloud = await Cloud.open()
+    const { id } = await world().registerTemplate(file)
+    source = await world().deploy(id, 'source', 'linked')
+    await world().awaitSsh(source)
+  })
+  after(() => cloud?.close())
+
+  const world = (): World => cloud.world
+  const mark = (machine: Machine, text: string) =>
+    world().ssh(machine, `echo ${text} > /root/mark; echo ${text} > /run/mark; sync`)
+  const found = async (machine: Machine) =>
+    (await world().ssh(machine, 'cat /root/mark /run/mark')).split(/\s+/).filter(Boolean)
+  const uptime = async (machine: Machine) => Number((await world().ssh(machine, 'cat /proc/uptime')).split(' ')[0])
+
+  async function clone(id: string, count: number, name: string): Promise<Fields[]> {
+    const asked = { virtualmachineid: id, clonetype: 'instant', count, name }
+    const { virtualmachine } = await world().client.run('cloneVirtualMachine', asked)
+    return [virtualmachine as Fields | Fields[]].flat()
+  }
+  /** When they have their own cards. */
+  async function reached(made: readonly { id: string }[]): Promise<Machine[]> {
+    await world().quiet()
+    const machines = await Promise.all(made.map(({ id }) => world().machine(id)))
+    for (const machine of machines) await world().awaitSsh(machine)
+    return machines
+  }
+
+  test('are Running at once, go on where it was, and have MACs and addresses of their own', async () => {
+    await mark(source, 'then')
+    const earlier = await uptime(source)
+    const made = await clone(source.id, 3, 'fork')
+    assert.deepEqual(
+      made.map(({ name, state, clonetype }) => [name, state, clonetype]),
+      [1, 2, 3].map(number => [`fork-${number}`, 'Running', 'instant']),
+    )
+    clones = await reached(made as unknown as { id: string }[])
+    await mark(source, 'later')
+    for (const each of clones) {
+      assert.deepEqual(await found(each), ['then', 'then'])
+      assert.ok((await uptime(each)) >= earlier, 'it has booted')
+    }
+    assert.deepEqual(await found(source), ['later', 'later'])
+    const cards = await Promise.all(
+      [source, ...clones].map(each =>
+        world().ssh(each, 'cat /sys/class/net/e*/address; hostname -I 2>/dev/null || true'),
+      ),
+    )
+    const macs = cards.map(text => text.match(/([0-9a-f]{2}:){5}[0-9a-f]{2}/g) ?? []).flat()
+    assert.equal(macs.length, 4, `each has one card: ${cards.join(' | ')}`)
+    assert.equal(new Set(macs).size, 4)
+  })
+
+  test('outlive the server, write what they like, and none sees another', async () => {
+    await cloud.restart('SIGTERM')
+    for (const each of clones) await mark(each, each.name)
+    for (const each of clones) assert.deepEqual(await found(each), [each.name, each.name])
+    assert.deepEqual(await found(source), ['later', 'later'])
+  })
+
+  test('are made, or not, but never half, when the server is killed meanwhile', async () => {
+    const asked = { virtualmachineid: source.id, clonetype: 'instant', count: 2, name: 'killed' }
+    await world().client.call('cloneVirtualMachine', asked)
+    await cloud.restart('SIGKILL')
+    await world().quiet()
+    const made = (await world().machines()).filter(({ name }) => name.startsWith('killed'))
+    assert.deepEqual([...new Set(made.map(({ state }) => state))], ['Running'])
+    for (const each of await reached(made)) assert.deepEqual(await found(each), ['later', 'later'])
+    assert.deepEqual(await found(source), ['later', 'later'])
+    for (const each of made) await world().expunge(each)
+  })
+
+  test('are made of a frozen one, which goes on when they are gone', async () => {
+    const [golden] = clones
+    assert.ok(golden)
+    const { virtualmachine } = await world().client.run('freezeVirtualMachine', { id: golden.id })
+    assert.deepEqual([(virtualmachine as Fields)['state'], (virtualmachine as Fields)['frozen']], ['Stopped', true])
+    const made = await reached((await clone(golden.id, 2, 'of-frozen')) as unknown as { id: string }[])
+    for (const each of made) assert.deepEqual(await found(each), [golden.name, golden.name])
+    await assert.rejects(world().client.run('unfreezeVirtualMachine', { id: golden.id }), /frozen source of 2 clones/)
+    for (const each of made) await world().expunge(each)
+    await world().quiet()
+    await world().client.run('unfreezeVirtualMachine', { id: golden.id })
+    await world().awaitSsh(await world().machine(golden.id))
+    assert.deepEqual(await found(await world().machine(golden.id)), [golden.name, golden.name])
+  })
+
+  test('leave nothing behind', async () => {
+    for (const each of clones) await world().expunge(each)
+    assert.deepEqual(await found(source), ['later', 'later'])
+    await world().quiet()
+    await eventually('no process works on anything', async () => {
+      const findings = await diagnose(cloud.dataDir)
+      return findings.length === 0 ? true : null
+    })
+  })
+})
