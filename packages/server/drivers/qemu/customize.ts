@@ -18,6 +18,8 @@ const script = await readFile(join(import.meta.dirname, 'customize.sh'), 'utf8')
 const answerLimitMs = 5000
 /** So long the guest may take to see to a new card by itself, before it is told to. */
 const byItselfMs = 4000
+/** After that it is named as a problem, and looked at again later. */
+const cardsLimitMs = 20_000
 
 export async function customizeGuest(
   machine: Machine,
@@ -33,7 +35,10 @@ export async function customizeGuest(
   const wrong = [
     ...(await unlessRefused(makeOwn(agent, machine.vm, identity, left(), signal), problems.noCommands)),
     ...((await setClock(machine, left())) === 'set' ? [] : [problems.clock]),
-    ...(await unlessRefused(settleCards(agent, identity, left(), signal), problems.cardsUntold)),
+    ...(await unlessRefused(
+      settleCards(agent, identity, Math.min(left(), cardsLimitMs), signal),
+      problems.cardsUntold,
+    )),
   ]
   return wrong.length > 0 ? wrong : finish(agent, identity, left(), signal)
 }
