@@ -134,6 +134,26 @@ export function snapshotContract(
     assert.equal((await driver().machines.facts(spec.vm)).power, 'off')
   })
 
+  test('a machine that runs is replaced by what it was in its memory, once, and one that is off starts from there', async t => {
+    if (!driver().capabilities.memorySnapshot) return t.skip('it saves no memory')
+    const { spec, cut } = await aRunningMachine()
+    const memory = aMemory()
+    await driver().machines.cut(spec.vm, { ...cut, memory }, quiet, never)
+    const now = await active(spec)
+    const misfit = { ...spec, disks: await onNewLayers(spec), memory, memoryMib: 2 * spec.memoryMib }
+    await assert.rejects(driver().machines.replace(misfit), { kind: 'refused', code: 'memory-does-not-fit' })
+    assert.deepEqual([(await driver().machines.facts(spec.vm)).power, await active(spec)], ['on', now])
+    const disks = await onNewLayers(spec)
+    for (const _ of twice) assert.equal((await driver().machines.replace({ ...spec, disks, memory })).power, 'on')
+    assert.deepEqual(await active(spec), tips(disks))
+    await driver().machines.stop(spec.vm, 0, never)
+    const others = await onNewLayers(spec)
+    await driver().machines.replace({ ...spec, disks: others, memory })
+    assert.deepEqual(await active(spec), tips(others))
+    await removed(spec)
+    await driver().memory.discard(memory)
+  })
+
   test('a machine with other devices than the memory was made with is refused', async t => {
     if (!driver().capabilities.memorySnapshot) return t.skip('it saves no memory')
     const { spec, cut } = await aRunningMachine()

@@ -423,6 +423,11 @@ export interface Driver {
   readonly machines: {
     /** Makes the machine run as described; one that already runs is left alone. Fulfils when its CPUs run. */
     start(spec: MachineSpec): Promise<MachineFacts>
+    /**
+     * Like `start`, for a machine that goes on from `spec.memory`; but one that runs on other layers is replaced. Where the hypervisor can, it
+     * runs until the new one is ready, and its connections live on. A failure leaves it running, or off.
+     */
+    replace(spec: MachineSpec): Promise<MachineFacts>
     /** Asks the guest to shut down and waits `graceMs`, then cuts the power; 0 cuts at once. Fulfils when it is off. */
     stop(vm: VmId, graceMs: number, signal: AbortSignal): Promise<void>
     /** Plugs the disk into a machine that runs; one that is off is left alone, for it starts with all its disks. */

@@ -6,6 +6,7 @@ type Layered = Pick<Driver, 'layers' | 'memory' | 'images'>
 type LayeredMachines = Pick<
   Driver['machines'],
   | 'start'
+  | 'replace'
   | 'attachDisk'
   | 'detachDisk'
   | 'attachNic'
@@ -44,6 +45,7 @@ export const noLayers: Layered = {
 
 export const noLayeredMachines: LayeredMachines = {
   start: refuse,
+  replace: refuse,
   attachDisk: refuse,
   detachDisk: refuse,
   attachNic: refuse,

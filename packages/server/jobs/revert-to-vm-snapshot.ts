@@ -1,6 +1,6 @@
 // Brings a machine back to a VM snapshot: its disks become new, empty layers on the snapshot's, its present ones go. To one with
-// memory the machine goes on from there, a new process on the saved memory; to one without it is left stopped. All is prepared
-// before the machine is stopped, and the old disks are let go of only when the new state stands: a revert that fails gives them back,
+// memory the machine goes on from there, a new process on the saved memory; to one without it is left stopped. All is prepared before
+// the machine is stopped: one that goes on from memory runs until the new process takes its place. The old disks are let go of only when the new state stands: a revert that fails gives them back,
 // and runs the machine again if it ran (interrupt-vm.ts).
 import { type LayerId, newId, type VmId, type VmSnapshotId, type VolumeId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
@@ -67,7 +67,10 @@ export const revertToVmSnapshot = defineJob<RevertToVmSnapshot>({
     undo: context => unforkDisks(context, context.made.begin.disks),
   })
   .record('begin-stop', interruption.begin)
-  .actWhen('stop', interruption.stop)
+  .actWhen('stop', {
+    ...interruption.stop,
+    do: context => (context.made.begin.withMemory ? Promise.resolve() : interruption.stop.do(context)),
+  })
   .record('note-stopped', interruption.note)
   .record('switch', {
     do: context => switchTo(context, context.made.begin, context.made.fork),
@@ -80,7 +83,7 @@ export const revertToVmSnapshot = defineJob<RevertToVmSnapshot>({
       if (state === 'Starting') await takeHost.undo(context)
     },
   })
-  .actWhen('run', { when: made => made.begin.isToRun, do: run, undo: runMachine.undo })
+  .actWhen('run', { when: made => made.begin.isToRun, do: run, undo: unlessAsBefore })
   .record('finish', {
     do: async context => {
       const { tx, input, made, jobs, job } = context
@@ -260,8 +263,16 @@ async function run({ db, driver, settings, input }: StepContext<RevertToVmSnapsh
   const snapshot = await vmSnapshotById(db, input.snapshot)
   const image = snapshot?.memory_image_id && (await memoryRef(db, snapshot.memory_image_id))
   if (!image) throw new Error(`VM snapshot ${input.snapshot} has lost its memory image`)
-  const facts = await driver.machines.start(
+  const facts = await driver.machines.replace(
     await machineSpec(db, input.vm, settings.flag('guest.network.outward'), image),
   )
   return { facts, clock: await driver.machines.setClock(input.vm, clockLimitMs) }
+}
+
+/** What was not replaced after all is the machine as it was: the undo before this one leaves it running. */
+async function unlessAsBefore(context: StepContext<RevertToVmSnapshot, object>): Promise<void> {
+  const active = await context.driver.machines.activeLayers(context.input.vm)
+  const { disks } = (context.made as Made).begin
+  if (active && !disks.some(({ layer }) => [...active.values()].includes(layer))) return
+  await runMachine.undo(context)
 }

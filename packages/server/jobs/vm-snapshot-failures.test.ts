@@ -77,8 +77,7 @@ describe('VM snapshots when something goes wrong', () => {
     for (const [to, fault] of [
       [A, 'layers.fork'],
       [A, 'machines.stop'],
-      [B, 'machines.stop'],
-      [B, 'machines.start'],
+      [B, 'machines.replace'],
     ] as const) {
       lab.world.faults.set(fault, 1)
       const { errortext } = await callJob(lab, 'revertToVMSnapshot', { vmsnapshotid: to })
@@ -90,14 +89,20 @@ describe('VM snapshots when something goes wrong', () => {
       assert.deepEqual(await found(lab, vm), ['later', 'later'])
       assert.deepEqual(await tree(lab, vm), [' > A', 'A > B', 'A > C *'])
     }
+    assert.equal(inMind(lab, vm), 'later') // it was never off
     const [event] = await listed(lab, 'listEvents', { type: 'VMSNAPSHOT.REVERTTO', level: 'ERROR' })
     assert.match(String(event?.['description']), /The machine runs, on the disks that it had/)
   })
 
   test('where it cannot run again either, it is Stopped with the disks that it had, and starts later', async () => {
     const { vm, B } = await aTree(lab, mixed)
-    lab.world.faults.set('machines.start', 2)
-    const { errortext } = await callJob(lab, 'revertToVMSnapshot', { vmsnapshotid: B })
+    lab.world.delays.set('machines.replace', 300)
+    for (const refused of ['machines.replace', 'machines.start']) lab.world.faults.set(refused, 1)
+    const answer = callJob(lab, 'revertToVMSnapshot', { vmsnapshotid: B })
+    await eventually('the attempt', async () => lab.world.calls.at(-1) === 'machines.replace')
+    switchPower(lab.world, vm, 'off', 'its process ended')
+    const { errortext } = await answer
+    lab.world.delays.clear()
     assert.match(String(errortext), /is Stopped, with the disks that it had.*refuses machines\.start/)
     assert.equal(await stateOf(lab, vm), 'Stopped')
     assert.ok((await start(lab, vm))['virtualmachine'])

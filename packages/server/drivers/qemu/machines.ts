@@ -37,6 +37,7 @@ import { inheritedNics, pullInheritedNics } from './inherited-nics.ts'
 import { readImageFacts } from './memory-files.ts'
 import type { MemoryImages } from './memory-images.ts'
 import { removeFolder, removeRunning } from './remove-folder.ts'
+import { isAsDescribed, replaceMachine } from './replace-machine.ts'
 import { shapeOf } from './shape.ts'
 import { startMachine } from './start-machine.ts'
 import { stopMachine } from './stop-machine.ts'
@@ -73,6 +74,7 @@ export class Machines {
   get calls(): Driver['machines'] {
     return {
       start: spec => this.#inTurn(spec.vm, () => this.#start(spec)),
+      replace: spec => this.#inTurn(spec.vm, () => this.#replace(spec)),
       stop: (vm, graceMs, signal) => this.#inTurn(vm, () => this.#stop(vm, graceMs, signal)),
       attachDisk: async (vm, disk) => void (await this.#whileOn(vm, machine => attachDisk(machine, disk))),
       detachDisk: async (vm, disk, signal) =>
@@ -206,6 +208,16 @@ export class Machines {
     if (known) await this.#forget(known)
     await startMachine(spec, this.#around, found => this.#watch(found))
     return this.#facts(spec.vm)
+  }
+
+  async #replace(spec: MachineSpec): Promise<MachineFacts> {
+    const machine = this.#running.get(spec.vm)
+    if (machine?.alive && !(await isAsDescribed(machine, spec))) {
+      const become = (next: Machine) => this.#enlist(next)
+      if (await replaceMachine(machine, spec, this.#around, become)) return this.#facts(spec.vm)
+      await this.#stop(spec.vm, 0, new AbortController().signal)
+    }
+    return this.#start(spec)
   }
 
   async #stop(vm: VmId, graceMs: number, signal: AbortSignal): Promise<void> {

@@ -57,7 +57,7 @@ export async function succeed(
   try {
     const devices = await DeviceState.prepare(first, shape.memoryMib * 2 ** 20, identity)
     try {
-      second = await start(first, plan, identity, log)
+      second = await startSecond(first, plan, 'fed', identity, log)
       const stun = listen(first, second.machine)
       const state = await devices.take()
       await Promise.all([second.load(state), writeFile(files.state, state, { mode: 0o600 })])
@@ -78,7 +78,7 @@ export async function succeed(
 }
 
 /** The process that waits. */
-class Second {
+export class Second {
   readonly machine: Machine
   hasTakenOver = false
   readonly #launched: Launched
@@ -92,8 +92,9 @@ class Second {
     this.#become = become
   }
 
-  async load(state: Buffer): Promise<void> {
-    this.#launched.feed?.end(state)
+  /** Fulfils when it has loaded all, what it is fed with too. */
+  async load(state?: Buffer): Promise<void> {
+    if (state) this.#launched.feed?.end(state)
     const qmp = await this.machine.monitor()
     for (const deadline = performance.now() + loadLimitMs; performance.now() < deadline; await sleep(1)) {
       const { status } = await qmp.execute('query-status')
@@ -134,11 +135,18 @@ class Second {
   }
 }
 
-async function start(first: Machine, plan: MachinePlan, identity: Identity | null, log: Log): Promise<Second> {
+/** `state` is the open file that has the state of its devices; or it is fed to it, once it is known. */
+export async function startSecond(
+  first: Machine,
+  plan: MachinePlan,
+  state: number | 'fed',
+  identity: Identity | null,
+  log: Log,
+): Promise<Second> {
   const { folder } = first.found
   await dropSuccessor(folder)
   const sockets = await prepareSockets(plan.folder)
-  const launched = await launch(plan, sockets, 'fed', identity).finally(() => releaseSockets(sockets))
+  const launched = await launch(plan, sockets, state, identity).finally(() => releaseSockets(sockets))
   const found = { folder: plan.folder, sshPorts: first.sshPorts, process: launched.process, ended: launched.ended }
   const machine = new Machine(found, log)
   machine.quiet = true
@@ -161,7 +169,7 @@ async function standsStill(qmp: Awaited<ReturnType<Machine['monitor']>>): Promis
 }
 
 /** The first one has nothing any more that the second one needs, but its names. */
-async function end(first: Machine, second: Machine): Promise<void> {
+export async function end(first: Machine, second: Machine): Promise<void> {
   const { folder } = first.found
   if (!(await killAndWait(first.found.process, endLimitMs))) throw problems.cannotStop(first.vm)
   await settleSuccessor(folder)
@@ -170,7 +178,7 @@ async function end(first: Machine, second: Machine): Promise<void> {
 }
 
 /** How long the guest stood still, as both processes noted it. */
-function listen(first: Machine, second: Machine): () => number {
+export function listen(first: Machine, second: Machine): () => number {
   let [stopped, resumed] = [0, 0]
   first.hear(({ event, at }) => event === 'STOP' && (stopped ||= at))
   second.hear(({ event, at }) => event === 'RESUME' && (resumed ||= at))

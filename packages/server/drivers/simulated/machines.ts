@@ -13,20 +13,32 @@ import { change, factsOf, isDown, runningIn, type SimulatedMachine, type World }
 const rememberedStarts = 20
 
 export function simulatedMachines(world: World, call: Calling): Driver['machines'] {
+  const start = (spec: MachineSpec, isLeftAlone: boolean) => {
+    demandUp(world, spec.host)
+    for (const { chain } of spec.disks) demandLayers(world, chain)
+    if (!isLeftAlone) {
+      const described = spec.isClone ? { ...spec, nics: [] } : spec
+      const machine = started(described, memoryFor(world, spec))
+      admit(world, spec.vm, described.nics, machine.sshPorts)
+      change(world, { machine })
+    }
+    if (world.starts.push(spec) > rememberedStarts) world.starts.shift()
+    return factsOf(world, spec.vm)
+  }
   return {
     start: async spec => {
       demandUp(world, spec.host)
       await call('machines.start', world.behaviour.startMs)
+      return start(spec, runningIn(world, spec.vm) !== undefined)
+    },
+    replace: async spec => {
       demandUp(world, spec.host)
-      for (const { chain } of spec.disks) demandLayers(world, chain)
-      if (!runningIn(world, spec.vm)) {
-        const described = spec.isClone ? { ...spec, nics: [] } : spec
-        const machine = started(described, memoryFor(world, spec))
-        admit(world, spec.vm, described.nics, machine.sshPorts)
-        change(world, { machine })
-      }
-      if (world.starts.push(spec) > rememberedStarts) world.starts.shift()
-      return factsOf(world, spec.vm)
+      await call('machines.replace', world.behaviour.startMs)
+      const machine = runningIn(world, spec.vm)
+      return start(
+        spec,
+        machine !== undefined && spec.disks.every(disk => machine.disks[disk.deviceId] === tipOf(disk)),
+      )
     },
     stop: async (vm, _graceMs, signal) => {
       await call('machines.stop', runningIn(world, vm) ? world.behaviour.stopMs : 0, signal)

@@ -1,17 +1,21 @@
 // Guest networks with real guests: two networks with the same addresses at once, what a machine may not, and what connections outlive.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
+import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { connect } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { newId } from '@ramet/core/ids.ts'
 import { aCard, aFreePort, aNetwork } from '../../contract-networks.ts'
 import { anOwner } from '../../contract.ts'
-import type { MachineSpec } from '../../driver.ts'
+import type { LayerChain, LayerRef, MachineSpec } from '../../driver.ts'
+import type { NetworkSpec } from '../../networks.ts'
 import { type QemuUnderTest, aQemuDriver, processOf } from '../a-driver.ts'
 import { aTinyMachine, answers, inGuest, sshWords, tiny, untilAnswers } from '../a-tiny.ts'
 import { findPrograms, killAndWait } from '../process.ts'
 import { networkFolder, networksDirectory } from './folder.ts'
+import { inside } from './keeper.ts'
 import { isNamespace, removeSegment } from './segment.ts'
 
 const notAborted = new AbortController().signal
@@ -100,7 +104,7 @@ describe('machines in guest networks', { skip: !tiny && 'tiny cannot be built he
     assert.ok(forwarder && (await killAndWait(forwarder, 5000)))
     const serving = await dnsmasqs()
     for (const each of serving) await killAndWait(each, 5000)
-    await made.again()
+    const next = await made.again()
     await untilTrue('the forwarder and dnsmasq', async () => {
       const back = await dnsmasqs()
       return (await forwarders()).length === 1 && back.length === serving.length
@@ -108,6 +112,7 @@ describe('machines in guest networks', { skip: !tiny && 'tiny cannot be built he
     assert.equal(await echoed(outside, 'still here'), 'still here\n')
     assert.equal(await at('blue-1', 'hostname'), 'blue-1\n')
     assert.equal(await at('red-2', who('red-1.lab.internal')), 'red-1\n')
+    await next.close()
   })
 
   test('a namespace whose name was removed by hand gets it back, and its machines go on', async () => {
@@ -127,36 +132,50 @@ describe('machines in guest networks', { skip: !tiny && 'tiny cannot be built he
     ports.set('green', sshPort)
     await untilAnswers(sshPort)
     assert.match(await at('green', 'hostname; ip -4 addr show dev eth1'), /^red-1\n.*inet 10\.2\.2\.5\/24/s)
-    assert.deepEqual((await (await made.again()).machines.facts(spec.vm)).sshPorts, sshPorts)
+    const next = await made.again()
+    assert.deepEqual((await next.machines.facts(spec.vm)).sshPorts, sshPorts)
+    await next.close()
   })
 
   test('connections live on while another process takes over the machine', async t => {
     const spec = specs.get('red-1')!
-    const outside = await hold('red-1')
+    const [outside, silent] = [await hold('red-1'), await hold('red-1')]
     await at('red-1', 'nc -l -p 7 -e cat >/dev/null 2>&1 &')
     await at('red-2', 'mkfifo /tmp/in; (nc 10.1.1.5 7 </tmp/in >/tmp/out &); sleep 9999 >/tmp/in & echo one >/tmp/in')
     await untilTrue('the inside connection', async () => (await at('red-2', 'cat /tmp/out')) === 'one\n')
-    const first = await processOf(made.runDirectory, spec.vm)
+    await at('red-1', 'nc -l -p 9 -e md5sum >/dev/null 2>&1 &')
+    const announced = listenIn(red)
+    const [transfer, first] = [await aTransfer(red), await processOf(made.runDirectory, spec.vm)]
+    const half = randomBytes(2 ** 18).toString('base64')
+    assert.equal(await carried(silent, half), half)
     const memory = { pool: made.pool, id: newId<'memory-image'>() }
-    const root = spec.disks[0]
-    const layer = { pool: made.pool, id: newId<'layer'>() }
-    await made.driver.layers.fork(
-      layer,
-      root.chain,
-      (await made.driver.layers.facts(root.chain.at(-1)!))!.virtualBytes,
-      anOwner,
-    )
-    const cut = { disks: [{ disk: root, layer }] as const, memory, quiesce: false }
-    await made.driver.machines.cut(spec.vm, cut, () => {}, notAborted)
+    const [root] = spec.disks
+    const bytes = (await made.driver.layers.facts(root.chain.at(-1)!))!.virtualBytes
+    const [layer, back] = [await aLayerOn(root.chain, bytes), await aLayerOn(root.chain, bytes)]
+    const cut = { disks: [{ disk: root, layer }] as const, memory, quiesce: false, machine: spec }
+    const { way, stunMs } = await made.driver.machines.cut(spec.vm, cut, () => {}, notAborted)
+    assert.equal(way, 'successor')
+    t.diagnostic(`the guest stood still for ${Math.round(stunMs ?? 0)} ms while a second process took over`)
+    const second = await processOf(made.runDirectory, spec.vm)
+    assert.notDeepEqual(second, first)
+    const { sent, received } = await transfer.end()
+    assert.match(received, new RegExp(`^${sent} `))
+    await at('red-1', 'touch /tmp/later')
+    assert.equal(await echoed(outside, 'after it'), 'after it\n')
+    await untilTrue('the announcement', async () => announced().includes(spec.nics[0]!.mac))
+
+    const heard = announced().length
+    const disks: MachineSpec['disks'] = [{ deviceId: 0, chain: [...root.chain, back] }]
     const from = performance.now()
-    await made.driver.machines.stop(spec.vm, 0, notAborted)
-    const disks: MachineSpec['disks'] = [{ deviceId: 0, chain: [...root.chain, layer] }]
-    await start({ ...spec, disks, memory })
-    assert.equal(await echoed(outside, 'after'), 'after\n')
-    t.diagnostic(`off for ${Math.round(performance.now() - from)} ms, until the first answer`)
+    await made.driver.machines.replace({ ...spec, disks, memory })
+    specs.set(spec.name, { ...spec, disks })
+    t.diagnostic(`replaced by what it was, in ${Math.round(performance.now() - from)} ms`)
+    assert.notDeepEqual(await processOf(made.runDirectory, spec.vm), second)
+    assert.equal(await at('red-1', 'ls /tmp/later 2>/dev/null; hostname'), 'red-1\n')
+    assert.equal(await carried(silent, half), half)
+    await untilTrue('the second announcement', async () => announced().slice(heard).includes(spec.nics[0]!.mac))
     await at('red-2', 'echo two >/tmp/in')
     await untilTrue('the inside connection again', async () => (await at('red-2', 'cat /tmp/out')) === 'one\ntwo\n')
-    assert.notDeepEqual(await processOf(made.runDirectory, spec.vm), first)
     assert.equal(await at('red-2', who('10.1.1.5')), 'red-1\n')
     assert.equal(await at('green', 'hostname'), 'red-1\n')
   })
@@ -194,6 +213,49 @@ describe('machines in guest networks', { skip: !tiny && 'tiny cannot be built he
   const forwarders = () => findPrograms(args => args[1]?.endsWith('forwarder.pl') === true && ofThisTest(args))
   const dnsmasqs = () => findPrograms(args => args[0] === 'dnsmasq' && ofThisTest(args))
 
+  async function aLayerOn(chain: LayerChain, bytes: number): Promise<LayerRef> {
+    const layer = { pool: made.pool, id: newId<'layer'>() }
+    await made.driver.layers.fork(layer, chain, bytes, anOwner)
+    return layer
+  }
+
+  /** Bytes on their way to port 9 of 10.1.1.5 until it is ended; and what is said to that, which is their sum. */
+  async function aTransfer({ id: network }: NetworkSpec) {
+    const place = { address: '127.0.0.1', port: await aFreePort() }
+    await made.driver.networks.forward({ ...place, network, to: { address: '10.1.1.5', port: 9 }, ssh: null })
+    const [socket, sum] = [connect({ port: place.port, allowHalfOpen: true }), createHash('md5')]
+    let isToEnd = false
+    const carry = async () => {
+      for (let chunk = randomBytes(2 ** 15); !isToEnd; chunk = randomBytes(2 ** 15)) {
+        sum.update(chunk)
+        if (!socket.write(chunk)) await once(socket, 'drain', { signal: AbortSignal.timeout(30_000) })
+        await sleep(2)
+      }
+      const received = once(socket, 'data', { signal: AbortSignal.timeout(30_000) })
+      socket.end()
+      return { sent: sum.digest('hex'), received: String((await received)[0]) }
+    }
+    const whole = carry().finally(() => made.driver.networks.unforward(place.address, place.port))
+    return { end: () => ((isToEnd = true), whole) }
+  }
+
+  /** The cards that say where they are, by RARP or by ARP for their own address, as the network's bridge hears them. */
+  function listenIn({ id }: NetworkSpec): () => readonly string[] {
+    const script = `
+      socket my $all, 17, 3, 0x0300 or die; $| = 1;
+      while (sysread $all, my $frame, 2048) {
+        my ($mac, $type, $from, $to) = unpack 'x6 H12 n x14 a4 x6 a4', $frame;
+        print join(':', $mac =~ /../g), "\\n" if $type == 0x8035 or ($type == 0x0806 and $from eq $to);
+      }`
+    const directory = networksDirectory(made.runDirectory)
+    const [program = '', ...way] = inside(directory, networkFolder(directory, id).namespaceFile)
+    const child = spawn(program, [...way, 'perl', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+    held.push(child)
+    let said = ''
+    child.stdout.on('data', bytes => (said += String(bytes)))
+    return () => said.split('\n').filter(Boolean)
+  }
+
   /** A connection to a program in the guest that repeats each line. */
   async function hold(name: string): Promise<ChildProcess> {
     const child = spawn('ssh', sshWords(key, ports.get(name)!, 'cat'), { stdio: ['pipe', 'pipe', 'ignore'] })
@@ -212,6 +274,17 @@ async function echoed(child: ChildProcess, line: string): Promise<string> {
   const answer = once(child.stdout!, 'data', { signal: AbortSignal.timeout(30_000) })
   child.stdin!.write(`${line}\n`)
   return String((await answer)[0])
+}
+
+/** The same, of as much as you like. */
+async function carried(child: ChildProcess, text: string): Promise<string> {
+  let back = ''
+  child.stdin!.write(text)
+  for await (const bytes of child.stdout!.iterator({ destroyOnReturn: false })) {
+    back += String(bytes)
+    if (back.length >= text.length) break
+  }
+  return back
 }
 
 async function untilTrue(what: string, holds: () => Promise<boolean>): Promise<void> {
