@@ -13,7 +13,7 @@ import { listLayers } from '../drivers/qemu/layer-files.ts'
 import { ramDirectory } from '../drivers/qemu/machine-folder.ts'
 import { listImages } from '../drivers/qemu/memory-images.ts'
 import { networksDirectory } from '../drivers/qemu/network/folder.ts'
-import { observeNetworks } from '../drivers/qemu/network/networks.ts'
+import { observeNetworks } from '../drivers/qemu/network/condition.ts'
 import { networkKind, networkRefusal } from '../drivers/qemu/network/probe.ts'
 import { simulatedDriver } from '../drivers/simulated/driver.ts'
 import { journalIn, readWorld } from '../drivers/simulated/journal.ts'
@@ -66,7 +66,7 @@ function hostOf(directory: string): Host {
   // No driver: that would watch the machines, and mend and remove what a running server is at work on.
   const machines = { list: () => observeMachines(join(directory, 'vms')) }
   const memory = { list: (pool: PoolRef) => listImages(pool, ramDirectory(join(directory, 'vms'))) }
-  const networks = { list: () => observeNetworks(networksDirectory(join(directory, 'vms'))) }
+  const networks = { list: () => observeNetworks(networksDirectory(join(directory, 'vms')), true) }
   return { pools: { space: poolSpace }, layers: { list: listLayers }, memory, machines, networks }
 }
 

@@ -3,21 +3,22 @@
 import { chmod, mkdir, rm } from 'node:fs/promises'
 import type { NetworkId, NicId, VmId } from '@ramet/core/ids.ts'
 import type { NicSpec } from '../../driver.ts'
-import type { NetworkFacts, Networks, NetworkSpec } from '../../networks.ts'
+import type { Networks, NetworkSpec } from '../../networks.ts'
 import type { Log } from '../options.ts'
 import type { SshPorts } from '../ports.ts'
 import type { Identity } from '../privileges.ts'
 import { problems } from '../problems.ts'
 import { Turns } from '../turns.ts'
+import { findAgain, observeNetworks, troubleOf } from './condition.ts'
 import { giveUp, serve, serveAnew, servingProcess, stopServing, tell } from './dnsmasq.ts'
 import * as files from './folder.ts'
 import { Forwards } from './forwards.ts'
 import { admission } from './guard.ts'
 import { findHolders } from './holders.ts'
 import { endKeeper, ensureKeeper } from './keeper.ts'
-import { furnish, guard, isInside, isNamespace, makeSegment, nameAgain, removeSegment, tapsIn } from './segment.ts'
+import { furnish, guard, isInside, isNamespace, makeSegment, removeSegment, tapsIn } from './segment.ts'
 import { parseSubnet } from './subnet.ts'
-import { hasWayOut, WayOut } from './way-out.ts'
+import { WayOut } from './way-out.ts'
 
 const lookEveryMs = 2000
 const turns = new Turns<string>()
@@ -30,6 +31,8 @@ export class QemuNetworks {
   readonly #keeper: NodeJS.Timeout
   readonly #refusal: string | null
   #looking = false
+  /** The first look is a thorough one: another server's time may have left anything. */
+  #hasLooked = false
 
   /** `host`: see way-out.ts. */
   constructor(directory: string, refusal: string | null, stranger: Identity, log: Log, host: string | null = null) {
@@ -90,7 +93,9 @@ export class QemuNetworks {
     if (this.#refusal !== null || this.#looking) return
     this.#looking = true
     try {
-      for (const { id, trouble } of await observeNetworks(this.#directory)) if (trouble) await this.#mend(id, trouble)
+      for (const { id, trouble } of await observeNetworks(this.#directory, !this.#hasLooked))
+        if (trouble) await this.#mend(id, trouble)
+      this.#hasLooked = true
       await this.#wayOut.keep()
       await this.#forwards.keep()
     } catch (error) {
@@ -166,9 +171,11 @@ export class QemuNetworks {
     await this.#inTurn(id, async () => {
       const folder = this.#folder(id)
       const spec = await files.readSpec(folder)
-      if (!spec || (await troubleOf(folder)) === null) return
+      if (!spec || (await troubleOf(folder, await findHolders(await files.readMembers(folder)))) === null) return
       await this.#settle(folder, spec)
-      this.#log.warn({ network: id }, `a network ${trouble}, and was mended`)
+      const left = await troubleOf(folder, await findHolders(await files.readMembers(folder)))
+      if (left === null) this.#log.warn({ network: id }, `a network ${trouble}, and was mended`)
+      else this.#log.error({ network: id }, `a network ${left}`)
     }).catch((error: unknown) => this.#log.error({ network: id, err: error }, `a network ${trouble}`))
   }
 
@@ -197,35 +204,6 @@ export class QemuNetworks {
     if (await isNamespace(folder)) await furnish(folder, spec, others)
     await tell(folder, others)
   }
-}
-
-/**
- * Gives the name back to the namespace in which machines or dnsmasq still are, although it has none or another one has it. So no
- * machine stays behind in a network that nobody knows.
- */
-async function findAgain(folder: files.NetworkFolder, members: readonly files.Member[]): Promise<void> {
-  const inside = new Set(await tapsIn(folder))
-  if (inside.size > 0) return
-  const serving = await servingProcess(folder)
-  const from = (await findHolders(members))[0] ?? ((await isNamespace(folder)) ? null : serving)
-  if (from) await nameAgain(folder, from)
-}
-
-/** All networks, for one who only wants to know. */
-export async function observeNetworks(directory: string): Promise<NetworkFacts[]> {
-  const ids = await files.listNetworks(directory)
-  return Promise.all(ids.map(async id => ({ id, trouble: await troubleOf(files.networkFolder(directory, id)) })))
-}
-
-/** What is wrong with a network, cheaply: a look at some files and a process. */
-async function troubleOf(folder: files.NetworkFolder): Promise<string | null> {
-  const spec = await files.readSpec(folder)
-  if (!spec) return 'was not made whole'
-  if (!(await isNamespace(folder))) return `has lost its namespace ${folder.namespace}`
-  const serving = await servingProcess(folder)
-  if (!serving) return 'has no dnsmasq, which gives addresses'
-  if (!(await isInside(folder, serving.pid))) return 'has a name that leads to another namespace'
-  return spec.outward && !(await hasWayOut(serving.pid)) ? 'has lost its way out' : null
 }
 
 async function makeFolders({ path, nics, leases, names }: files.NetworkFolder): Promise<void> {
