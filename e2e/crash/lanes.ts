@@ -5,6 +5,7 @@ import { dirname } from 'node:path'
 import { bootableCd } from '@ramet/server/testing/boot-cd.ts'
 import { type Fields, type World, list } from '../world.ts'
 import { cloneLanes } from './clone-lanes.ts'
+import { forestLanes } from './forest-lanes.ts'
 import { networkLanes } from './network-lanes.ts'
 import { nicLanes } from './nic-lanes.ts'
 import { snapshotLanes } from './snapshot-lanes.ts'
@@ -386,6 +387,7 @@ export const lanes: readonly Lane[] = [
     failAt: 'note/done/before',
     arrange: (world, image) => cdDrive(world, image, 'detachIso'),
   },
+  ...forestLanes,
   ...networkLanes,
   ...nicLanes,
   ...volumeLanes,

@@ -1,4 +1,5 @@
 // Where a machine goes: a pure choice over what the hosts and pools have left.
+import type { Hypervisor } from './clone-type.ts'
 import type { ClusterId, HostId, Id, StoragePoolId, ZoneId } from './ids.ts'
 
 export const affinityTypes = ['host affinity', 'host anti-affinity'] as const
@@ -43,6 +44,8 @@ export interface Demand {
   /** Bytes that the new disks take at once, by pool: where clones are full, or the template is not there yet, more. */
   readonly diskBytes: ReadonlyMap<StoragePoolId, number>
   readonly zone: ZoneId
+  /** What runs machines on the hosts that are looked at; absent: anything. */
+  readonly hypervisor?: Hypervisor | undefined
   /** All of these are asked of the pool, by the offerings. */
   readonly tags?: readonly string[] | undefined
   readonly host?: HostId | undefined

@@ -1,15 +1,19 @@
 // The one place where the server's parts are made and joined. Each is closed in the opposite order.
 import { join } from 'node:path'
 import type { VmId } from '@ramet/core/ids.ts'
-import type { App } from './app.ts'
+import { Problem } from '@ramet/core/problem.ts'
 import { bootstrap } from './bootstrap.ts'
 import type { Config } from './config.ts'
+import type { App, Clusters, Reached } from './app.ts'
 import type { Driver, PoolRef } from './drivers/driver.ts'
+import { Drivers, type Opener } from './drivers/drivers.ts'
 import { qemuDriver } from './drivers/qemu/driver.ts'
+import { vsphereOpener } from './drivers/vsphere/opener.ts'
 import { openSimulator, type Simulator } from './drivers/simulated/simulator.ts'
 import { type CrashPoints, crashPointsFrom } from './jobs/crash-points.ts'
 import type { JobDefinition } from './jobs/define-job.ts'
 import { definitions } from './jobs/definitions.ts'
+import { clusterOf, driverOfJob } from './jobs/driver-of-job.ts'
 import { createRunner, type RunnerOptions } from './jobs/runner.ts'
 import type { Log } from './log.ts'
 import { createPasswords } from './passwords.ts'
@@ -21,6 +25,7 @@ import { ensureCapabilities } from './store/hypervisor-capabilities.ts'
 import { voidLeases } from './store/jobs.ts'
 import { demandSameHypervisor } from './store/hypervisor.ts'
 import { migrate } from './store/migrate.ts'
+import { type ClusterWatch, watchClusters } from './watch/clusters.ts'
 import { watchChanges } from './watch/changes.ts'
 import { watchExpunge } from './watch/expunge.ts'
 import { watchConsolidation } from './watch/consolidation.ts'
@@ -33,6 +38,7 @@ import { watchHosts } from './watch/hosts.ts'
 import { watchLayers } from './watch/layers.ts'
 import { watchPools } from './watch/pools.ts'
 import { watchPower } from './watch/power.ts'
+import { watchTasks } from './watch/tasks.ts'
 import { watchVmSnapshots } from './watch/vm-snapshots.ts'
 
 export interface Server {
@@ -64,12 +70,15 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
     const simulator = parts.simulator ?? (config.simulate === null ? null : await openSimulator(config.dataDir))
     const driver = simulator?.driver ?? (await openQemu(config, log))
     closing.push(() => driver.close())
+    const drivers = new Drivers(driver, openersFor(simulator))
+    closing.push(() => drivers.close())
     await demandSameHypervisor(db, driver)
     const secrets = await openSecrets(join(config.dataDir, 'secret.key'))
     await bootstrap(db, config, driver, secrets)
 
     const settings = await loadSettings(db)
     const passwords = createPasswords(secrets)
+    const report = (text: string) => (error: unknown) => log.warn({ err: error }, text)
     const changes = await watchChanges(url, log)
     closing.push(() => changes.close())
     const reload = () => settings.reload().catch(error => log.error({ err: error }, 'cannot reload the settings'))
@@ -77,12 +86,19 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
 
     await ensureCapabilities(db, driver)
     await driver.machines.adopt()
-    const pools = watchPools(db, driver, log)
+    watchTasks(db, drivers, log)
+    const clusters = watchClusters({ db, drivers, secrets, log })
+    closing.push(() => clusters.close())
+    await clusters.begin(15_000)
+    changes.listen(
+      ({ table }) => void (table === 'cluster' && clusters.refresh().catch(report('cannot look for clusters'))),
+    )
+    const pools = watchPools(db, drivers, log)
     closing.push(() => pools.close())
     await pools.refresh()
-    const power = watchPower(db, driver, log)
+    const power = watchPower(db, drivers, log)
     closing.push(() => power.close())
-    const hosts = watchHosts(db, driver, power, log)
+    const hosts = watchHosts(db, drivers, power, log)
     closing.push(() => hosts.close())
     const follow = () => {
       simulator?.heed(settings)
@@ -99,6 +115,7 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
     const tools = { db, driver, settings, passwords, log }
     const jobs = createRunner({
       tools,
+      driverOf: job => driverOfJob(db, drivers, job),
       definitions: parts.definitions ?? definitions,
       crashPoints: parts.crashPoints ?? crashPointsFrom(process.env),
       onEnd,
@@ -135,8 +152,9 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
     closing.push(() => identities.close())
     await identities.look()
 
-    const { hypervisor, capabilities } = driver
-    const consoleLog = driver.machines.consoleLog
+    const { hypervisor } = driver
+    const consoleLog: App['consoleLog'] = async (vm, maxBytes) =>
+      drivers.of(await clusterOf(db, 'vm', vm)).machines.consoleLog(vm, maxBytes)
     const storage = {
       async addPool(pool: PoolRef) {
         await driver.pools.prepare(pool)
@@ -156,7 +174,8 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
         changes,
         log,
         hypervisor,
-        capabilities,
+        capabilitiesOf: cluster => drivers.of(cluster).capabilities,
+        clusters: clustersOf(drivers, clusters),
         hostFacts: driver.hosts.facts,
         hostMemory: driver.hosts.memory,
         consoleLog,
@@ -168,6 +187,33 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
   } catch (error) {
     await close()
     throw error
+  }
+}
+
+function clustersOf(drivers: Drivers, watch: ClusterWatch): Clusters {
+  return {
+    hypervisors: drivers.hypervisors,
+    async reach(hypervisor, connection) {
+      const driver = await drivers.opener(hypervisor).open(connection)
+      const drop = () => driver.close()
+      try {
+        const inventory = await driver.forest.inventory()
+        const keep: Reached['keep'] = async cluster => {
+          drivers.expect(cluster, hypervisor)
+          await drivers.take(cluster, driver, connection)
+        }
+        return { inventory, keep, drop }
+      } catch (error) {
+        await drop()
+        throw error
+      }
+    },
+    inventory: async cluster => {
+      const { forest } = drivers.of(cluster)
+      if (!forest) throw new Problem('unsupported', 'no-inventory', 'The cluster has no inventory besides its hosts')
+      return forest.inventory()
+    },
+    refresh: () => watch.refresh(),
   }
 }
 
@@ -185,6 +231,11 @@ async function startEmbedded(
   // Without its database the server answers nothing; whoever supervises it starts both again.
   void postgres.exited.then(() => tellBroken('the embedded database ended by itself'))
   return postgres.url
+}
+
+/** A simulated cloud has simulated clusters of others, too. */
+function openersFor(simulator: Simulator | null): Opener[] {
+  return [simulator?.opener ?? vsphereOpener]
 }
 
 function openQemu(config: Config, log: Log): Promise<Driver> {

@@ -34,7 +34,7 @@ export async function chosenNics(
   const parameter = asked.iptonetworklist?.length ? 'iptonetworklist' : 'networkids'
   if (zone.network_type === 'Basic' && wanted.length > 0)
     throw invalid(parameter, `is for zones of the type Advanced; ${zone.name} has one network, which all machines get`)
-  const { mostNics } = app.capabilities
+  const { mostNics } = app.capabilitiesOf(null)
   if (wanted.length > mostNics)
     throw invalid(parameter, `names ${wanted.length} networks; a machine has ${mostNics} at most`)
   const repeated = wanted.find(({ networkid }, index) => wanted.findIndex(each => each.networkid === networkid) < index)

@@ -75,7 +75,7 @@ export async function nicsOfClone(
 /** Throws where the host of the source has no room for all of them, before any is begun. */
 export async function demandHostRoom(app: App, { vm, source }: CloneSource, count: number): Promise<void> {
   const id = vm.host_id ?? vm.last_host_id
-  const rooms = await hostRooms(app.db, placementFactors(app.settings))
+  const rooms = await hostRooms(app.db, placementFactors(app.settings), vm)
   const room = rooms.find(each => each.id === id)
   if (!id || !room) return
   const each = countedMemory(app.settings, { memory_mib: source.sizes.memoryMib })

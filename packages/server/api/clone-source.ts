@@ -52,7 +52,7 @@ export async function cloneSource(app: App, caller: Caller, asked: CloneAsked): 
   const { virtualmachineid, vmsnapshotid } = asked
   if (virtualmachineid && vmsnapshotid)
     throw invalid('vmsnapshotid', 'and virtualmachineid exclude each other; give one of them')
-  if (asked.clonetype === 'instant' && !app.capabilities.instantClone)
+  if (asked.clonetype === 'instant' && !app.capabilitiesOf(null).instantClone)
     throw invalid('clonetype', `instant is not possible on ${app.hypervisor}; ask for linked or full`)
   if (virtualmachineid) return ofMachine(app, caller, virtualmachineid, asked)
   if (vmsnapshotid) return ofVmSnapshot(app, caller, vmsnapshotid, asked)
@@ -99,6 +99,7 @@ function decidedType(
 
 /** What a machine made of `vm` is, but for its disks: it inherits all that the call does not say. */
 async function sourceOf(app: App, vm: Vm, asked: CloneAsked): Promise<Omit<Source, 'volumes'>> {
+  if (app.capabilitiesOf(vm.cluster_id).disks === 'machines') throw ownDisks(vm)
   const [zone, offering, image] = await Promise.all([
     chosenZone(app, vm.zone_id),
     serviceOfferingNamed(app, asked.serviceofferingid ?? vm.service_offering_id),
@@ -112,7 +113,24 @@ async function sourceOf(app: App, vm: Vm, asked: CloneAsked): Promise<Omit<Sourc
   ]
   const sizes = demandSizes(offering, new Map(open.map(size => [size, String(had[size])] as const)))
   if (asked.clonetype === 'instant') demandSameSizes(vm, sizes)
-  return { zone, hypervisor: vm.hypervisor, offering, sizes, image: image || null, iso: vm.iso_id, template: null }
+  return {
+    zone,
+    hypervisor: vm.hypervisor,
+    offering,
+    sizes,
+    image: image || null,
+    iso: vm.iso_id,
+    template: null,
+    cluster: null,
+  }
+}
+
+function ownDisks({ name }: Vm): Problem {
+  return new Problem(
+    'unsupported',
+    'own-disks',
+    `The hypervisor keeps the disks of ${name} itself; take a VM snapshot, and make machines of that with deployVirtualMachine vmsnapshotid=…`,
+  )
 }
 
 /** A guest that goes on cannot find other processors, or other memory, than it had. */

@@ -1,7 +1,14 @@
 // What a new machine is made of: a template or an ISO, which says all but the zone; or a VM snapshot, of which zone, storage, template
 // or ISO, offering and sizes are inherited. Every refusal names its parameter.
 import { decideCloneType, fullCloneSetting, type CloneType, type Hypervisor } from '@ramet/core/clone-type.ts'
-import { newId, type ServiceOfferingId, type TemplateId, type VmSnapshotId, type ZoneId } from '@ramet/core/ids.ts'
+import {
+  type ClusterId,
+  newId,
+  type ServiceOfferingId,
+  type TemplateId,
+  type VmSnapshotId,
+  type ZoneId,
+} from '@ramet/core/ids.ts'
 import { customSizes, type Sizes } from '@ramet/core/offering.ts'
 import type { DeployMode } from '@ramet/core/vm-snapshot.ts'
 import type { App } from '../app.ts'
@@ -13,7 +20,7 @@ import { mostDataVolumes } from '../store/hypervisor-capabilities.ts'
 import type { NewVolume } from '../store/new-vm.ts'
 import type { Row } from '../store/tables.ts'
 import { activeTemplate } from '../store/templates.ts'
-import { demandDeployable, type SnapshotRoot } from '../store/vm-snapshot-seeds.ts'
+import { demandDeployable, type LayeredRoot, type SnapshotRoot } from '../store/vm-snapshot-seeds.ts'
 import type { Caller } from './caller.ts'
 import {
   chosenTemplate,
@@ -49,6 +56,8 @@ export interface Disks {
 export interface Source {
   readonly zone: Row<'zone'>
   readonly hypervisor: Hypervisor
+  /** Whose hypervisor keeps the disks that it is made of; null: the server does. */
+  readonly cluster: ClusterId | null
   readonly offering: Row<'service_offering'>
   readonly sizes: Sizes
   /** The template or ISO that the machine is made from, or that the machine of the snapshot was. */
@@ -84,6 +93,7 @@ export async function templateSource(app: App, caller: Caller, asked: SourceAske
   return {
     zone,
     hypervisor: image.hypervisor,
+    cluster: image.cluster_id,
     offering,
     sizes: demandSizes(offering, asked.details),
     image,
@@ -129,10 +139,11 @@ export async function vmSnapshotSource(
     offering: offering.clone_type,
     createFullClone: app.settings.flag(fullCloneSetting[root.hypervisor], root.pool),
   })
-  if (mode === 'direct' && cloneType === 'linked') await demandDirect(app.db, root, about.owner.id)
+  if (mode === 'direct' && cloneType === 'linked' && isLayered(root)) await demandDirect(app.db, root, about.owner.id)
   return {
     zone,
     hypervisor: root.hypervisor,
+    cluster: root.keptBy,
     offering,
     sizes: inheritedSizes(root, offering, asked),
     image,
@@ -141,6 +152,10 @@ export async function vmSnapshotSource(
     vmSnapshot: { snapshot: root.snapshot, vm: root.vm, pool: root.pool, mode },
     volumes: [rootOfVmSnapshot(root, disks.rootGib), ...disks.data],
   }
+}
+
+function isLayered(root: SnapshotRoot): root is LayeredRoot {
+  return root.layer !== null
 }
 
 /** Clients that always send a zone are served when it is the right one. */

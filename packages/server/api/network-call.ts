@@ -57,8 +57,8 @@ export const networkResult: JobResult<ListedNetwork> = {
 }
 
 /** Networks of the hypervisor's own can be had on this one. */
-export function demandNetworks({ capabilities }: App): void {
-  if (!capabilities.networks)
+export function demandNetworks({ capabilitiesOf }: App): void {
+  if (!capabilitiesOf(null).networks)
     throw new Problem(
       'unsupported',
       'no-networks',

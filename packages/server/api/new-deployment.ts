@@ -3,7 +3,6 @@
 import type { CloneType } from '@ramet/core/clone-type.ts'
 import { type AffinityGroupId, type JobId, newId, type VmId } from '@ramet/core/ids.ts'
 import type { App } from '../app.ts'
-import { deployVm } from '../jobs/deploy-vm.ts'
 import type { JobOrigin } from '../jobs/tools.ts'
 import type { Where } from '../jobs/vm-steps.ts'
 import { setAffinities } from '../store/affinity.ts'
@@ -12,6 +11,7 @@ import { groupNamed } from '../store/instance-groups.ts'
 import { insertVm, type NewVm } from '../store/new-vm.ts'
 import type { Row } from '../store/tables.ts'
 import { type DataThen, startDataVolumes } from './data-volumes.ts'
+import { deploymentOn } from './deploy-on.ts'
 import type { Source } from './deploy-source.ts'
 
 export interface NewDeployment {
@@ -49,6 +49,7 @@ export async function startDeployment(
       iso_id: source.iso,
       service_offering_id: offering.id,
       hypervisor: source.hypervisor,
+      cluster_id: source.cluster,
       cpus: sizes.cpus,
       cpu_mhz: sizes.cpuMhz,
       memory_mib: sizes.memoryMib,
@@ -77,5 +78,5 @@ export async function startDeployment(
     ...where,
     cloneType,
   }
-  return { id: vm.id, name: vm.name, jobid: await app.jobs.start(tx, deployVm, input, origin) }
+  return { id: vm.id, name: vm.name, jobid: await app.jobs.start(tx, deploymentOn(app, source), input, origin) }
 }

@@ -23,7 +23,9 @@ type Given = Values<typeof newTemplateParameters>
 
 /** Where its content comes from, and what it is like. */
 type What = Pick<Row<'template'>, 'zone_id' | 'password_enabled' | 'ssh_key_enabled'> &
-  Partial<Pick<Row<'template'>, 'bootable' | 'url' | 'checksum'>> & { readonly format: TemplateFormat }
+  Partial<Pick<Row<'template'>, 'bootable' | 'url' | 'checksum' | 'cluster_id' | 'hypervisor'>> & {
+    readonly format: TemplateFormat
+  }
 
 /** Judges what was said, then writes the row within the transaction that also starts the job which brings the file. */
 export async function newTemplate(

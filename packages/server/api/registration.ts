@@ -13,7 +13,10 @@ import { id, invalid, list, longText, text, type Values } from './parameters.ts'
 
 export const registrationParameters = {
   ...newTemplateParameters,
-  url: longText('http(s) address, or file:///path on this machine where allow.register.local.path is on', 2048).must,
+  url: longText(
+    'http(s) address; file:///path on this machine where allow.register.local.path is on; inventory:PATH of a vCenter',
+    2048,
+  ).must,
   zoneid: id<'zone'>('its zone'),
   zoneids: list('its zones, one of them so far; -1 means all', text('a zone')),
   checksum: text('{SHA-256}hex, or a bare MD5'),

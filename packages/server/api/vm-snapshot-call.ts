@@ -5,6 +5,9 @@ import { Problem } from '@ramet/core/problem.ts'
 import { snapshotsAtWork } from '@ramet/core/snapshot.ts'
 import { internalName, type VmSnapshotType } from '@ramet/core/vm-snapshot.ts'
 import type { App } from '../app.ts'
+import { type CreateVmSnapshot, createVmSnapshot } from '../jobs/create-vm-snapshot.ts'
+import type { JobDefinition } from '../jobs/define-job.ts'
+import { snapshotVm } from '../jobs/snapshot-vm.ts'
 import type { StartedRemoval } from '../jobs/delete-vm-snapshot.ts'
 import { isVmSnapshotEnabled } from '../store/hypervisor.ts'
 import type { Tx } from '../store/database.ts'
@@ -72,8 +75,13 @@ export async function insertVmSnapshot(app: App, tx: Tx, asked: NewVmSnapshot): 
     .execute()
 }
 
+/** Who makes it: the server, by new layers, or the hypervisor. */
+export function snapshotJobOn(app: App, { cluster_id }: Pick<Vm, 'cluster_id'>): JobDefinition<CreateVmSnapshot> {
+  return app.capabilitiesOf(cluster_id).disks === 'machines' ? snapshotVm : createVmSnapshot
+}
+
 async function demandEnabled(app: App, tx: Tx, vm: Vm): Promise<void> {
-  if (app.capabilities.vmSnapshot && (await isVmSnapshotEnabled(tx, vm.hypervisor))) return
+  if (app.capabilitiesOf(vm.cluster_id).vmSnapshot && (await isVmSnapshotEnabled(tx, vm.hypervisor))) return
   throw new Problem(
     'refused',
     'vm-snapshot-disabled',
@@ -91,7 +99,7 @@ function demandMemory(app: App, vm: Vm): void {
       'memory-of-stopped',
       `Virtual machine ${vm.name} is ${vm.state}; only a running machine has memory to save. Leave out snapshotmemory`,
     )
-  if (!app.capabilities.memorySnapshot)
+  if (!app.capabilitiesOf(vm.cluster_id).memorySnapshot)
     throw refused('no-memory-snapshot', 'The hypervisor cannot save memory. Leave out snapshotmemory')
 }
 

@@ -7,6 +7,7 @@ import type { Driver, MachineFacts } from '../drivers/driver.ts'
 import type { Database } from '../store/database.ts'
 import { forestOfPool, layersOfPool } from '../store/layers.ts'
 import { findInNetworks } from './networks.ts'
+import { ownPools } from '../store/pools.ts'
 import { filesOfSnapshots, findInMemoryImages, findTransientSnapshots } from './snapshots.ts'
 
 export interface Finding {
@@ -22,6 +23,8 @@ export interface Host {
   readonly memory: Pick<Driver['memory'], 'list'>
   readonly machines: Pick<Driver['machines'], 'list'>
   readonly networks: Pick<Driver['networks'], 'list'>
+  /** Are machines of clusters that are reached by a connection among those that it lists? */
+  readonly seesOthers?: boolean
 }
 
 export async function examine(db: Database, host: Host): Promise<Finding[]> {
@@ -62,7 +65,7 @@ async function findInJobs(db: Database): Promise<Finding[]> {
 
 async function findInPools(db: Database, host: Host, busy: (id: string) => boolean): Promise<Finding[]> {
   const findings: Finding[] = []
-  for (const pool of await db.selectFrom('storage_pool').select(['id', 'name', 'path']).execute()) {
+  for (const pool of await ownPools(db)) {
     const isThere = await host.pools.space(pool).then(
       () => true,
       () => false,
@@ -118,14 +121,17 @@ function strayLayer(id: LayerId, pool: string): Finding {
 
 async function findInMachines(db: Database, host: Host, busy: (id: string) => boolean): Promise<Finding[]> {
   const vms = new Map(
-    (await db.selectFrom('vm').select(['id', 'name', 'state', 'removed']).execute()).map(vm => [vm.id, vm]),
+    (await db.selectFrom('vm').select(['id', 'name', 'state', 'removed', 'cluster_id']).execute()).map(vm => [
+      vm.id,
+      vm,
+    ]),
   )
   const found = new Map((await host.machines.list()).map(facts => [facts.vm, facts]))
   const findings = [...found.values()]
     .filter(({ vm }) => !busy(vm))
     .flatMap(facts => strayMachine(facts, vms.get(facts.vm)))
-  for (const { id, name, state } of vms.values())
-    if (state === 'Running' && found.get(id)?.power !== 'on' && !busy(id))
+  for (const { id, name, state, cluster_id } of vms.values())
+    if ((cluster_id === null || host.seesOthers) && state === 'Running' && found.get(id)?.power !== 'on' && !busy(id))
       findings.push({
         subject: `virtual machine ${name} (${id})`,
         what: 'is Running, but has no process',
@@ -202,6 +208,7 @@ async function findInSecondary(db: Database, busy: (id: string) => boolean): Pro
     .selectFrom('template')
     .innerJoin('image_store', 'image_store.id', 'template.image_store_id')
     .select(['template.id', 'template.name', 'template.download_state', 'template.removed', 'install_path', 'path'])
+    .where('template.cluster_id', 'is', null)
     .execute()
   const kept = templates
     .filter(({ removed, download_state }) => !removed && download_state === 'DOWNLOADED')

@@ -15,7 +15,9 @@ import { listImages } from '../drivers/qemu/memory-images.ts'
 import { networksDirectory } from '../drivers/qemu/network/folder.ts'
 import { observeNetworks } from '../drivers/qemu/network/condition.ts'
 import { networkKind, networkRefusal } from '../drivers/qemu/network/probe.ts'
+import { keptMachines } from '../drivers/simulated/kept.ts'
 import { simulatedDriver } from '../drivers/simulated/driver.ts'
+import type { World } from '../drivers/simulated/world.ts'
 import { journalIn, readWorld } from '../drivers/simulated/journal.ts'
 import { lockDataDirectory } from '../postgres/lock-data-directory.ts'
 import { databaseUrl, startPostgres } from '../postgres/start-postgres.ts'
@@ -60,9 +62,16 @@ async function look(directory: string, url: string): Promise<Finding[]> {
   }
 }
 
+/** What simulated vCenters hold stands in the same journal. */
+function simulatedHost(world: World): Host {
+  const driver = simulatedDriver(world)
+  const list = async () => [...(await driver.machines.list()), ...keptMachines(world)]
+  return { ...driver, machines: { list }, seesOthers: true }
+}
+
 function hostOf(directory: string): Host {
   const journal = journalIn(directory)
-  if (existsSync(journal)) return simulatedDriver(readWorld(journal))
+  if (existsSync(journal)) return simulatedHost(readWorld(journal))
   // No driver: that would watch the machines, and mend and remove what a running server is at work on.
   const machines = { list: () => observeMachines(join(directory, 'vms')) }
   const memory = { list: (pool: PoolRef) => listImages(pool, ramDirectory(join(directory, 'vms'))) }

@@ -2,13 +2,14 @@
 // snapshots in the middle of something that nobody works on.
 import { transientStates } from '@ramet/core/vm-snapshot.ts'
 import type { Database } from '../store/database.ts'
+import { ownPools } from '../store/pools.ts'
 import type { Finding, Host } from './examine.ts'
 
 type Busy = (id: string) => boolean
 
 export async function findInMemoryImages(db: Database, host: Host, busy: Busy): Promise<Finding[]> {
   const findings: Finding[] = []
-  for (const pool of await db.selectFrom('storage_pool').select(['id', 'name', 'path']).execute()) {
+  for (const pool of await ownPools(db)) {
     const onDisk = await host.memory.list(pool).catch(() => null)
     if (!onDisk) continue // the pool is not there, which is told elsewhere
     const recorded = await db

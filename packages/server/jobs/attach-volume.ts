@@ -46,6 +46,7 @@ export const attachVolume = defineJob<AttachVolume>({
   instanceType: 'Volume',
   cancellable: true,
   lock: input => vmLock(input.vm),
+  onLayers: true,
   instance: input => input.volume,
 })
   .record('begin', { do: begin, undo: giveBack })

@@ -21,6 +21,7 @@ export const consolidateVm = defineJob<ConsolidateVm>({
   instanceType: 'VirtualMachine',
   cancellable: true,
   lock: input => vmLock(input.vm),
+  onLayers: true,
   instance: input => input.vm,
 })
   .record('plan', {

@@ -8,6 +8,7 @@ import { layersHeldBy, linksOf } from '../store/chains.ts'
 import type { Db } from '../store/database.ts'
 import { setCloneType, vmLock } from '../store/vms.ts'
 import { defineJob, nothing } from './define-job.ts'
+import { forestOf, noteDisks } from './forest-machine.ts'
 import { holdForFlattening, demandRoom, flatten, publishFlattened } from './flatten.ts'
 
 export interface ConvertVm {
@@ -28,7 +29,7 @@ export const convertVm = defineJob<ConvertVm>({
       const vm = await holdForFlattening(tx, input.vm, 'conversion', driver)
       const plan = await planOfConversion(tx, vm)
       await demandRoom(tx, settings, plan)
-      return { plan }
+      return { plan, isKept: driver.forest !== null }
     },
     undo: nothing('it changes nothing'),
   })
@@ -38,9 +39,16 @@ export const convertVm = defineJob<ConvertVm>({
     do: context => flatten(context, context.made.plan.plan, null),
     undo: nothing('disks that hold more than they must show the same'),
   })
+  .actWhen('promote', {
+    when: made => made.plan.isKept,
+    weight: 98,
+    do: ({ driver, input, progress, signal }) => forestOf(driver).flatten(input.vm, { progress, signal }),
+    undo: nothing('a disk that stands on nothing of others shows the same'),
+  })
   .record('publish', {
     do: async context => {
       const { tx, input, made } = context
+      if (made.promote) await noteDisks(tx, input.vm, made.promote.disks)
       await publishFlattened(context, made.plan.plan, made.copy ?? [])
       await setCloneType(tx, input.vm, 'full')
     },

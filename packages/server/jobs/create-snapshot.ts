@@ -40,6 +40,7 @@ export const createSnapshot = defineJob<CreateSnapshot>({
   instanceType: 'Snapshot',
   cancellable: true,
   lock: volumeLock,
+  onLayers: true,
   instance: input => input.snapshot,
 })
   .record('begin', {

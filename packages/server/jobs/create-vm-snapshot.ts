@@ -5,7 +5,7 @@ import { type MemoryImageId, newId, type VmId, type VmSnapshotId } from '@ramet/
 import { Problem } from '@ramet/core/problem.ts'
 import type { CutFacts } from '../drivers/driver.ts'
 import { forgetMemory, memoryRefIfAny, publishMemory, reserveMemory } from '../store/memory-images.ts'
-import { demandAction, holdVm, vmLock } from '../store/vms.ts'
+import { demandAction, holdVm, type Vm, vmLock } from '../store/vms.ts'
 import {
   currentOf,
   demandNoneAtWork,
@@ -42,6 +42,7 @@ export const createVmSnapshot = defineJob<CreateVmSnapshot>({
   instanceType: 'VmSnapshot',
   cancellable: true,
   lock: input => vmLock(input.vm),
+  onLayers: true,
   instance: input => input.snapshot,
 })
   .record('reserve', {
@@ -107,12 +108,7 @@ interface Reserved {
 async function reserve({ tx, input }: RecordContext<CreateVmSnapshot, object>): Promise<Reserved> {
   const vm = await holdVm(tx, input.vm)
   demandAction(vm, 'snapshot')
-  if (input.withMemory && vm.state !== 'Running')
-    throw new Problem(
-      'refused',
-      'memory-of-stopped',
-      `Virtual machine ${vm.name} is ${vm.state}; only a running machine has memory to save. Leave out snapshotmemory`,
-    )
+  if (input.withMemory) demandRunningForMemory(vm)
   await demandNoneAtWork(tx, vm.id, input.snapshot)
   const volumes = await volumesOf(tx, vm.id)
   const disks = await reserveCut(tx, volumes)
@@ -126,6 +122,15 @@ async function reserve({ tx, input }: RecordContext<CreateVmSnapshot, object>): 
     memory_image_id: memory,
   })
   return { isRunning: vm.state === 'Running', disks, memory }
+}
+
+export function demandRunningForMemory({ name, state }: Pick<Vm, 'name' | 'state'>): void {
+  if (state === 'Running') return
+  throw new Problem(
+    'refused',
+    'memory-of-stopped',
+    `Virtual machine ${name} is ${state}; only a running machine has memory to save. Leave out snapshotmemory`,
+  )
 }
 
 /** For the event log: how long the guest stood still, and whether its file systems were at rest. */

@@ -60,6 +60,7 @@ export const createVolumeFromSnapshot = defineJob<CreateVolumeFromSnapshot>({
   instanceType: 'Volume',
   cancellable: true,
   lock: ({ source }) => ('snapshot' in source ? snapshotLock(source.snapshot) : vmLock(source.vm)),
+  onLayers: true,
   instance: input => input.volume,
 })
   .record('begin', {

@@ -70,6 +70,8 @@ export interface JobTraits<Input> {
   readonly cancellable: boolean
   /** Jobs with one key run one at a time. */
   readonly lock: (input: Input) => string
+  /** It works on layers: refused where the hypervisor keeps its own disks. */
+  readonly onLayers?: true
   readonly instance: (input: Input) => string
 }
 

@@ -1,6 +1,7 @@
 // Every kind of job that this server can run, and so can take over from another.
 import { addNic } from './add-nic.ts'
 import { associateIp } from './associate-ip.ts'
+import { adoptTemplate } from './adopt-template.ts'
 import { attachVolume } from './attach-volume.ts'
 import { changeAffinityGroup } from './change-affinity-group.ts'
 import { changeCards } from './change-cards.ts'
@@ -52,7 +53,10 @@ import { restartNetwork } from './restart-network.ts'
 import { restoreVm } from './restore-vm.ts'
 import { revertSnapshot } from './revert-snapshot.ts'
 import { revertToVmSnapshot } from './revert-to-vm-snapshot.ts'
+import { revertVm } from './revert-vm.ts'
 import { seedVmSnapshot } from './seed-vm-snapshot.ts'
+import { snapshotVm } from './snapshot-vm.ts'
+import { spawnVm } from './spawn-vm.ts'
 import { startVm } from './start-vm.ts'
 import { stopVm } from './stop-vm.ts'
 import { createTags, deleteTags } from './tags.ts'
@@ -67,6 +71,7 @@ import type { JobDefinition } from './define-job.ts'
 export const definitions: readonly JobDefinition[] = [
   addNic,
   associateIp,
+  adoptTemplate,
   attachIso,
   attachVolume,
   changeAffinityGroup,
@@ -121,7 +126,10 @@ export const definitions: readonly JobDefinition[] = [
   restoreVm,
   revertSnapshot,
   revertToVmSnapshot,
+  revertVm,
   seedVmSnapshot,
+  snapshotVm,
+  spawnVm,
   startVm,
   stopVm,
   unfreezeVm,

@@ -44,7 +44,8 @@ export const deleteTemplate = defineJob<DeleteTemplate>({
     undo: noWayBack,
   })
   .act('discard-image', {
-    do: async ({ db, input }) => {
+    do: async ({ db, driver, input }) => {
+      if (driver.forest) return driver.forest.disown({ kind: 'template', id: input.template })
       await requireStore(await storeOfImage(db, input.template))
       await discardImage((await imageFile(db, input.template)).file)
     },

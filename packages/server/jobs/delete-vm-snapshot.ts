@@ -15,6 +15,7 @@ import {
   takeOutOfTree,
 } from '../store/vm-snapshots.ts'
 import { defineJob, nothing, type RecordContext } from './define-job.ts'
+import { forestOf } from './forest-machine.ts'
 import { removeIfUnneeded } from './remove-layer.ts'
 import { originOf } from './tools.ts'
 
@@ -51,6 +52,12 @@ export const deleteVmSnapshot = defineJob<DeleteVmSnapshot>({
       'files that are gone do not come back; the snapshot is in Error then, and deleting it again finishes',
     ),
   })
+  .actWhen('prune', {
+    when: made => made.begin.isKept === true,
+    do: ({ driver, input, progress, signal }) =>
+      forestOf(driver).prune({ kind: 'vm-snapshot', id: input.snapshot, vm: input.vm }, { progress, signal }),
+    undo: nothing('what was merged is one; the snapshot is in Error then, and deleting it again finishes'),
+  })
   .record('remove', {
     do: async ({ tx, input, made, jobs, job }) => {
       if (!made.begin.isThere) return []
@@ -80,9 +87,11 @@ export interface StartedRemoval {
 interface Begun {
   readonly isThere: boolean
   readonly memory: MemoryImageId | null
+  /** The hypervisor keeps its disks, and is asked to. Absent in deletions that an earlier version began. */
+  readonly isKept?: boolean
 }
 
-async function begin({ tx, input }: RecordContext<DeleteVmSnapshot, object>): Promise<Begun> {
+async function begin({ tx, input, driver }: RecordContext<DeleteVmSnapshot, object>): Promise<Begun> {
   const snapshot = await holdVmSnapshot(tx, input.snapshot)
   if (snapshot.removed) {
     if (input.ifThere) return { isThere: false, memory: null }
@@ -93,5 +102,5 @@ async function begin({ tx, input }: RecordContext<DeleteVmSnapshot, object>): Pr
   await demandNoDeployments(tx, input.vm, snapshot.id)
   await moveVmSnapshot(tx, snapshot.id, 'ExpungeRequested')
   if (snapshot.memory_image_id) await markMemoryRemoving(tx, snapshot.memory_image_id)
-  return { isThere: true, memory: snapshot.memory_image_id }
+  return { isThere: true, memory: snapshot.memory_image_id, isKept: driver.forest !== null }
 }

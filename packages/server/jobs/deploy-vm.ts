@@ -51,6 +51,7 @@ export const deployVm = defineJob<DeployVm>({
   instanceType: 'VirtualMachine',
   cancellable: true,
   lock: input => vmLock(input.vm),
+  onLayers: true,
   instance: input => input.vm,
 })
   .record('take-place', { do: takePlace, undo: leavePlace })
@@ -185,7 +186,7 @@ async function publishClone(context: Context, node: CloneNode): Promise<void> {
   await jobs.start(tx, changeCards, { vm: input.vm }, originOf(job))
 }
 
-async function publishStart(context: Context, facts: MachineFacts): Promise<void> {
+export async function publishStart(context: RecordContext<DeployVm, object>, facts: MachineFacts): Promise<void> {
   const { tx, input, job } = context
   await noteRunning(context, facts)
   await recordEvent(tx, {
@@ -199,7 +200,7 @@ async function publishStart(context: Context, facts: MachineFacts): Promise<void
   })
 }
 
-async function leavePlace({ tx, input }: Context): Promise<void> {
+export async function leavePlace({ tx, input }: RecordContext<DeployVm, object>): Promise<void> {
   for (const { volume } of input.disks) await setVolume(tx, volume, { pool_id: null, state: 'Allocated' })
   await tx.deleteFrom('user_vm_clone_setting').where('vm_id', '=', input.vm).execute()
   await moveVm(tx, input.vm, 'OperationFailed', { host_id: null })

@@ -20,6 +20,7 @@ export const detachVolume = defineJob<DetachVolume>({
   instanceType: 'Volume',
   cancellable: true,
   lock: input => vmLock(input.vm),
+  onLayers: true,
   instance: input => input.volume,
 })
   .record('begin', {

@@ -22,6 +22,7 @@ export const extractVolume = defineJob<ExtractVolume>({
   instanceType: 'Volume',
   cancellable: true,
   lock: volumeLock,
+  onLayers: true,
   instance: input => input.volume,
 })
   .record('begin', {

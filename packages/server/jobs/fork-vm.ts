@@ -35,6 +35,7 @@ export const forkVm = defineJob<ForkVm>({
   instanceType: 'VirtualMachine',
   cancellable: true,
   lock: input => vmLock(input.vm),
+  onLayers: true,
   instance: input => input.vm,
 })
   .record('reserve', {

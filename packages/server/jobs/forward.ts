@@ -1,10 +1,11 @@
 // Forward through a job's steps, in legs. A leg is one durable write and then at most one act: the write notes what the act
 // before it made, does the records up to the next act, and notes that this one begins, or that the job is done.
+import { Problem } from '@ramet/core/problem.ts'
 import type { Db, Tx } from '../store/database.ts'
 import { type Mark, stepsOf } from '../store/jobs.ts'
 import type { Row } from '../store/tables.ts'
 import type { ClaimedJob } from './claimed-job.ts'
-import type { Step } from './define-job.ts'
+import type { JobTraits, Step } from './define-job.ts'
 import { type Made, madeIn } from './step-contexts.ts'
 
 interface Leg {
@@ -46,7 +47,8 @@ export class Forward {
   }
 
   async #stepsToDo(): Promise<readonly Step[]> {
-    const { row, definition, db } = this.#claimed
+    const { row, definition, db, tools } = this.#claimed
+    if (definition.traits.onLayers && tools.driver.capabilities.disks === 'machines') throw ownDisks(definition.traits)
     if (row.fence === 1) return definition.steps
     const noted = await stepsOf(db, row.id)
     this.#made = madeIn(noted)
@@ -133,4 +135,12 @@ function isNeeded(step: Step, made: Made): boolean {
 
 function done({ name }: Step, made: unknown): Mark {
   return { step: name, phase: 'done', made }
+}
+
+function ownDisks({ doing }: JobTraits<never>): Problem {
+  return new Problem(
+    'unsupported',
+    'own-disks',
+    `The machine's hypervisor keeps its own disks, and there this is not possible: ${doing}`,
+  )
 }

@@ -24,6 +24,7 @@ export const freezeVm = defineJob<FreezeVm>({
   instanceType: 'VirtualMachine',
   cancellable: true,
   lock: input => vmLock(input.vm),
+  onLayers: true,
   instance: input => input.vm,
 })
   .record('reserve', {

@@ -49,6 +49,7 @@ import { startVm } from './start-vm.ts'
 import { stopVm } from './stop-vm.ts'
 import { createTags, deleteTags } from './tags.ts'
 import { cloneScenarios } from './clone-scenarios.ts'
+import { forestScenarios } from './forest-scenarios.ts'
 import { snapshotScenarios, without } from './snapshot-scenarios.ts'
 import { aForward, networkScenarios } from './network-scenarios.ts'
 import { nicScenarios } from './nic-scenarios.ts'
@@ -183,6 +184,7 @@ function stepsBut(definition: { steps: readonly Step[] }, ...names: string[]): s
 }
 
 const scenarios: readonly Scenario[] = [
+  ...forestScenarios,
   {
     ...scenario(restoreVm, async lab => aRestore(lab, await aStoppedVm(lab)), 'restores'),
     steps: stepsBut(restoreVm, ...onlyFor.running, ...onlyFor.otherTemplate),

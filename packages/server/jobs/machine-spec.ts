@@ -1,7 +1,7 @@
 // A machine as the driver wants it described, gathered from the database.
 import type { LayerId, NicId, TemplateId, VmId, VolumeId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
-import type { DiskSpec, IsoRef, MachineSpec, MemoryImageRef, NicSpec, Owner } from '../drivers/driver.ts'
+import type { DiskSpec, FirstBoot, IsoRef, MachineSpec, MemoryImageRef, NicSpec, Owner } from '../drivers/driver.ts'
 import type { Db } from '../store/database.ts'
 import { layerChain } from '../store/layers.ts'
 import { specOf } from '../store/networks.ts'
@@ -19,12 +19,7 @@ export async function machineSpec(
   outward: boolean,
   memory: MemoryImageRef | null = null,
 ): Promise<MachineSpec> {
-  const [vm, disks, nics, keys] = await Promise.all([
-    placedVm(db, id),
-    diskSpecs(db, id),
-    nicSpecs(db, id, outward),
-    db.selectFrom('vm_ssh_key_pair').select('public_key').where('vm_id', '=', id).orderBy('name').execute(),
-  ])
+  const [vm, disks, nics] = await Promise.all([placedVm(db, id), diskSpecs(db, id), nicSpecs(db, id, outward)])
   if (!vm) throw new Problem('invalid', 'unknown-vm', `There is no virtual machine ${id}`)
   if (!vm.host_id)
     throw new Problem('internal', 'vm-without-host', `Virtual machine ${vm.name} was given no host to start on`)
@@ -40,13 +35,19 @@ export async function machineSpec(
     nics,
     memory,
     cdrom: vm.iso_id && (await isoRef(db, vm.iso_id)),
-    firstBoot: {
-      instanceId: seedId(vm),
-      hostname: vm.name,
-      sshKeys: keys.map(key => key.public_key),
-      passwordHash: vm.password_hash,
-      userData: vm.user_data ? Buffer.from(vm.user_data, 'base64') : null,
-    },
+    firstBoot: await firstBootOf(db, vm),
+  }
+}
+
+/** What the machine is told at its first boot. */
+export async function firstBootOf(db: Db, vm: Vm): Promise<FirstBoot> {
+  const keys = db.selectFrom('vm_ssh_key_pair').select('public_key').where('vm_id', '=', vm.id).orderBy('name')
+  return {
+    instanceId: seedId(vm),
+    hostname: vm.name,
+    sshKeys: (await keys.execute()).map(key => key.public_key),
+    passwordHash: vm.password_hash,
+    userData: vm.user_data ? Buffer.from(vm.user_data, 'base64') : null,
   }
 }
 

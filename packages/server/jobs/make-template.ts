@@ -31,6 +31,7 @@ export const makeTemplate = defineJob<MakeTemplate>({
   instanceType: 'Template',
   cancellable: true,
   lock: ({ source }) => ('snapshot' in source ? snapshotLock(source.snapshot) : volumeLock(source)),
+  onLayers: true,
   instance: input => input.template,
 })
   .record('begin', {

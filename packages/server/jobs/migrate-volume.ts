@@ -53,6 +53,7 @@ export const migrateVolume = defineJob<MigrateVolume>({
   instanceType: 'Volume',
   cancellable: true,
   lock: volumeLock,
+  onLayers: true,
   instance: input => input.volume,
 })
   .record('begin', {

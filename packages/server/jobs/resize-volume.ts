@@ -33,6 +33,7 @@ export const resizeVolume = defineJob<ResizeVolume>({
   instanceType: 'Volume',
   cancellable: false,
   lock: volumeLock,
+  onLayers: true,
   instance: input => input.volume,
 })
   .record('begin', { do: begin, undo: follow })

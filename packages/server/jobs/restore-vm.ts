@@ -52,6 +52,7 @@ export const restoreVm = defineJob<RestoreVm>({
   instanceType: 'VirtualMachine',
   cancellable: true,
   lock: input => vmLock(input.vm),
+  onLayers: true,
   instance: input => input.vm,
 })
   .record('begin', { do: begin, undo: giveUp })

@@ -33,6 +33,7 @@ export const revertSnapshot = defineJob<RevertSnapshot>({
   instanceType: 'Snapshot',
   cancellable: true,
   lock: volumeLock,
+  onLayers: true,
   instance: input => input.snapshot,
 })
   .record('begin', { do: begin, undo: async ({ tx, input }) => forgetLayer(tx, input.layer) })

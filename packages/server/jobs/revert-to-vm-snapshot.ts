@@ -48,6 +48,7 @@ export const revertToVmSnapshot = defineJob<RevertToVmSnapshot>({
   instanceType: 'VmSnapshot',
   cancellable: false,
   lock: input => vmLock(input.vm),
+  onLayers: true,
   instance: input => input.snapshot,
 })
   .record('begin', {
@@ -116,9 +117,9 @@ interface Begun {
 
 type Made = { readonly begin: Begun }
 
-type Sizes = Pick<Vm, 'service_offering_id' | 'cpus' | 'cpu_mhz' | 'memory_mib'>
+export type Sizes = Pick<Vm, 'service_offering_id' | 'cpus' | 'cpu_mhz' | 'memory_mib'>
 
-function sizesOf({ service_offering_id, cpus, cpu_mhz, memory_mib }: Sizes): Sizes {
+export function sizesOf({ service_offering_id, cpus, cpu_mhz, memory_mib }: Sizes): Sizes {
   return { service_offering_id, cpus, cpu_mhz, memory_mib }
 }
 
@@ -147,7 +148,7 @@ async function begin({ tx, input, settings }: Recording): Promise<Begun> {
   }
 }
 
-async function demandSafety(tx: Tx, id: VmSnapshotId): Promise<void> {
+export async function demandSafety(tx: Tx, id: VmSnapshotId): Promise<void> {
   const safety = await vmSnapshotById(tx, id)
   if (safety?.state === 'Ready') return
   throw new Problem(
@@ -157,7 +158,7 @@ async function demandSafety(tx: Tx, id: VmSnapshotId): Promise<void> {
   )
 }
 
-function demandPower(vm: Vm, snapshot: VmSnapshot, after: 'Running' | 'Stopped', settings: Settings): void {
+export function demandPower(vm: Vm, snapshot: VmSnapshot, after: 'Running' | 'Stopped', settings: Settings): void {
   if (vm.state === after || settings.flag('vmsnapshot.revert.change.state')) return
   throw new Problem(
     'refused',
@@ -245,7 +246,7 @@ async function switchBack({ tx, input, made }: Recording): Promise<void> {
   await resize(tx, input.vm, sizes, generation)
 }
 
-async function resize(tx: Tx, vm: VmId, sizes: Partial<Sizes>, generation: string): Promise<void> {
+export async function resize(tx: Tx, vm: VmId, sizes: Partial<Sizes>, generation: string): Promise<void> {
   await setVm(tx, vm, { ...sizes, generation_id: generation })
   const { service_offering_id } = sizes
   if (!service_offering_id) return

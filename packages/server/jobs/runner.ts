@@ -1,6 +1,7 @@
 // Runs jobs: claims one, walks its steps, undoes them when one fails. All it knows is on disk, so that another server, or
 // this one after a crash, goes on where it stopped. One claim is worked on by one `JobRun` (run.ts).
 import { newId, type JobId } from '@ramet/core/ids.ts'
+import type { Driver } from '../drivers/driver.ts'
 import type { Db, Tx } from '../store/database.ts'
 import { claimJobs, expireJobs, freshMs, insertScheduled, releaseLeases, renewLeases } from '../store/jobs.ts'
 import { eventRow } from '../store/events.ts'
@@ -13,6 +14,8 @@ import type { JobOrigin, Tools } from './tools.ts'
 
 export interface RunnerOptions {
   readonly tools: Omit<Tools, 'jobs'>
+  /** The driver that a job works with; that of the tools when absent. */
+  readonly driverOf?: (job: Row<'job'>) => Promise<Driver>
   readonly definitions: readonly JobDefinition[]
   readonly crashPoints: CrashPoints
   /** Called after a job has ended or got stuck. */
@@ -110,7 +113,8 @@ export function createRunner(options: RunnerOptions): Runner {
     const definition = definitions.find(each => each.traits.kind === job.kind)
     if (!definition) return tools.log.error({ job: job.id, kind: job.kind }, 'no such kind of job')
     try {
-      const end = await runJob({ ...options, tools: { ...tools, jobs: runner } }, definition, job, signals)
+      const driver = (await options.driverOf?.(job)) ?? tools.driver
+      const end = await runJob({ ...options, tools: { ...tools, driver, jobs: runner } }, definition, job, signals)
       if (end) options.onEnd(end)
     } catch (error) {
       tools.log.error({ err: error, job: job.id }, 'job interrupted; whoever claims it next goes on')

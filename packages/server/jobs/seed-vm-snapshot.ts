@@ -54,7 +54,13 @@ export const seedVmSnapshot = defineJob<SeedVmSnapshot>({
   })
 
 async function reserve({ tx, input, settings }: RecordContext<SeedVmSnapshot, object>): Promise<void> {
-  const { layer, bytes } = await demandDeployable(tx, input.snapshot)
+  const { layer, bytes, snapshotName } = await demandDeployable(tx, input.snapshot)
+  if (!layer)
+    throw new Problem(
+      'unsupported',
+      'own-disks',
+      `The hypervisor keeps the disks of VM snapshot ${snapshotName}; machines are made right from it, without a copy`,
+    )
   await demandPoolTakesDisks(tx, input.pool)
   const expectedBytes = Math.min(await chainBytes(tx, layer), bytes)
   await holdRoomOn(tx, placementFactors(settings), input.pool, expectedBytes)

@@ -39,9 +39,12 @@ export const snapshotScenarios: readonly Scenario[] = [
     ['look', 'stop', 'run'],
     scenario(revertToVmSnapshot, lab => aRevert(lab, 'Stopped', false), leavesItReady('Stopped')),
   ),
-  scenario(deleteVmSnapshot, aDeletion, 'again'),
+  without(['prune'], scenario(deleteVmSnapshot, aDeletion, 'again')),
   scenario(removeLayer, aMerge, 'again'),
-  scenario(convertVm, async lab => ({ vm: (await aDeletion(lab)).vm }), 'again'),
+  without(
+    ['promote'],
+    scenario(convertVm, async lab => ({ vm: (await aDeletion(lab)).vm }), 'again'),
+  ),
   scenario(consolidateVm, async lab => ({ vm: (await aLongChain(lab, 2)).vm, evenShared: true }), 'again'),
   ...[true, false].map(isRunning => {
     const missing = isRunning ? [] : ['fork', 'cut']

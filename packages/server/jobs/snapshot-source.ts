@@ -10,7 +10,7 @@ import type { Db, Tx } from '../store/database.ts'
 import { mergeUnder } from '../store/layer-removal.ts'
 import { chainBytes, layerChain } from '../store/layers.ts'
 import { memoryRefIfAny } from '../store/memory-images.ts'
-import { rootOfSnapshot, seedOf, type SnapshotRoot } from '../store/vm-snapshot-seeds.ts'
+import { type LayeredRoot, rootOfSnapshot, seedOf } from '../store/vm-snapshot-seeds.ts'
 import { vmSnapshotById } from '../store/vm-snapshots.ts'
 import { vmById } from '../store/vms.ts'
 import { type StepContext, WaitForJob } from './define-job.ts'
@@ -39,7 +39,7 @@ export async function baseOfSnapshot(
 }
 
 /** Throws where no linked clone of `account` can stand right on the snapshot's disk. */
-export async function demandDirect(db: Db, root: SnapshotRoot, account: AccountId): Promise<void> {
+export async function demandDirect(db: Db, root: LayeredRoot, account: AccountId): Promise<void> {
   const way = 'Make a full clone (clonetype=full), or set vmsnapshot.deploy.mode=seed'
   if (root.account !== account)
     throw new Problem(

@@ -20,6 +20,7 @@ import { demandAction, holdVm, moveVm, setVm } from '../store/vms.ts'
 import { volumesOf } from '../store/volumes.ts'
 import type { Settings } from '../settings.ts'
 import { nothing, type RecordContext, type StepContext } from './define-job.ts'
+import { forestMachine } from './forest-machine.ts'
 import { machineSpec } from './machine-spec.ts'
 
 interface OnVm {
@@ -50,10 +51,12 @@ export async function choosePlace(
   tx: Tx,
   settings: Settings,
   vm: VmId,
-  asked: Omit<Demand, 'affinities'>,
+  asked: Omit<Demand, 'affinities' | 'hypervisor'>,
 ): Promise<Place> {
   const factors = placementFactors(settings)
-  const demand = { ...asked, affinities: await affinitiesHeld(tx, vm) }
+  const bound = await tx.selectFrom('vm').select(['hypervisor', 'cluster_id']).where('id', '=', vm).executeTakeFirst()
+  const where = { hypervisor: bound?.hypervisor, cluster: bound?.cluster_id ?? asked.cluster }
+  const demand = { ...asked, ...where, affinities: await affinitiesHeld(tx, vm) }
   const pools = await poolRooms(tx, factors)
   const hosts = await roomiestHosts(tx, factors, demand)
   for (const wait of [false, true])
@@ -64,7 +67,7 @@ export async function choosePlace(
       left = left.filter(host => host !== placement.host)
     }
   await holdAllHostRooms(tx)
-  return demandPlace(place(await hostRooms(tx, factors), pools, demand))
+  return demandPlace(place(await hostRooms(tx, factors, demand), pools, demand))
 }
 
 /** Machines of one group are placed one after the other, each when it is known where the others are. */
@@ -114,8 +117,10 @@ export const takeHost = {
 
 /** The machine's process. */
 export const runMachine = {
-  do: async ({ db, driver, settings, input }: StepContext<OnVm, object>): Promise<MachineFacts> =>
-    driver.machines.start(await machineSpec(db, input.vm, settings.flag('guest.network.outward'))),
+  do: async ({ db, driver, settings, input, signal }: StepContext<OnVm, object>): Promise<MachineFacts> =>
+    driver.forest
+      ? driver.forest.start(await forestMachine(db, input.vm), signal)
+      : driver.machines.start(await machineSpec(db, input.vm, settings.flag('guest.network.outward'))),
   undo: async ({ driver, input, signal }: StepContext<OnVm, object>) => driver.machines.stop(input.vm, 0, signal),
 }
 

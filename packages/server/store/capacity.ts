@@ -1,4 +1,5 @@
 // What hosts and pools have left, from the rows that occupy them, as plain data for core/placement.ts.
+import type { Hypervisor } from '@ramet/core/clone-type.ts'
 import type { ClusterId, HostId, Id, StoragePoolId, VmId } from '@ramet/core/ids.ts'
 import type { Demand, HostRoom, PoolRoom } from '@ramet/core/placement.ts'
 import { servesDisks, takesNewDisks } from '@ramet/core/pool.ts'
@@ -15,16 +16,22 @@ export async function holdCapacity(tx: Tx): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtext('ramet.placement'))`.execute(tx)
 }
 
-/** What every host has left. */
-export async function hostRooms(db: Db, factors: Factors): Promise<HostRoom[]> {
-  return (await selectRooms(db).execute()).map(row => roomOf(row, factors))
+/** What every host of the hypervisor has left; `layers`: of those whose disks the server keeps. */
+export async function hostRooms(
+  db: Db,
+  factors: Factors,
+  of: Pick<Demand, 'hypervisor'> | 'layers',
+): Promise<HostRoom[]> {
+  const rooms =
+    of === 'layers' ? selectRooms(db).where('reached.cluster_id', 'is', null) : selectRooms(db, of.hypervisor)
+  return (await rooms.execute()).map(row => roomOf(row, factors))
 }
 
 const candidates = 16
 
 /** Some hosts that have what the machine needs, the roomiest first. They are not held. */
 export async function roomiestHosts(db: Db, { cpu }: Factors, demand: Demand): Promise<HostRoom[]> {
-  const rows = await selectRooms(db)
+  const rows = await selectRooms(db, demand.hypervisor)
     .where('host.state', '=', 'Up')
     .where('host.resource_state', '=', 'Enabled')
     .where('cluster.allocation_state', '=', 'Enabled')
@@ -50,13 +57,14 @@ export async function roomiestHosts(db: Db, { cpu }: Factors, demand: Demand): P
   return rows.map(row => roomOf(row, { cpu }))
 }
 
-function selectRooms(db: Db) {
+function selectRooms(db: Db, hypervisor?: Demand['hypervisor']) {
   return db
     .selectFrom('host')
     .innerJoin('host_load as load', 'load.host_id', 'host.id')
     .innerJoin('cluster', 'cluster.id', 'host.cluster_id')
     .innerJoin('pod', 'pod.id', 'cluster.pod_id')
     .leftJoin('hypervisor_capabilities as most', 'most.hypervisor', 'cluster.hypervisor')
+    .leftJoin('cluster_connection as reached', 'reached.cluster_id', 'cluster.id')
     .select([
       'host.id',
       'host.name',
@@ -71,6 +79,7 @@ function selectRooms(db: Db) {
     .select(['cluster.allocation_state as cluster_state', 'pod.allocation_state as pod_state'])
     .select(['load.cpus as cpus_used', 'load.memory_mib as memory_used', 'load.machines', 'most.max_guests'])
     .select(sql<StoragePoolId[]>`array(select id from storage_pool where cluster_id = host.cluster_id)`.as('pools'))
+    .$if(hypervisor !== undefined, query => query.where('cluster.hypervisor', '=', hypervisor as Hypervisor))
 }
 
 type Room = Awaited<ReturnType<ReturnType<typeof selectRooms>['execute']>>[number]

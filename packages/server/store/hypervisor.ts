@@ -1,4 +1,4 @@
-// What the database says of hypervisors. It belongs to one: machines of a simulated cloud have no disks that QEMU could start.
+// What the database says of hypervisors. Its clusters belong to one, but for those that are reached by a connection: machines of a simulated cloud have no disks that QEMU could start.
 import type { Hypervisor } from '@ramet/core/clone-type.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { Driver } from '../drivers/driver.ts'
@@ -7,8 +7,11 @@ import type { Db } from './database.ts'
 export async function demandSameHypervisor(db: Db, { hypervisor }: Driver): Promise<void> {
   const other = await db
     .selectFrom('cluster')
+    .leftJoin('cluster_connection', 'cluster_connection.cluster_id', 'cluster.id')
     .select('hypervisor')
     .where('hypervisor', '!=', hypervisor)
+    .where('cluster_connection.cluster_id', 'is', null)
+    .where('cluster.removed', 'is', null)
     .executeTakeFirst()
   if (!other) return
   const remedy = other.hypervisor === 'Simulator' ? 'serve it with --simulate' : 'serve it without --simulate'

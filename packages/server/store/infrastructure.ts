@@ -23,7 +23,9 @@ export function selectClusters(db: Db) {
     .innerJoin('pod', 'pod.id', 'cluster.pod_id')
     .innerJoin('zone', 'zone.id', 'pod.zone_id')
     .selectAll('cluster')
+    .leftJoin('cluster_connection as reached', 'reached.cluster_id', 'cluster.id')
     .select(['pod.name as pod_name', 'zone.id as zone_id', 'zone.name as zone_name'])
+    .select(['reached.url', 'reached.username', 'reached.thumbprint', 'reached.guest_network', 'reached.problem'])
     .where('cluster.removed', 'is', null)
 }
 

@@ -64,3 +64,13 @@ async function sharedPool(tx: Tx, id: StoragePoolId): Promise<Pool> {
 function notUp({ name, problem, state }: Pool, what: string): Problem {
   return new Problem('refused', 'pool-not-up', `Storage pool ${name} ${what}: ${problem ?? `it is ${state}`}`)
 }
+
+/** Those whose disks the server keeps: a cluster that is reached by a connection has others. */
+export async function ownPools(db: Db): Promise<Pick<Pool, 'id' | 'name' | 'path'>[]> {
+  return db
+    .selectFrom('storage_pool')
+    .leftJoin('cluster_connection as reached', 'reached.cluster_id', 'storage_pool.cluster_id')
+    .select(['id', 'name', 'path'])
+    .where('reached.cluster_id', 'is', null)
+    .execute()
+}

@@ -134,6 +134,18 @@ create table cluster (
 );
 create unique index cluster_name on cluster (pod_id, name) where removed is null;
 
+-- How a cluster is reached whose hypervisor keeps its own disks. A cluster without one is driven by the server's own hypervisor.
+create table cluster_connection (
+  cluster_id uuid primary key references cluster on delete cascade,
+  url text not null,
+  username text not null,
+  password_sealed text not null, -- with the key in secret.key
+  thumbprint text, -- SHA-256 of the certificate that is trusted; null: what this machine trusts
+  guest_network text, -- what machines' cards are plugged into, by the name that the hypervisor has for it
+  problem text, -- why it does not answer; null: it does
+  updated timestamptz not null default now() -- when somebody last said how it is reached
+);
+
 create table host (
   id uuid primary key,
   cluster_id uuid not null references cluster,
@@ -315,7 +327,8 @@ create table template (
   ssh_key_enabled boolean not null,
   bootable boolean not null default true, -- of an ISO: whether machines can start from it
   created timestamptz not null default now(),
-  removed timestamptz
+  removed timestamptz,
+  cluster_id uuid references cluster -- whose inventory it is in; null: it is a file
 );
 create index template_by_account on template (account_id) where removed is null;
 
@@ -423,11 +436,13 @@ create table vm (
   is_frozen boolean not null default false, -- a source for clones: it stands still in its fork
   fork_id uuid, -- it is being made of that fork
   memory_image_id uuid, -- what it went on from, and shares pages with while it runs
-  memory_counted_mib integer -- what it counts on its host so long; null: all its memory
+  memory_counted_mib integer, -- what it counts on its host so long; null: all its memory
+  cluster_id uuid references cluster -- whose hypervisor keeps its disks; null: the server does
 );
 create index vm_by_account on vm (account_id) where removed is null;
 create index vm_by_iso on vm (iso_id) where removed is null;
 create index vm_by_host on vm (host_id) where removed is null;
+create index vm_by_cluster on vm (cluster_id) where removed is null and cluster_id is not null;
 create index vm_by_target_host on vm (target_host_id) where target_host_id is not null;
 create index vm_by_customization on vm (id) where not customized and removed is null;
 create index vm_by_fork on vm (fork_id) where fork_id is not null;
@@ -550,7 +565,10 @@ create table volume (
   created timestamptz not null default now(),
   attached timestamptz,
   destroyed timestamptz, -- since when it waits to be expunged
-  removed timestamptz
+  removed timestamptz,
+  disk_key text, -- of a disk without layer: the name that its hypervisor has for it
+  disk_bytes bigint, -- what its own files occupied when they were last read
+  disk_depth integer -- how many files it consisted of
 );
 create index volume_by_vm on volume (vm_id) where removed is null;
 
@@ -816,6 +834,7 @@ create trigger tell_change after insert or update or delete on volume for each r
 create trigger tell_change after insert or update or delete on vm_snapshot for each row execute function tell_change();
 create trigger tell_change after insert or update or delete on snapshot for each row execute function tell_change();
 create trigger tell_change after insert or update or delete on template for each row execute function tell_change();
+create trigger tell_change after insert or update or delete on cluster for each row execute function tell_change();
 create trigger tell_change after insert or update of name, state, resource_state or delete on host for each row execute function tell_change();
 create trigger tell_change after insert or update or delete on image_store for each row execute function tell_change();
 create trigger tell_change after insert or update or delete on storage_pool for each row execute function tell_change();

@@ -129,6 +129,16 @@ export interface Tables {
     created: Created
     removed: Nullable<Date>
   }
+  cluster_connection: {
+    cluster_id: id.ClusterId
+    url: string
+    username: string
+    password_sealed: string
+    thumbprint: Nullable<string>
+    guest_network: Nullable<string>
+    problem: Nullable<string>
+    updated: Created
+  }
   host: {
     id: id.HostId
     cluster_id: id.Id<'cluster'>
@@ -276,6 +286,7 @@ export interface Tables {
     bootable: Generated<boolean>
     created: Created
     removed: Nullable<Date>
+    cluster_id: Nullable<id.ClusterId>
   }
   launch_permission: { template_id: id.TemplateId; account_id: id.AccountId }
   download: {
@@ -365,6 +376,7 @@ export interface Tables {
     fork_id: Nullable<id.ForkId>
     memory_image_id: Nullable<id.MemoryImageId>
     memory_counted_mib: Nullable<number>
+    cluster_id: Nullable<id.ClusterId>
   }
   host_load: {
     host_id: id.HostId
@@ -411,6 +423,9 @@ export interface Tables {
     attached: Nullable<Date>
     destroyed: Nullable<Date>
     removed: Nullable<Date>
+    disk_key: Nullable<string>
+    disk_bytes: Nullable<number>
+    disk_depth: Nullable<number>
   }
   nic: {
     id: id.NicId
@@ -568,7 +583,7 @@ export interface Tables {
 
 export type AccountType = 'User' | 'Admin' | 'DomainAdmin'
 export type AccountState = 'enabled' | 'disabled' | 'locked'
-export type TemplateFormat = 'QCOW2' | 'RAW' | 'VMDK' | 'VHDX' | 'ISO'
+export type TemplateFormat = 'QCOW2' | 'RAW' | 'VMDK' | 'VHDX' | 'ISO' | 'OVA'
 export type DownloadState = 'NOT_DOWNLOADED' | 'DOWNLOAD_IN_PROGRESS' | 'DOWNLOADED' | 'DOWNLOAD_ERROR'
 
 /** A row of table `T` as it is read. */

@@ -65,6 +65,8 @@ const untold = {
   iso_display_text: null,
   root_layer_id: null,
   root_device_id: null,
+  root_disk_depth: null,
+  root_disk_bytes: null,
   affinities: [],
   nics: [],
   keypairs: null,
@@ -111,6 +113,8 @@ export function selectVms(db: Db) {
       'clone.clone_type',
       'root.layer_id as root_layer_id',
       'root.device_id as root_device_id',
+      'root.disk_depth as root_disk_depth',
+      'root.disk_bytes as root_disk_bytes',
     ])
     .select(eb => [
       affinitiesIn(eb).as('affinities'),

@@ -32,7 +32,10 @@ export interface SnapshotRoot {
   readonly pool: StoragePoolId
   readonly poolName: string
   readonly cluster: ClusterId
-  readonly layer: LayerId
+  /** Whose hypervisor keeps the disk; null: the server does. */
+  readonly keptBy: ClusterId | null
+  /** Null where the hypervisor keeps the disk. */
+  readonly layer: LayerId | null
   readonly bytes: number
   /** What the disk was made from, and under which offering. */
   readonly image: TemplateId | null
@@ -44,8 +47,31 @@ export interface SnapshotRoot {
   readonly memoryMib: number
 }
 
+/** The same, where the server keeps the disk. */
+export interface LayeredRoot extends SnapshotRoot {
+  readonly layer: LayerId
+}
+
+/** The same, where the hypervisor does. */
+async function rootOfKept(db: Db, id: VmSnapshotId): Promise<SnapshotRoot | undefined> {
+  const row = await db
+    .selectFrom('vm_snapshot as s')
+    .innerJoin('vm', 'vm.id', 's.vm_id')
+    .innerJoin('volume as v', join => join.onRef('v.vm_id', '=', 'vm.id').on('v.device_id', '=', 0))
+    .innerJoin('storage_pool as p', 'p.id', 'v.pool_id')
+    .select(['s.id as snapshot', 's.display_name as snapshotName', 's.vm_id as vm', 's.account_id as account'])
+    .select(['vm.zone_id as zone', 'vm.hypervisor', 'vm.cluster_id as keptBy'])
+    .select(['p.id as pool', 'p.name as poolName', 'p.cluster_id as cluster'])
+    .select(['v.size_bytes as bytes', 'v.template_id as image', 'v.disk_offering_id as diskOffering'])
+    .select(['s.service_offering_id as offering', 's.cpus', 's.cpu_mhz as cpuMhz', 's.memory_mib as memoryMib'])
+    .where('s.id', '=', id)
+    .where('v.removed', 'is', null)
+    .executeTakeFirst()
+  return row?.keptBy ? { ...row, layer: null } : undefined
+}
+
 /** Undefined when the VM snapshot has no root disk: the machine had none, or the snapshot is in Error. */
-export async function rootOfSnapshot(db: Db, id: VmSnapshotId): Promise<SnapshotRoot | undefined> {
+export async function rootOfSnapshot(db: Db, id: VmSnapshotId): Promise<LayeredRoot | undefined> {
   return db
     .selectFrom('vm_snapshot as s')
     .innerJoin('vm_snapshot_disk as d', join => join.onRef('d.snapshot_id', '=', 's.id').on('d.device_id', '=', 0))
@@ -60,6 +86,7 @@ export async function rootOfSnapshot(db: Db, id: VmSnapshotId): Promise<Snapshot
       'l.pool_id as pool',
       'p.name as poolName',
       'p.cluster_id as cluster',
+      'vm.cluster_id as keptBy',
     ])
     .select(['l.id as layer', 'd.size_bytes as bytes', 'v.template_id as image', 'v.disk_offering_id as diskOffering'])
     .select(['s.service_offering_id as offering', 's.cpus', 's.cpu_mhz as cpuMhz', 's.memory_mib as memoryMib'])
@@ -106,7 +133,7 @@ async function isBeingExpunged(tx: Tx, vm: VmId): Promise<boolean> {
 }
 
 async function demandRoot(db: Db, { id, display_name }: VmSnapshot): Promise<SnapshotRoot> {
-  const root = await rootOfSnapshot(db, id)
+  const root = (await rootOfSnapshot(db, id)) ?? (await rootOfKept(db, id))
   if (root) return root
   throw new Problem(
     'refused',

@@ -12,7 +12,7 @@ import { volumesOf } from './volumes.ts'
 export async function poolsInReach(tx: Tx, factors: Factors, vm: Vm, except: VolumeId): Promise<Set<StoragePoolId>> {
   const others = (await volumesOf(tx, vm.id)).filter(({ id }) => id !== except)
   const used = others.flatMap(({ pool_id }) => pool_id ?? [])
-  const hosts = (await hostRooms(tx, factors)).filter(({ pools }) => used.every(pool => pools.includes(pool)))
+  const hosts = (await hostRooms(tx, factors, vm)).filter(({ pools }) => used.every(pool => pools.includes(pool)))
   const running = vm.host_id ? hosts.filter(({ id }) => id === vm.host_id) : hosts
   return new Set(running.flatMap(({ pools }) => pools))
 }
@@ -39,7 +39,7 @@ export async function choosePoolInZone(
   bytes: number,
 ): Promise<StoragePoolId> {
   await holdCapacity(tx)
-  const hosts = (await hostRooms(tx, factors)).filter(({ zone }) => zone === volume.zone_id)
+  const hosts = (await hostRooms(tx, factors, 'layers')).filter(({ zone }) => zone === volume.zone_id)
   const reached = new Set(hosts.flatMap(({ pools }) => pools))
   const otherwise = new Problem(
     'refused',

@@ -303,7 +303,11 @@ export async function inventory(lab: Lab) {
   const cards = running.flatMap(machine => Object.values(machine.nics ?? {})).toSorted()
   const hosts = await db.selectFrom('host').select(['id', 'state', 'resource_state']).orderBy('id').execute()
   const files = [...lab.world.layers.keys()].toSorted()
-  const machines = [...lab.world.machines].map(([vm, { power, cd }]) => `${vm} ${power} ${cd ?? ''}`).toSorted()
+  const own = [...lab.world.machines].map(([vm, { power, cd }]) => `${vm} ${power} ${cd ?? ''}`)
+  const kept = [...lab.world.kept.values()].map(
+    each => `${Object.values(each.as ?? {}).join()} ${each.power} ${each.foreign}`,
+  )
+  const machines = [...own, ...kept].toSorted()
   const memoryFiles = [...lab.world.memory.keys()].toSorted()
   const recorded = { vms, volumes, layers, copies, templates, clones, keys, groups, hosts }
   const reached = { networks, segments, nics, cards, publicIps, rules, forwards }

@@ -168,6 +168,7 @@ export const expectations: Readonly<Record<string, Expectation | readonly Expect
     { lists: ({ template }) => template, given: { templatefilter: 'executable' } },
     { lists: ({ template }) => template, given: { templatefilter: 'self' } },
   ],
+  listUnmanagedInstances: admins,
   listUsers: { lists: ({ other }) => other },
   listVirtualMachines: { lists: ({ vm }) => vm },
   listVirtualMachinesMetrics: { lists: ({ vm }) => vm },

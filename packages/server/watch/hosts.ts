@@ -1,6 +1,7 @@
 // Sees whether each host answers. One that falls silent is Down and gets no work; its machines are what the driver says of them,
 // Stopped where they went down with it. One that answers again is Up.
-import type { Driver, HostFacts } from '../drivers/driver.ts'
+import type { HostFacts } from '../drivers/driver.ts'
+import type { Drivers } from '../drivers/drivers.ts'
 import type { Log } from '../log.ts'
 import type { Database } from '../store/database.ts'
 import { recordEvent } from '../store/events.ts'
@@ -14,12 +15,13 @@ export interface HostWatch {
 
 const notedEveryMs = 60_000
 
-export function watchHosts(db: Database, driver: Driver, power: PowerWatch, log: Log, everyMs = 5_000): HostWatch {
+export function watchHosts(db: Database, drivers: Drivers, power: PowerWatch, log: Log, everyMs = 5_000): HostWatch {
   let looking: Promise<void> | null = null
 
   async function look(): Promise<void> {
-    const hosts = await db.selectFrom('host').selectAll().execute()
-    const found = await Promise.all(hosts.map(host => driver.hosts.facts(host).catch(() => null)))
+    const all = await db.selectFrom('host').selectAll().execute()
+    const hosts = all.filter(host => !drivers.isForeign(host.cluster_id)) // the others are told of (clusters.ts)
+    const found = await Promise.all(hosts.map(host => drivers.own.hosts.facts(host).catch(() => null)))
     for (const [index, host] of hosts.entries()) await note(host, found[index] ?? null)
     const now = new Date()
     const alive = hosts.filter(

@@ -4,6 +4,7 @@ import { asProblem } from '@ramet/core/problem.ts'
 import type { LayerId } from '@ramet/core/ids.ts'
 import { occupyingStates } from '@ramet/core/vm.ts'
 import type { Driver, Space } from '../drivers/driver.ts'
+import type { Drivers } from '../drivers/drivers.ts'
 import type { Log } from '../log.ts'
 import { setPoolSpace } from '../store/capacity.ts'
 import type { Database } from '../store/database.ts'
@@ -14,11 +15,11 @@ export interface PoolWatch {
   close(): void
 }
 
-export function watchPools(db: Database, driver: Driver, log: Log, everyMs = 10_000): PoolWatch {
+export function watchPools(db: Database, drivers: Drivers, log: Log, everyMs = 10_000): PoolWatch {
   let measured: LayerId | null = null
   async function refresh(): Promise<void> {
-    await refreshSpace(db, driver, log)
-    measured = await refreshLayers(db, driver, log, measured)
+    await refreshSpace(db, drivers, log)
+    measured = await refreshLayers(db, drivers.own, log, measured)
   }
   const timer = setInterval(() => {
     refresh().catch(error => log.warn({ err: error }, 'cannot measure the storage pools'))
@@ -28,9 +29,10 @@ export function watchPools(db: Database, driver: Driver, log: Log, everyMs = 10_
 }
 
 /** A pool that cannot be measured is not there: it is shown as Down and gets no work, until it is back. */
-async function refreshSpace(db: Database, driver: Driver, log: Log): Promise<void> {
+async function refreshSpace(db: Database, drivers: Drivers, log: Log): Promise<void> {
   for (const pool of await db.selectFrom('storage_pool').selectAll().execute()) {
-    const { problem, ...space } = await look(driver.pools.space(pool))
+    if (drivers.isForeign(pool.cluster_id)) continue // it is told of (clusters.ts)
+    const { problem, ...space } = await look(drivers.own.pools.space(pool))
     if (problem !== pool.problem) {
       log.warn({ pool: pool.name, problem }, problem ? 'a storage pool is not there' : 'a storage pool is back')
       await setPool(db, pool.id, { problem })

@@ -1,9 +1,10 @@
 // Brings a machine's recorded state to what its hypervisor does, where no job is at work on it: a guest that shut itself
 // down becomes Stopped, one that outlived a crash of the server stays Running. Called when power changes, when a job
 // ends, after start, and for all machines now and then.
-import type { VmId } from '@ramet/core/ids.ts'
+import type { ClusterId, VmId } from '@ramet/core/ids.ts'
 import type { VmState } from '@ramet/core/vm.ts'
 import type { Driver, MachineFacts, Power } from '../drivers/driver.ts'
+import type { Drivers } from '../drivers/drivers.ts'
 import type { Log } from '../log.ts'
 import type { Database } from '../store/database.ts'
 import { recordEvent } from '../store/events.ts'
@@ -18,13 +19,13 @@ export interface PowerWatch {
   close(): void
 }
 
-export function watchPower(db: Database, driver: Driver, log: Log, everyMs = 30_000): PowerWatch {
+export function watchPower(db: Database, drivers: Drivers, log: Log, everyMs = 30_000): PowerWatch {
   async function settle(vm: VmId, reason = 'found so'): Promise<void> {
     await db.transaction().execute(async tx => {
       const row = await tx.selectFrom('vm').selectAll().where('id', '=', vm).forUpdate().executeTakeFirst()
       if (!row || (await jobOn(tx, vmLock(vm)))) return
       // Asked for now, with the row locked: what was seen before may be the past already.
-      const facts = await driver.machines.facts(vm)
+      const facts = await drivers.of(row.cluster_id).machines.facts(vm)
       const { power } = facts
       if (agrees(row, facts)) return
       const after = await (power === 'on'
@@ -46,8 +47,21 @@ export function watchPower(db: Database, driver: Driver, log: Log, everyMs = 30_
 
   /** Only those are asked again, and locked, that seem to differ: of thousands, hardly any do. */
   async function settleAll(): Promise<void> {
+    await settleThoseOf(null, drivers.own)
+    for (const [cluster, driver] of drivers.opened())
+      await settleThoseOf(cluster, driver).catch(error =>
+        log.warn({ err: error, cluster }, 'cannot settle power states'),
+      )
+  }
+
+  async function settleThoseOf(cluster: ClusterId | null, driver: Driver): Promise<void> {
     const found = new Map((await driver.machines.list()).map(facts => [facts.vm, facts]))
-    const recorded = await db.selectFrom('vm').select(['id', 'state', 'host_id']).where('removed', 'is', null).execute()
+    const recorded = await db
+      .selectFrom('vm')
+      .select(['id', 'state', 'host_id'])
+      .where('removed', 'is', null)
+      .where('cluster_id', cluster ? '=' : 'is', cluster)
+      .execute()
     const off = (vm: VmId) => ({ vm, power: 'off', host: null, sshPorts: {} }) as const
     for (const row of recorded)
       if (!agrees(row, found.get(row.id) ?? off(row.id)))
@@ -55,7 +69,12 @@ export function watchPower(db: Database, driver: Driver, log: Log, everyMs = 30_
   }
 
   const report = (error: unknown) => log.error({ err: error }, 'cannot follow a change of power')
-  const stop = driver.onPowerChange(({ vm, reason }) => void settle(vm, reason).catch(report))
+  const listen = (driver: Driver) => driver.onPowerChange(({ vm, reason }) => void settle(vm, reason).catch(report))
+  const stop = listen(drivers.own)
+  drivers.onOpen((cluster, driver) => {
+    settleThoseOf(cluster, driver).catch(report)
+    return listen(driver)
+  })
   const timer = setInterval(() => void settleAll().catch(report), everyMs)
   timer.unref()
   return {

@@ -7,7 +7,7 @@ import { unknownId } from '../caller.ts'
 import { changing, withFreeName } from '../changing.ts'
 import { objectCommand } from '../command.ts'
 import { shownHost } from '../host-call.ts'
-import { demandHypervisor, hypervisorNames } from '../hypervisors.ts'
+import { demandHypervisor, hypervisorNames, isReached } from '../hypervisors.ts'
 import { choice, id, invalid, text, type Values } from '../parameters.ts'
 import { hostView, type ListedHost } from '../views/host.ts'
 
@@ -31,8 +31,14 @@ export const addHost = objectCommand({
   view: hostView,
   asList: true,
   async run({ app, caller, params: asked }): Promise<ListedHost> {
+    if (isReached(app, asked.hypervisor))
+      throw new Problem(
+        'refused',
+        'hosts-by-inventory',
+        `Hosts of ${asked.hypervisor} come with the inventory of their cluster: add the host there, or the cluster here by addCluster`,
+      )
     demandHypervisor(app, asked.hypervisor)
-    if (!app.capabilities.addHosts)
+    if (!app.capabilitiesOf(null).addHosts)
       throw new Problem(
         'refused',
         'one-host',

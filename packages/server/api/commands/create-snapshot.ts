@@ -18,6 +18,12 @@ export const createSnapshot = jobCommand({
   result: snapshotResult,
   async run({ app, caller, params }) {
     const volume = await volumeOfCall(app, caller, params.volumeid, 'volumeid')
+    if (volume.disk_key)
+      throw new Problem(
+        'unsupported',
+        'own-disks',
+        `The hypervisor keeps the disk of volume ${volume.name}; take VM snapshots of its machine (createVMSnapshot)`,
+      )
     if (volume.state !== 'Ready' || !volume.layer_id)
       throw new Problem(
         'refused',

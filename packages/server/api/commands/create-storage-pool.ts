@@ -71,6 +71,8 @@ type Place = Pick<ListedStoragePool, never> & {
 async function demandPlace(tx: Tx, { zoneid, podid, clusterid }: Place): Promise<void> {
   const cluster = (await holdPlace(tx, 'cluster', clusterid, 'share')) && (await clusterById(tx, clusterid))
   if (!cluster) throw unknownId('clusterid', clusterid)
+  if (cluster.url !== null)
+    throw invalid('clusterid', `names ${cluster.name}, whose storage pools are the datastores of its inventory`)
   if (cluster.zone_id !== zoneid) throw invalid('zoneid', `is not the zone of cluster ${cluster.name}`)
   if (podid && cluster.pod_id !== podid) throw invalid('podid', `is not the pod of cluster ${cluster.name}`)
 }

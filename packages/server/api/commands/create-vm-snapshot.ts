@@ -1,10 +1,9 @@
 import { newId } from '@ramet/core/ids.ts'
-import { createVmSnapshot as createVmSnapshotJob } from '../../jobs/create-vm-snapshot.ts'
 import { originOfCall } from '../caller.ts'
 import { jobCommand } from '../command.ts'
 import { flag, id, text } from '../parameters.ts'
 import { vmOfCall } from '../vm-call.ts'
-import { insertVmSnapshot, vmSnapshotResult } from '../vm-snapshot-call.ts'
+import { insertVmSnapshot, snapshotJobOn, vmSnapshotResult } from '../vm-snapshot-call.ts'
 
 export const createVMSnapshot = jobCommand({
   name: 'createVMSnapshot',
@@ -32,7 +31,7 @@ export const createVMSnapshot = jobCommand({
       })
       const input = { vm: vm.id, snapshot, withMemory, quiesce: params.quiescevm ?? false }
       const origin = originOfCall(caller, 'createVMSnapshot')
-      return { id: snapshot, jobid: await app.jobs.start(tx, createVmSnapshotJob, input, origin) }
+      return { id: snapshot, jobid: await app.jobs.start(tx, snapshotJobOn(app, vm), input, origin) }
     })
   },
 })

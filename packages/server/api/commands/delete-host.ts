@@ -1,5 +1,6 @@
 import { Problem } from '@ramet/core/problem.ts'
-import { holdHost, machinesOn } from '../../store/hosts.ts'
+import type { App } from '../../app.ts'
+import { type Host, holdHost, machinesOn } from '../../store/hosts.ts'
 import { unknownId } from '../caller.ts'
 import { changing } from '../changing.ts'
 import { plainCommand } from '../command.ts'
@@ -20,8 +21,7 @@ export const deleteHost = plainCommand({
     changing({ app, caller }, async (tx, tell) => {
       const host = await holdHost(tx, params.id)
       if (!host) throw unknownId('id', params.id)
-      if (!app.capabilities.addHosts)
-        throw new Problem('refused', 'one-host', `Host ${host.name} is the one that this server runs on, and stays`)
+      demandMayGo(app, host)
       const machines = await machinesOn(tx, host.id)
       if (machines.length > 0)
         throw new Problem(
@@ -45,3 +45,16 @@ export const deleteHost = plainCommand({
       return { success: true }
     }),
 })
+
+function demandMayGo(app: App, { name, cluster_id, state }: Host): void {
+  const { addHosts, disks } = app.capabilitiesOf(cluster_id)
+  if (addHosts) return
+  if (disks === 'layers')
+    throw new Problem('refused', 'one-host', `Host ${name} is the one that this server runs on, and stays`)
+  if (state === 'Up')
+    throw new Problem(
+      'refused',
+      'hosts-by-inventory',
+      `Host ${name} is in the inventory of its cluster's hypervisor; take it out there, then it is Down here and can be deleted`,
+    )
+}

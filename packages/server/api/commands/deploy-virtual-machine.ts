@@ -7,6 +7,7 @@ import { chosenNics, nicParameters } from '../chosen-nics.ts'
 import { jobCommand } from '../command.ts'
 import { dataVolumesAsked } from '../data-volumes.ts'
 import { chosenDataVolume, chosenKeys, demandFreeName } from '../deployment.ts'
+import { demandPossible } from '../deploy-on.ts'
 import { demandOneSource, holdSource, templateSource, vmSnapshotSource } from '../deploy-source.ts'
 import { detailedRootSize, keptDetails } from '../details.ts'
 import { startDeployment } from '../new-deployment.ts'
@@ -60,6 +61,7 @@ export const deployVirtualMachine = jobCommand({
     const source = params.vmsnapshotid
       ? await vmSnapshotSource(app, caller, params, { rootGib, data }, { owner, where })
       : await templateSource(app, caller, params, { rootGib, data })
+    demandPossible(app, source, { where, data })
     const { zone, offering, sizes, image, volumes } = source
     const dataThen = await dataVolumesAsked(app, params, owner, source.vmSnapshot)
     const allBytes = [...volumes.map(each => each.sizeBytes), ...dataThen.map(each => each.fields.size_bytes)]

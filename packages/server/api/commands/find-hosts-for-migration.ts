@@ -14,7 +14,7 @@ export const findHostsForMigration = listCommand({
   view: hostForMigrationView,
   async run({ app, caller, params, page }): Promise<{ count: number; items: HostForMigration[] }> {
     const vm = await vmOfCall(app, caller, params.virtualmachineid, 'virtualmachineid')
-    if (!app.capabilities.migrate) return { count: 0, items: [] }
+    if (!app.capabilitiesOf(vm.cluster_id).migrate) return { count: 0, items: [] }
     let hosts = selectHosts(app.db).where(reachedBy(vm))
     if (page.keyword) hosts = hosts.where('host.name', 'ilike', containing(page.keyword))
     const { count, items } = await pageOf(hosts, page)

@@ -14,7 +14,7 @@ export const freezeVirtualMachine = jobCommand({
   result: vmResult,
   async run({ app, caller, params }) {
     const vm = await vmOfCall(app, caller, params.id)
-    if (!app.capabilities.instantClone)
+    if (!app.capabilitiesOf(vm.cluster_id).instantClone)
       throw invalid('id', `names a machine of ${app.hypervisor}, which cannot be frozen`)
     demandAction(vm, 'freeze')
     return startVmJob(app, caller, 'freezeVirtualMachine', freezeVm, { vm: vm.id, fork: newId<'fork'>() })

@@ -118,6 +118,7 @@ import { listStoragePools } from './list-storage-pools.ts'
 import { listTags } from './list-tags.ts'
 import { listTemplatePermissions } from './list-template-permissions.ts'
 import { listTemplates } from './list-templates.ts'
+import { listUnmanagedInstances } from './list-unmanaged-instances.ts'
 import { listUsers } from './list-users.ts'
 import { listVirtualMachines } from './list-virtual-machines.ts'
 import { listVMSnapshot } from './list-vm-snapshot.ts'
@@ -318,6 +319,7 @@ export const commands: readonly Command[] = [
   listTags,
   listTemplatePermissions,
   listTemplates,
+  listUnmanagedInstances,
   listUsers,
   listVirtualMachines,
   listVirtualMachinesMetrics,

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { selectClusters } from '../../store/infrastructure.ts'
 import { listCommand } from '../command.ts'
 import { containing } from '../paging.ts'
@@ -16,13 +17,12 @@ export const listClusters = listCommand({
     podid: id<'pod'>('those of a pod'),
     hypervisor: text('those of a hypervisor'),
     allocationstate: text('Enabled or Disabled'),
-    clustertype: text('CloudManaged: there are no others'),
+    clustertype: text('CloudManaged or ExternalManaged'),
     managedstate: text('Managed: there are no others'),
   },
   view: clusterView,
   async run({ app, params, page }) {
-    const isForeign = (params.clustertype ?? 'CloudManaged').toLowerCase() !== 'cloudmanaged'
-    if (isForeign || (params.managedstate ?? 'Managed').toLowerCase() !== 'managed') return { count: 0, items: [] }
+    if ((params.managedstate ?? 'Managed').toLowerCase() !== 'managed') return { count: 0, items: [] }
     let clusters = selectClusters(app.db).orderBy('cluster.name').orderBy('cluster.id')
     clusters = narrowTo(clusters, {
       'cluster.id': params.id,
@@ -30,6 +30,12 @@ export const listClusters = listCommand({
       'zone.id': params.zoneid,
       'pod.id': params.podid,
     })
+    if (params.clustertype)
+      clusters = clusters.where(
+        sql<string>`case when reached.url is null then 'cloudmanaged' else 'externalmanaged' end`,
+        '=',
+        params.clustertype.toLowerCase(),
+      )
     if (params.hypervisor) clusters = clusters.where(reads('cluster.hypervisor', params.hypervisor))
     if (params.allocationstate) clusters = clusters.where(reads('cluster.allocation_state', params.allocationstate))
     if (page.keyword) clusters = clusters.where('cluster.name', 'ilike', containing(page.keyword))

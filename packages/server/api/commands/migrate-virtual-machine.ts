@@ -25,7 +25,7 @@ export const migrateVirtualMachine = jobCommand({
     const vm = await vmOfCall(app, caller, params.virtualmachineid, 'virtualmachineid')
     if (params.storageid)
       throw invalid('storageid', 'is not for running machines; stop it and move its disks with migrateVolume')
-    if (!app.capabilities.migrate) throw cannotMigrate(app, vm)
+    if (!app.capabilitiesOf(vm.cluster_id).migrate) throw cannotMigrate(app, vm)
     if (!params.hostid && !params.autoselect) throw invalid('hostid', 'is missing; give it, or autoselect=true')
     demandAction(vm, 'migrate')
     if (params.hostid) await demandReach(app, vm, params.hostid)

@@ -1,14 +1,18 @@
 import { newId, type VmSnapshotId } from '@ramet/core/ids.ts'
-import { createVmSnapshot } from '../../jobs/create-vm-snapshot.ts'
-import { revertToVmSnapshot as revertJob } from '../../jobs/revert-to-vm-snapshot.ts'
+import type { JobDefinition } from '../../jobs/define-job.ts'
+import {
+  type RevertToVmSnapshot,
+  revertToVmSnapshot as revertToVmSnapshotJob,
+} from '../../jobs/revert-to-vm-snapshot.ts'
+import { revertVm } from '../../jobs/revert-vm.ts'
 import type { App } from '../../app.ts'
 import type { Tx } from '../../store/database.ts'
 import { vmById } from '../../store/vms.ts'
 import type { VmSnapshot } from '../../store/vm-snapshots.ts'
-import { type Caller, originOfCall } from '../caller.ts'
+import { type Caller, originOfCall, unknownId } from '../caller.ts'
 import { jobCommand } from '../command.ts'
 import { flag, id } from '../parameters.ts'
-import { insertVmSnapshot, vmOfSnapshotResult, vmSnapshotOfCall } from '../vm-snapshot-call.ts'
+import { insertVmSnapshot, snapshotJobOn, vmOfSnapshotResult, vmSnapshotOfCall } from '../vm-snapshot-call.ts'
 
 export const revertToVMSnapshot = jobCommand({
   name: 'revertToVMSnapshot',
@@ -26,7 +30,10 @@ export const revertToVMSnapshot = jobCommand({
     return app.db.transaction().execute(async tx => {
       const safety = params.safetysnapshot ? await startSafety(app, tx, caller, snapshot) : null
       const input = { vm: snapshot.vm_id, snapshot: snapshot.id, diskOnly: params.diskonly ?? false, safety }
-      return { jobid: await app.jobs.start(tx, revertJob, input, originOfCall(caller, 'revertToVMSnapshot')) }
+      const vm = await vmById(tx, snapshot.vm_id)
+      const isKept = app.capabilitiesOf(vm?.cluster_id ?? null).disks === 'machines'
+      const job: JobDefinition<RevertToVmSnapshot> = isKept ? revertVm : revertToVmSnapshotJob
+      return { jobid: await app.jobs.start(tx, job, input, originOfCall(caller, 'revertToVMSnapshot')) }
     })
   },
 })
@@ -35,7 +42,8 @@ export const revertToVMSnapshot = jobCommand({
 async function startSafety(app: App, tx: Tx, caller: Caller, before: VmSnapshot): Promise<VmSnapshotId> {
   const vm = await vmById(tx, before.vm_id)
   const safety = newId<'vm-snapshot'>()
-  const withMemory = vm?.state === 'Running' && app.capabilities.memorySnapshot
+  if (!vm) throw unknownId('vmsnapshotid', before.id)
+  const withMemory = vm.state === 'Running' && app.capabilitiesOf(vm.cluster_id).memorySnapshot
   await insertVmSnapshot(app, tx, {
     id: safety,
     vm: before.vm_id,
@@ -44,6 +52,6 @@ async function startSafety(app: App, tx: Tx, caller: Caller, before: VmSnapshot)
     withMemory,
   })
   const input = { vm: before.vm_id, snapshot: safety, withMemory, quiesce: false }
-  await app.jobs.start(tx, createVmSnapshot, input, originOfCall(caller, 'createVMSnapshot'))
+  await app.jobs.start(tx, snapshotJobOn(app, vm), input, originOfCall(caller, 'createVMSnapshot'))
   return safety
 }

@@ -82,9 +82,9 @@ export const virtualMachineView = view<VmOnWire>('virtualmachine', {
     vm.is_instant ? 'instant' : (vm.clone_type ?? 'linked'),
   ),
   frozen: boolean('whether it stands still as a source for clones', vm => vm.is_frozen),
-  chaindepth: integer('disk layers from the base to its own', vm => vm.lineage?.depth),
+  chaindepth: integer('disk layers from the base to its own', vm => vm.lineage?.depth ?? vm.root_disk_depth),
   sharedbytes: long('bytes of disk layers that others may share', vm => vm.lineage?.sharedBytes),
-  exclusivebytes: long('bytes of its own disk layer', vm => vm.lineage?.exclusiveBytes),
+  exclusivebytes: long('bytes of its own disk layer', vm => vm.lineage?.exclusiveBytes ?? vm.root_disk_bytes),
   customized: boolean(
     'false for an instant clone that still shares something with its source in its guest',
     vm => vm.customized,

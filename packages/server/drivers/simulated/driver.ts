@@ -1,9 +1,8 @@
 // A hypervisor that exists in memory only: for tests, for demonstrations, and for more machines than a host has room for.
 // It keeps every promise of the contract on as many hosts as the server names, and can be slow or failing on request.
 import { Problem } from '@ramet/core/problem.ts'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Driver } from '../driver.ts'
-import { faultsOf } from './faults.ts'
+import { callingOf } from './calling.ts'
 import { demandPool, imageBytes, simulatedLayers, templateBytes } from './layers.ts'
 import { demandUp, simulatedMachines } from './machines.ts'
 import { freeMemoryOf, simulatedMemory } from './memory.ts'
@@ -11,19 +10,9 @@ import { simulatedNetworks } from './networks.ts'
 import type { World } from './world.ts'
 
 const poolBytes = 2 ** 44
-const rememberedCalls = 10_000
-
-/** Notes the call, takes its time, and fails where that is due. */
-export type Calling = (name: string, ms?: number, signal?: AbortSignal) => Promise<void>
 
 export function simulatedDriver(world: World): Driver {
-  const fail = faultsOf(world)
-  const call: Calling = async (name, ms = 0, signal) => {
-    if (world.calls.push(name) > rememberedCalls) world.calls.splice(0, rememberedCalls / 2)
-    const wait = world.delays.get(name) ?? ms
-    if (wait > 0) await delay(wait, undefined, signal && { signal })
-    fail(name)
-  }
+  const call = callingOf(world)
 
   return {
     hypervisor: 'Simulator',

@@ -14,6 +14,9 @@ const making = new Set([
   'machines.freeze',
   'machines.merge',
   'layers.merge',
+  'forest.spawn',
+  'forest.start',
+  'forest.fork',
 ])
 
 export type Faults = (call: string) => void

@@ -41,13 +41,14 @@ function textOf(file: string): string {
   }
 }
 
-function snapshotOf({ layers, memory, machines, networks, forwards, failed }: World): string {
+function snapshotOf({ layers, memory, machines, networks, forwards, kept, failed }: World): string {
   const changes: WorldChange[] = [
     ...[...layers.values()].map(layer => ({ layer })),
     ...[...memory.values()].map(image => ({ memory: image })),
     ...[...machines.values()].map(machine => ({ machine })),
     ...[...networks.values()].map(network => ({ network })),
     ...[...forwards.values()].map(forward => ({ forward })),
+    ...[...kept.values()].map(each => ({ kept: each })),
     { failed },
   ]
   return changes.map(lineOf).join('')

@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { LayerId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { Driver, LayerChain, LayerFacts, LayerRef, PoolRef, Progress } from '../driver.ts'
-import type { Calling } from './driver.ts'
+import type { Calling } from './calling.ts'
 import { contentOf, mergeLayers } from './snapshots.ts'
 import { type Blocks, change, type SimulatedLayer, type World } from './world.ts'
 

@@ -2,7 +2,7 @@
 import type { LayerId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { DiskSpec, Driver, HostRef, MachineSpec } from '../driver.ts'
-import type { Calling } from './driver.ts'
+import type { Calling } from './calling.ts'
 import { demandLayers, layerIn, putLayer } from './layers.ts'
 import { memoryFor } from './memory.ts'
 import { admit, dismiss } from './networks.ts'

@@ -2,7 +2,7 @@
 import type { HostId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { Driver, MachineSpec, MemoryImageFacts, MemoryImageRef } from '../driver.ts'
-import type { Calling } from './driver.ts'
+import type { Calling } from './calling.ts'
 import { demandPool } from './layers.ts'
 import { change, type SimulatedMachine, type SimulatedMemory, type World } from './world.ts'
 

@@ -3,7 +3,7 @@ import type { NetworkId, NicId, VmId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { NetworkNicSpec, NicSpec } from '../driver.ts'
 import type { Networks } from '../networks.ts'
-import type { Calling } from './driver.ts'
+import type { Calling } from './calling.ts'
 import { change, forwardKey, type SimulatedMachine, type SimulatedNetwork, type World } from './world.ts'
 
 export function simulatedNetworks(world: World, call: Calling): Networks {

@@ -2,7 +2,7 @@
 import type { NicId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { Driver, NicSpec } from '../driver.ts'
-import type { Calling } from './driver.ts'
+import type { Calling } from './calling.ts'
 import { admit, release } from './networks.ts'
 import { change, factsOf, runningIn, type SimulatedMachine, type World } from './world.ts'
 

@@ -13,6 +13,7 @@ import type {
 } from '@ramet/core/ids.ts'
 import type { HostRef, MachineFacts, MachineSpec, Power, PowerChange, Quiesced } from '../driver.ts'
 import type { Forward, NetworkSpec } from '../networks.ts'
+import type { Kept } from './kept.ts'
 import { type Behaviour, calm } from './behaviour.ts'
 
 export interface SimulatedLayer {
@@ -77,6 +78,8 @@ export type WorldChange =
   | { readonly networkGone: NetworkId }
   | { readonly forward: Forward }
   | { readonly forwardGone: Pick<Forward, 'address' | 'port'> }
+  | { readonly kept: Kept }
+  | { readonly keptGone: string }
   | { readonly failed: FailedOnOrder }
 
 /** Which of the failures that `order` asks for have happened. */
@@ -98,6 +101,10 @@ export interface World {
   readonly networks: Map<NetworkId, SimulatedNetwork>
   /** By address and port of the host. */
   readonly forwards: Map<string, Forward>
+  /** What simulated vCenters hold, by the names that they have for it. */
+  readonly kept: Map<string, Kept>
+  /** Called when the world behaves in another way. */
+  readonly behaved: Set<() => void>
   /** How many layers stand on each. */
   readonly children: Map<LayerId, number>
   readonly usedBytes: Map<StoragePoolId, number>
@@ -132,6 +139,8 @@ export function newWorld(): World {
     machines: new Map(),
     networks: new Map(),
     forwards: new Map(),
+    kept: new Map(),
+    behaved: new Set(),
     children: new Map(),
     usedBytes: new Map(),
     missingPools: new Set(),
@@ -170,6 +179,8 @@ export function replay(world: World, what: WorldChange): void {
   else if ('networkGone' in what) world.networks.delete(what.networkGone)
   else if ('forward' in what) world.forwards.set(forwardKey(what.forward), what.forward)
   else if ('forwardGone' in what) world.forwards.delete(forwardKey(what.forwardGone))
+  else if ('kept' in what) world.kept.set(what.kept.foreign, what.kept)
+  else if ('keptGone' in what) world.kept.delete(what.keptGone)
   else world.failed = what.failed
 }
 
@@ -238,6 +249,23 @@ export function behave(world: World, behaviour: Behaviour): void {
     if (name) switchPower(world, vm, 'off', `its host ${name} went down`)
   }
   for (const { id, host } of [...world.memory.values()]) if (downName(host)) change(world, { memoryGone: id })
+  for (const kept of world.kept.values()) {
+    const name = downName(kept.host ?? undefined)
+    if (name) loseKept(world, kept, `its host ${name} went down`)
+  }
+  for (const listener of world.behaved) listener()
+}
+
+export function switchKept(world: World, kept: Kept | undefined, power: Power): void {
+  if (kept && kept.power !== power) change(world, { kept: { ...kept, power, memory: '' } })
+}
+
+/** Goes off as by itself, and tells the server. */
+export function loseKept(world: World, kept: Kept, reason: string): void {
+  if (kept.power === 'off') return
+  switchKept(world, kept, 'off')
+  if (kept.as && 'vm' in kept.as)
+    for (const listener of world.listeners) listener({ vm: kept.as.vm, power: 'off', reason })
 }
 
 export function factsOf(world: World, vm: VmId): MachineFacts {

@@ -1,0 +1,118 @@
+// The lanes of jobs where the hypervisor keeps its own disks: on a simulated vCenter, which outlives the server as a real one does.
+import { thumbprintOf } from '@ramet/server/drivers/simulated/vcenter.ts'
+import { type Fields, list, type World } from '../world.ts'
+import type { Attempt, Lane } from './lanes.ts'
+
+let count = 0
+
+interface Place {
+  readonly cluster: string
+  readonly template: string
+}
+
+/** A cluster of a vCenter of its own, with a template. */
+async function place(world: World): Promise<Place> {
+  const [pod] = await list(world.client, 'listPods', 'pod')
+  const url = `https://crash-${++count}.test/DC/C`
+  const answer = await world.client.call('addCluster', {
+    zoneid: pod?.['zoneid'] as string,
+    podid: pod?.['id'] as string,
+    clustername: `crash-${count}`,
+    clustertype: 'ExternalManaged',
+    hypervisor: 'VMware',
+    url,
+    username: 'ramet',
+    password: 'secret',
+    thumbprint: thumbprintOf(url),
+  })
+  const cluster = (answer['cluster'] as Fields[])[0]?.['id'] as string
+  return { cluster, template: await register(world, cluster, 'debian-12') }
+}
+
+async function register(world: World, clusterid: string, name: string): Promise<string> {
+  const { id } = await startRegister(world, clusterid, name)
+  await world.quiet()
+  return id
+}
+
+async function startRegister(world: World, clusterid: string, name: string): Promise<{ id: string; jobid?: string }> {
+  const asked = { name, url: `inventory:/DC/vm/${name}`, format: 'OVA', hypervisor: 'VMware', zoneid: world.zone }
+  const answer = await world.client.call('registerTemplate', { ...asked, clusterid })
+  const [template] = answer['template'] as Fields[]
+  return { id: template?.['id'] as string }
+}
+
+/** Everything of the vCenter goes, and then the cluster itself. */
+async function clear(world: World, { cluster }: Pick<Place, 'cluster'>): Promise<void> {
+  await world.quiet()
+  const machines = await list(world.client, 'listVirtualMachines', 'virtualmachine', { listall: true })
+  for (const { id, hypervisor } of machines) if (hypervisor === 'VMware') await world.expunge({ id: id as string })
+  const templates = await list(world.client, 'listTemplates', 'template', { templatefilter: 'all' })
+  for (const { id, hypervisor } of templates) if (hypervisor === 'VMware') await world.deleteTemplate(id as string)
+  await world.quiet()
+  await world.client.call('deleteCluster', { id: cluster })
+}
+
+/** A machine with a VM snapshot of its memory. */
+async function withSnapshot(world: World, at: Place): Promise<{ vm: string; snapshot: string }> {
+  const { id: vm } = await world.deploy(at.template, `kept-${++count}`)
+  const job = await world.client.run('createVMSnapshot', { virtualmachineid: vm, snapshotmemory: true })
+  return { vm, snapshot: (job['vmsnapshot'] as Fields)['id'] as string }
+}
+
+function lane(
+  kind: string,
+  failAt: string | null,
+  start: (world: World, at: Place) => Promise<Attempt['start']>,
+): Lane {
+  return {
+    kind,
+    simulated: true,
+    ...(failAt ? { failAt } : {}),
+    async arrange(world) {
+      const at = await place(world)
+      return { start: await start(world, at), clear: later => clear(later, at) }
+    },
+  }
+}
+
+export const forestLanes: readonly Lane[] = [
+  lane(
+    'adopt-template',
+    'publish/done/before',
+    async (world, { cluster }) =>
+      () =>
+        startRegister(world, cluster, 'wiki'),
+  ),
+  lane(
+    'spawn-vm',
+    'publish/done/before',
+    async (world, { template }) =>
+      () =>
+        world.startDeploy(template, `kept-${++count}`),
+  ),
+  lane('snapshot-vm', 'publish/done/before', async (world, { template }) => {
+    const { id } = await world.deploy(template, `kept-${++count}`)
+    return () => world.client.call('createVMSnapshot', { virtualmachineid: id })
+  }),
+  lane('revert-vm', 'finish/done/before', async (world, at) => {
+    const { snapshot } = await withSnapshot(world, at)
+    return () => world.client.call('revertToVMSnapshot', { vmsnapshotid: snapshot })
+  }),
+  {
+    ...lane('delete-vm-snapshot', null, async (world, at) => {
+      const { snapshot } = await withSnapshot(world, at)
+      return () => world.client.call('deleteVMSnapshot', { vmsnapshotid: snapshot })
+    }),
+    case: 'of a hypervisor that keeps its own disks',
+    points: /\/prune\//,
+  },
+  {
+    ...lane('convert-vm', null, async (world, { template }) => {
+      const { id } = await world.deploy(template, `kept-${++count}`)
+      return () => world.client.call('convertVirtualMachineToFullClone', { virtualmachineid: id })
+    }),
+    case: 'of a hypervisor that keeps its own disks',
+    points: /\/promote\//,
+  },
+]

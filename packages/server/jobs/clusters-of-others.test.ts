@@ -1,0 +1,250 @@
+// Clusters of a vCenter beside the server's own: added, followed, deployed to, and let go of. The vCenters are simulated.
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import type { ClusterId, TemplateId, VmId } from '@ramet/core/ids.ts'
+import { keptAs } from '../drivers/simulated/kept.ts'
+import { thumbprintOf } from '../drivers/simulated/vcenter.ts'
+import { loseKept } from '../drivers/simulated/world.ts'
+import { call, callJob, listed } from '../testing/call.ts'
+import { stopTestDatabase } from '../testing/database.ts'
+import { eventually } from '../testing/eventually.ts'
+import { aTemplate, type Lab, quiet, simulatedLab, stateOf } from '../testing/lab.ts'
+import { aConnection, anAdopted, aVmwareCluster, deployed } from '../testing/vcenter.ts'
+import type { Answer } from '../api/command.ts'
+
+describe('clusters of a vCenter', () => {
+  let lab: Lab
+  let cluster: ClusterId
+  let url: string
+  let template: TemplateId
+  before(async () => {
+    lab = await simulatedLab({ hosts: 2 })
+    ;({ id: cluster, url } = await aVmwareCluster(lab))
+    template = await anAdopted(lab, cluster)
+  })
+  after(async () => {
+    await lab.close()
+    await stopTestDatabase()
+  })
+
+  const vcenter = () => `${new URL(url).host}${new URL(url).pathname}`
+  const kept = (vm: VmId) => keptAs(lab.world, vcenter(), vm)
+  const rowOf = (vm: VmId) => lab.app.db.selectFrom('vm').selectAll().where('id', '=', vm).executeTakeFirstOrThrow()
+  const rootOf = async (id: VmId) => (await listed(lab, 'listVolumes', { virtualmachineid: id }))[0] as Answer
+  const write = (vm: VmId, text: string) => {
+    const machine = kept(vm)
+    assert.ok(machine)
+    const [root, ...data] = machine.disks
+    assert.ok(root)
+    const disks = [{ ...root, blocks: { ...root.blocks, 1: text } }, ...data]
+    lab.world.kept.set(machine.foreign, { ...machine, disks, memory: text })
+  }
+  const written = (vm: VmId) => kept(vm)?.disks[0]?.blocks[1]
+  const snapshot = async (vm: VmId, set = {}) => {
+    const answer = await callJob(lab, 'createVMSnapshot', { virtualmachineid: vm, ...set })
+    return (answer['vmsnapshot'] as Answer & { id: string }).id
+  }
+
+  test('a cluster comes with its hosts and datastores, is shown with how it is reached, and never with the password', async () => {
+    const [shown] = await listed(lab, 'listClusters', { id: cluster })
+    assert.equal(shown?.['clustertype'], 'ExternalManaged')
+    assert.equal(shown?.['hypervisortype'], 'VMware')
+    assert.equal(shown?.['guestvswitchname'], 'VM Network')
+    assert.deepEqual(await listed(lab, 'listClusters', { clustertype: 'ExternalManaged' }), [shown])
+    const hosts = await listed(lab, 'listHosts', { clusterid: cluster })
+    assert.deepEqual(
+      hosts.map(host => host['state']),
+      ['Up', 'Up'],
+    )
+    const pools = await listed(lab, 'listStoragePools', { clusterid: cluster })
+    assert.deepEqual(
+      pools.map(pool => pool['type']),
+      ['VMFS', 'VMFS'],
+    )
+    const { rows } = await lab.app.db.executeQuery<{ text: string }>(
+      (await import('kysely')).sql`select row_to_json(c)::text as text from cluster_connection c
+        union all select row_to_json(e)::text from event e union all select row_to_json(j)::text from job j`.compile(
+        lab.app.db,
+      ),
+    )
+    assert.ok(rows.length > 1)
+    assert.ok(
+      rows.every(({ text }) => !text.includes('of-vcenter')),
+      'the password is nowhere in the open',
+    )
+    assert.ok(!JSON.stringify(shown).includes('of-vcenter'))
+  })
+
+  test('a wrong password, an unknown certificate and a bad address are refused, and nothing is added', async () => {
+    const clusters = await listed(lab, 'listClusters')
+    const good = await aConnection(lab)
+    const { thumbprint, ...unknown } = good
+    await assert.rejects(call(lab, 'addCluster', { ...good, password: 'wrong' }), { code: 'vsphere-login' })
+    await assert.rejects(call(lab, 'addCluster', unknown), (error: Error) => error.message.includes(thumbprint))
+    await assert.rejects(call(lab, 'addCluster', { ...good, url: 'https://vc.test/' }), /DATACENTER\/CLUSTER/)
+    await assert.rejects(call(lab, 'addCluster', { ...good, url: 'https://u:p@vc.test/DC/C' }), /sealed/)
+    await assert.rejects(call(lab, 'addCluster', { ...good, thumbprint: 'AB' }), /64 hex/)
+    await assert.rejects(call(lab, 'addCluster', { ...good, guestvswitchname: 'nowhere' }), /VM Network/)
+    await assert.rejects(call(lab, 'addCluster', { ...good, clustertype: 'CloudManaged' }), /ExternalManaged/)
+    const again = { ...good, url, thumbprint: thumbprintOf(url) }
+    await assert.rejects(call(lab, 'addCluster', again), { code: 'host-elsewhere' })
+    assert.deepEqual(await listed(lab, 'listClusters'), clusters)
+  })
+
+  test('what is in the inventory is listed until it is a template, and taken by its path', async () => {
+    const found = await listed(lab, 'listUnmanagedInstances', { clusterid: cluster })
+    assert.deepEqual(
+      found.map(each => each['path']),
+      ['/DC/vm/wiki'],
+    )
+    const given = { name: 'no', format: 'OVA', hypervisor: 'VMware', zoneid: '-1', zoneids: '-1' }
+    const { zoneid: _, ...asked } = given
+    await assert.rejects(call(lab, 'registerTemplate', { ...asked, url: 'inventory:/DC/vm/none' }), /names nothing/)
+    await assert.rejects(call(lab, 'registerTemplate', { ...asked, url: 'inventory:/DC/vm/debian-12' }), /already/)
+    await assert.rejects(call(lab, 'registerTemplate', { ...asked, url: 'http://127.0.0.1/x.ova' }), /inventory:PATH/)
+  })
+
+  test('machines go to the cluster of their template: full and linked clones there, others on the own hosts', async () => {
+    const [linked, full, own] = await Promise.all([
+      deployed(lab, template),
+      deployed(lab, template, { clonetype: 'full' }),
+      deployed(lab, await aTemplate(lab)),
+    ])
+    assert.deepEqual([linked['clonetype'], full['clonetype']], ['linked', 'full'])
+    assert.deepEqual([linked['hypervisor'], own['hypervisor']], ['VMware', 'Simulator'])
+    assert.ok(kept(linked.id)?.disks[0]?.below)
+    assert.equal(kept(full.id)?.disks[0]?.below, 0)
+    assert.equal(kept(own.id), undefined)
+    assert.deepEqual(kept(linked.id)?.networks, ['VM Network'])
+    const { last_host_id } = await rowOf(linked.id)
+    const [host] = await listed(lab, 'listHosts', { id: String(last_host_id) })
+    assert.equal(host?.['clusterid'], cluster)
+    assert.equal((await rootOf(full.id))['size'], 2 ** 31)
+  })
+
+  test('start, stop, reboot, scale and migration are the hypervisor’s; each of its tasks is an event with its id', async () => {
+    const { id } = await deployed(lab, template)
+    await callJob(lab, 'rebootVirtualMachine', { id })
+    const { host_id } = await rowOf(id)
+    const others = await listed(lab, 'findHostsForMigration', { virtualmachineid: id })
+    const target = others.find(host => host['id'] !== host_id)
+    await callJob(lab, 'migrateVirtualMachine', { virtualmachineid: id, hostid: String(target?.['id']) })
+    assert.equal((await rowOf(id)).host_id, target?.['id'])
+    await callJob(lab, 'stopVirtualMachine', { id })
+    assert.equal(kept(id)?.power, 'off')
+    const large = (await listed(lab, 'listServiceOfferings', { name: 'Medium Instance' }))[0]
+    await callJob(lab, 'scaleVirtualMachine', { id, serviceofferingid: String(large?.['id']) })
+    await callJob(lab, 'startVirtualMachine', { id })
+    assert.equal(kept(id)?.memoryMib, 1024)
+    const tasks = await listed(lab, 'listEvents', { type: 'VM.TASK', pagesize: 500, page: 1 })
+    assert.ok(
+      tasks.some(({ description }) => /CloneVM_Task of virtual machine .*task-\d+: success/.test(String(description))),
+    )
+  })
+
+  test('a VM snapshot is taken, reverted to with and without memory, and deleted, in a tree', async () => {
+    const { id } = await deployed(lab, template)
+    write(id, 'one')
+    const first = await snapshot(id, { name: 'first' })
+    write(id, 'two')
+    const second = await snapshot(id, { name: 'second', snapshotmemory: true })
+    const [child] = await listed(lab, 'listVMSnapshot', { vmsnapshotid: second })
+    assert.deepEqual([child?.['parent'], child?.['type']], [first, 'DiskAndMemory'])
+    write(id, 'three')
+    await callJob(lab, 'revertToVMSnapshot', { vmsnapshotid: second })
+    assert.deepEqual([await stateOf(lab, id), written(id), kept(id)?.memory], ['Running', 'two', 'two'])
+    await callJob(lab, 'revertToVMSnapshot', { vmsnapshotid: first })
+    assert.deepEqual([await stateOf(lab, id), written(id)], ['Stopped', 'one'])
+    await callJob(lab, 'deleteVMSnapshot', { vmsnapshotid: first })
+    assert.equal(written(id), 'one')
+    assert.deepEqual(
+      kept(id)?.snapshots.map(each => [each.id, each.parent]),
+      [[second, null]],
+    )
+    await callJob(lab, 'startVirtualMachine', { id })
+    await callJob(lab, 'deleteVMSnapshot', { vmsnapshotid: second })
+    assert.deepEqual(kept(id)?.snapshots, [])
+    assert.deepEqual(await listed(lab, 'listVMSnapshot', { virtualmachineid: id }), [])
+  })
+
+  test('machines are made of a VM snapshot: what they show is of then, linked or full', async () => {
+    const source = await deployed(lab, template)
+    write(source.id, 'then')
+    const vmsnapshotid = await snapshot(source.id)
+    write(source.id, 'now')
+    const linked = await deployed(lab, template, { vmsnapshotid })
+    const full = await deployed(lab, template, { vmsnapshotid, clonetype: 'full' })
+    assert.deepEqual([written(linked.id), written(full.id)], ['then', 'then'])
+    assert.equal(kept(full.id)?.disks[0]?.below, 0)
+  })
+
+  test('a linked clone becomes a full one', async () => {
+    const { id } = await deployed(lab, template)
+    const answer = await callJob(lab, 'convertVirtualMachineToFullClone', { virtualmachineid: id })
+    assert.equal((answer['virtualmachine'] as Answer)['clonetype'], 'full')
+    assert.deepEqual([kept(id)?.disks[0]?.below, kept(id)?.standsOn], [0, null])
+  })
+
+  test('what needs layers is refused with the reason, and leaves the machine as it was', async () => {
+    const { id } = await deployed(lab, template)
+    const volume = String((await rootOf(id))['id'])
+    const root = await rootOf(id)
+    for (const [name, given] of [
+      ['restoreVirtualMachine', { virtualmachineid: id }],
+      ['consolidateVirtualMachine', { virtualmachineid: id }],
+      ['resizeVolume', { id: volume, size: 64 }],
+    ] as const) {
+      const answer = await callJob(lab, name, given)
+      assert.match(JSON.stringify(answer), /keeps its own disks/, name)
+    }
+    await assert.rejects(call(lab, 'createSnapshot', { volumeid: volume }), { code: 'own-disks' })
+    assert.equal(await stateOf(lab, id), 'Running')
+    assert.deepEqual(await rootOf(id), root)
+  })
+
+  test('a machine that goes off by itself is Stopped; a host that is lost is Down, and its machines with it', async () => {
+    const { id } = await deployed(lab, template)
+    const machine = kept(id)
+    assert.ok(machine)
+    loseKept(lab.world, machine, 'the guest shut down')
+    await eventually('it is Stopped', async () => (await stateOf(lab, id)) === 'Stopped')
+    await callJob(lab, 'startVirtualMachine', { id })
+    const { host_id } = await rowOf(id)
+    const [host] = await listed(lab, 'listHosts', { id: String(host_id) })
+    await call(lab, 'updateConfiguration', { name: 'simulated.hosts.down', value: String(host?.['name']) })
+    await eventually(
+      'the host is Down',
+      async () => (await listed(lab, 'listHosts', { id: String(host_id) }))[0]?.['state'] === 'Down',
+    )
+    await eventually('it is Stopped', async () => (await stateOf(lab, id)) === 'Stopped')
+    await call(lab, 'resetConfiguration', { name: 'simulated.hosts.down' })
+    await eventually(
+      'the host is Up',
+      async () => (await listed(lab, 'listHosts', { id: String(host_id) }))[0]?.['state'] === 'Up',
+    )
+    await assert.rejects(call(lab, 'deleteHost', { id: String(host_id), forced: true }), { code: 'hosts-by-inventory' })
+  })
+
+  test('a server that starts anew reaches the cluster again and finds its machines', async () => {
+    const { id } = await deployed(lab, template)
+    await lab.restart()
+    await eventually(
+      'the cluster is reached',
+      async () => (await callJob(lab, 'stopVirtualMachine', { id }))['virtualmachine'],
+    )
+    assert.equal(kept(id)?.power, 'off')
+  })
+
+  test('destroyed and expunged, a machine is gone from the vCenter too; the cluster goes when nothing of it is left', async () => {
+    await assert.rejects(call(lab, 'deleteCluster', { id: cluster }), { code: 'still-in-use' })
+    await callJob(lab, 'deleteTemplate', { id: template })
+    for (const { id, hypervisor } of await listed(lab, 'listVirtualMachines', { pagesize: 500, page: 1 }))
+      if (hypervisor === 'VMware') await callJob(lab, 'destroyVirtualMachine', { id: String(id), expunge: true })
+    await quiet(lab)
+    const left = [...lab.world.kept.values()].filter(each => each.vcenter === vcenter())
+    assert.deepEqual(left.map(each => each.name).toSorted(), ['debian-12', 'wiki'])
+    await call(lab, 'deleteCluster', { id: cluster })
+    assert.deepEqual(await listed(lab, 'listHosts', { clusterid: cluster }), [])
+    assert.deepEqual(await listed(lab, 'listClusters', { id: cluster }), [])
+  })
+})

@@ -1,0 +1,50 @@
+// A machine of a hypervisor that keeps its own disks, as its driver wants it described; and what is noted of the disks that it has there.
+import type { VmId } from '@ramet/core/ids.ts'
+import { Problem } from '@ramet/core/problem.ts'
+import type { Driver, HostRef } from '../drivers/driver.ts'
+import type { DiskFacts, Forest, ForestMachine } from '../drivers/forest.ts'
+import { connectionOf } from '../store/cluster-connections.ts'
+import type { Db, Tx } from '../store/database.ts'
+import { hostOfVm } from '../store/hosts.ts'
+import { nicsOf, vmById } from '../store/vms.ts'
+import { setVolume, volumesOf } from '../store/volumes.ts'
+import { firstBootOf, isoRef } from './machine-spec.ts'
+
+/** On the host that it has been given, or on `host`. */
+export async function forestMachine(db: Db, id: VmId, host?: HostRef): Promise<ForestMachine> {
+  const [vm, nics, there] = await Promise.all([vmById(db, id), nicsOf(db, id), host ?? hostOfVm(db, id)])
+  if (!vm) throw new Problem('invalid', 'unknown-vm', `There is no virtual machine ${id}`)
+  if (!there)
+    throw new Problem('internal', 'vm-without-host', `Virtual machine ${vm.name} was given no host to start on`)
+  const network = vm.cluster_id && (await connectionOf(db, vm.cluster_id))?.guest_network
+  return {
+    vm: id,
+    host: { id: there.id, name: there.name },
+    name: vm.instance_name,
+    cpus: vm.cpus,
+    memoryMib: vm.memory_mib,
+    plugs: network ? nics.map(({ device_id: deviceId, mac }) => ({ deviceId, mac, network })) : [],
+    cdrom: vm.iso_id && (await isoRef(db, vm.iso_id)),
+    firstBoot: await firstBootOf(db, vm),
+  }
+}
+
+/** The moves on nodes of the job's hypervisor; a Problem where that has none. */
+export function forestOf({ forest }: Driver): Forest {
+  if (!forest) throw new Problem('internal', 'no-forest', 'The hypervisor does not keep its own disks')
+  return forest
+}
+
+/** What the hypervisor tells of the machine's disks; one of no volume of ours is passed over. */
+export async function noteDisks(tx: Tx, vm: VmId, disks: readonly DiskFacts[]): Promise<void> {
+  for (const volume of await volumesOf(tx, vm)) {
+    const disk = disks.find(({ deviceId }) => deviceId === volume.device_id)
+    if (disk)
+      await setVolume(tx, volume.id, {
+        disk_key: disk.key,
+        disk_bytes: disk.allocatedBytes,
+        disk_depth: disk.depth,
+        size_bytes: disk.virtualBytes,
+      })
+  }
+}

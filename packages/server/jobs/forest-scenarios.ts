@@ -1,0 +1,161 @@
+// How each job where the hypervisor keeps its own disks is brought about, and what its failure must leave (jobs.test.ts). The vCenter is
+// a simulated one, added beside the lab's own hosts.
+import assert from 'node:assert/strict'
+import { type ClusterId, newId, type TemplateId, type VmId, type VmSnapshotId } from '@ramet/core/ids.ts'
+import { insertVmSnapshot } from '../api/vm-snapshot-call.ts'
+import { expungeVm } from './expunge-vm.ts'
+import { keptAs, put } from '../drivers/simulated/kept.ts'
+import { aDeployment, aTemplate, type Lab, run, stateOf } from '../testing/lab.ts'
+import { anAdopted, aVmwareCluster } from '../testing/vcenter.ts'
+import { done } from '../testing/volumes.ts'
+import { adoptTemplate } from './adopt-template.ts'
+import { convertVm } from './convert-vm.ts'
+import { deleteTemplate } from './delete-template.ts'
+import { deleteVmSnapshot } from './delete-vm-snapshot.ts'
+import type { DeployVm } from './deploy-vm.ts'
+import { snapshotVm } from './snapshot-vm.ts'
+import { revertVm } from './revert-vm.ts'
+import { scenario, type Scenario } from './scenario.ts'
+import { spawnVm } from './spawn-vm.ts'
+import { stopVm } from './stop-vm.ts'
+
+interface Place {
+  readonly cluster: ClusterId
+  /** Of the simulated vCenter. */
+  readonly vcenter: string
+  readonly template: TemplateId
+}
+
+const places = new WeakMap<Lab, Promise<Place>>()
+
+/** One cluster and one template for all scenarios of a lab. */
+function placeIn(lab: Lab): Promise<Place> {
+  const known = places.get(lab)
+  if (known) return known
+  const made = (async () => {
+    const { id: cluster, url } = await aVmwareCluster(lab)
+    const { host, pathname } = new URL(url)
+    return { cluster, vcenter: `${host}${pathname}`, template: await anAdopted(lab, cluster) }
+  })()
+  places.set(lab, made)
+  return made
+}
+
+export const forestScenarios: readonly Scenario[] = [
+  scenario(
+    adoptTemplate,
+    anAdoption,
+    async (lab, { template }) => void (await done(lab, deleteTemplate, { template })),
+  ),
+  scenario(spawnVm, aSpawning, isExpunged),
+  scenario(snapshotVm, aFork, leavesOneInError),
+  ...[true, false].map(withMemory =>
+    only(
+      withMemory ? revertVm.steps.map(({ name }) => name) : ['begin', 'revert'],
+      scenario(revertVm, lab => aRevert(lab, withMemory), leavesItReady),
+    ),
+  ),
+  only(
+    ['prune'],
+    scenario(deleteVmSnapshot, async lab => pick(await aRevert(lab, true)), 'again'),
+  ),
+  only(
+    ['promote'],
+    scenario(convertVm, async lab => ({ vm: await aSpawned(lab) }), 'again'),
+  ),
+]
+
+function only(steps: readonly string[], of: Scenario): Scenario {
+  return { ...of, steps }
+}
+
+function pick({ vm, snapshot }: { vm: VmId; snapshot: VmSnapshotId }) {
+  return { vm, snapshot }
+}
+
+/** The record of a template whose inventory has a machine for it. */
+async function anAdoption(lab: Lab) {
+  const { cluster, vcenter } = await placeIn(lab)
+  const template = await aTemplate(lab, {
+    cluster_id: cluster,
+    hypervisor: 'VMware',
+    format: 'OVA',
+    download_state: 'NOT_DOWNLOADED',
+  })
+  const like = [...lab.world.kept.values()].find(each => each.vcenter === vcenter && each.name === 'wiki')
+  assert.ok(like)
+  put(lab.world, { ...like, foreign: `${template}@${vcenter}`, name: template, as: null })
+  return { template, foreign: `/DC/vm/${template}` }
+}
+
+async function aSpawning(lab: Lab): Promise<DeployVm> {
+  const { cluster, template } = await placeIn(lab)
+  const input = await aDeployment(lab, template)
+  await lab.app.db
+    .updateTable('vm')
+    .set({ cluster_id: cluster, hypervisor: 'VMware' })
+    .where('id', '=', input.vm)
+    .execute()
+  return input
+}
+
+async function isExpunged(lab: Lab, { vm }: { vm: VmId }): Promise<void> {
+  assert.equal((await run(lab, expungeVm, { vm, evenRunning: true })).state, 'done')
+}
+
+async function aSpawned(lab: Lab): Promise<VmId> {
+  const input = await aSpawning(lab)
+  await done(lab, spawnVm, input)
+  await write(lab, input.vm, 'then')
+  return input.vm
+}
+
+async function write(lab: Lab, vm: VmId, text: string): Promise<void> {
+  const kept = keptAs(lab.world, (await placeIn(lab)).vcenter, vm)
+  assert.ok(kept)
+  put(lab.world, { ...kept, memory: text, disks: kept.disks.map(disk => ({ ...disk, blocks: { 1: text } })) })
+}
+
+async function written(lab: Lab, vm: VmId): Promise<string | undefined> {
+  return keptAs(lab.world, (await placeIn(lab)).vcenter, vm)?.disks[0]?.blocks[1]
+}
+
+async function aRecord(lab: Lab, vm: VmId, withMemory: boolean): Promise<VmSnapshotId> {
+  const snapshot = newId<'vm-snapshot'>()
+  const asked = { id: snapshot, vm, displayName: undefined, description: null, withMemory }
+  await lab.app.db.transaction().execute(tx => insertVmSnapshot(lab.app, tx, asked))
+  return snapshot
+}
+
+async function aFork(lab: Lab) {
+  const vm = await aSpawned(lab)
+  return { vm, snapshot: await aRecord(lab, vm, true), withMemory: true, quiesce: false }
+}
+
+async function leavesOneInError(lab: Lab, { vm, snapshot }: Awaited<ReturnType<typeof aFork>>): Promise<void> {
+  assert.equal(await written(lab, vm), 'then')
+  const { vcenter } = await placeIn(lab)
+  assert.deepEqual(keptAs(lab.world, vcenter, vm)?.snapshots, [])
+  assert.match((await rowOf(lab, snapshot)).error ?? '', /made to fail/)
+  await done(lab, deleteVmSnapshot, { vm, snapshot })
+}
+
+async function aRevert(lab: Lab, withMemory: boolean) {
+  const vm = await aSpawned(lab)
+  const snapshot = await aRecord(lab, vm, withMemory)
+  await done(lab, snapshotVm, { vm, snapshot, withMemory, quiesce: false })
+  await write(lab, vm, 'now')
+  return { vm, snapshot, diskOnly: false, safety: null }
+}
+
+/** What was reverted stays so; the machine runs, and the snapshot can be used. */
+async function leavesItReady(lab: Lab, { vm, snapshot }: Awaited<ReturnType<typeof aRevert>>): Promise<void> {
+  assert.equal((await rowOf(lab, snapshot)).state, 'Ready')
+  assert.equal(await stateOf(lab, vm), 'Running')
+  assert.equal(keptAs(lab.world, (await placeIn(lab)).vcenter, vm)?.power, 'on')
+  await done(lab, stopVm, { vm, forced: true })
+}
+
+function rowOf(lab: Lab, id: VmSnapshotId) {
+  return lab.app.db.selectFrom('vm_snapshot').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
+}
