@@ -13,7 +13,7 @@ async function onVcsim(): Promise<ForestUnderTest> {
   const lab = await testMachines()
   const { server, vcenter } = lab
   const driver = await vsphereDriver({ ...server, cluster: 'DC0/DC0_C0' })
-  const inventory = await driver.forest!.inventory()
+  const inventory = await driver.forest.inventory()
   const hosts = inventory.hosts.map(({ name }) => ({ id: newId<'host'>(), name }))
   for (const each of hosts) await driver.hosts.facts(each)
   const { searchIndex } = vcenter.connection.content
