@@ -70,6 +70,7 @@ async function earlierCut({ memory, inHostMemory }: Cut, cutting: Cutting): Prom
   const facts = at && (await readImageFacts(at))
   if (memory && !facts) throw problems.memoryNotSaved()
   const stays = !facts?.inHostMemory || inHostMemory
+  if (memory && !facts?.inHostMemory) await cutting.images.discardInHost(memory) // what an earlier try had copied
   return { stunMs: null, quiesced: null, memory: memory && !stays ? await persist(memory, cutting) : facts }
 }
 

@@ -36,6 +36,7 @@ import { killAndWait } from './process.ts'
 import { inheritedNics, pullInheritedNics } from './inherited-nics.ts'
 import { readImageFacts } from './memory-files.ts'
 import type { MemoryImages } from './memory-images.ts'
+import { dropRamFile } from './ram.ts'
 import { removeFolder, removeRunning } from './remove-folder.ts'
 import { isAsDescribed, replaceMachine } from './replace-machine.ts'
 import { shapeOf } from './shape.ts'
@@ -163,8 +164,12 @@ export class Machines {
     const { folder, isSuccessor, isLost, others } = found
     // Both have the disks open: the one that the machine is now may only go on when the other is gone.
     for (const other of others) await killAndWait(other, killLimitMs)
-    if (isLost || (await isFrozen(folder))) return void (await killAndWait(found.process, killLimitMs))
+    if (isLost || (await isFrozen(folder))) {
+      if (await killAndWait(found.process, killLimitMs)) await removeRunning(folder)
+      return
+    }
     await (isSuccessor ? settleSuccessor(folder) : dropSuccessor(folder))
+    if (isSuccessor) await dropRamFile(folder.ram) // what it goes on from is an image
     const machine = this.#watch(found)
     if (!machine.alive) return
     await machine.record().catch(() => {}) // its folder may be gone
@@ -261,6 +266,7 @@ export class Machines {
     if (!machine?.alive) {
       const earlier = await readImageFacts(await images.find(image))
       if (!earlier) throw problems.machineOff(vm)
+      await removeRunning(this.#folder(vm)) // its server may have been killed before that
       return earlier
     }
     const identity = await ownerOfFolder(machine.found.folder)

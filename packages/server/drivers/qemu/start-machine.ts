@@ -1,7 +1,7 @@
 // From a description to running CPUs. That there is one process for a machine is kept three times: the caller looked for one
 // that an earlier server left; QEMU locks its pid file before it makes anything, so a process that was missed ends the new
 // one; and it locks the disks that it writes.
-import { stat } from 'node:fs/promises'
+import { rm, stat } from 'node:fs/promises'
 import type { MachineSpec } from '../driver.ts'
 import { withKvmGroup } from './acceleration.ts'
 import { requireIso } from './cdrom.ts'
@@ -37,6 +37,7 @@ export async function startMachine(described: MachineSpec, around: Surroundings,
   const spec = { ...described, nics: resumption?.nics ?? described.nics }
   try {
     await makeFolder(folder, identity)
+    await rm(folder.frozen, { force: true }) // it may run again, though the image is there still
     for (let attempt = 1; ; attempt += 1) {
       const port = await attemptStart(spec, folder, identity, busy, resumption, around, watch)
       if (port === null) return

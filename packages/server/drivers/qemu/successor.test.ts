@@ -7,12 +7,14 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { newId } from '@ramet/core/ids.ts'
+import { aCard, aNetwork } from '../contract-networks.ts'
 import { aMachine, anOwner } from '../contract.ts'
 import type { Cut, Driver, LayerRef, MachineSpec, MemoryImageRef } from '../driver.ts'
 import type { Order } from './a-cutting-server.ts'
 import { aQemuDriver, type QemuUnderTest } from './a-driver.ts'
 import { machineOfArguments } from './argv.ts'
 import { machineFolder, ramDirectory, readRecord } from './machine-folder.ts'
+import { memoryFolder } from './memory-files.ts'
 import { Qmp } from './qmp.ts'
 import { findPrograms, isAlive, killAndWait, type ProcessId } from './process.ts'
 
@@ -120,21 +122,12 @@ describe('a machine that goes on in another process', () => {
       'it was stopped',
       spec => untilTrue(() => isThere(machineFolder(made.runDirectory, spec.vm).memory)).then(() => sleep(60)),
     ],
-    [
-      'its successor is recorded',
-      spec => theSuccessor(spec).then(each => untilTrue(async () => (await recordOf(spec)) === each.pid)),
-    ],
+    ['its successor is recorded', spec => theSuccessor(spec).then(each => isRecorded(spec, each))],
   ]
   for (const [moment, come] of moments)
     test(`runs in one process, of those that there were, when the server is killed as ${moment}`, async () => {
       const { spec, cut } = await aRunningMachine()
-      await driver.close()
-      const server = serve({ runDirectory: made.runDirectory, vm: spec.vm, cut })
-      await Promise.race([come(spec), once(server, 'exit')])
-      server.kill('SIGKILL')
-      if (server.exitCode === null && server.signalCode === null) await once(server, 'exit')
-      driver = await made.again()
-      await driver.machines.adopt()
+      await killedWhile({ vm: spec.vm, cut }, () => come(spec))
       await isOne(spec)
       const again = await driver.machines
         .cut(spec.vm, cut, quiet, never)
@@ -146,36 +139,113 @@ describe('a machine that goes on in another process', () => {
       await driver.memory.discard(cut.memory!)
     })
 
-  test('a machine that is frozen while the server is killed is off with its image, or runs on without', async () => {
+  const replacing: typeof moments = [
+    ['its successor is started', spec => theSuccessor(spec)],
+    ['its successor loads', spec => theSuccessor(spec).then(() => sleep(60))],
+    ['its successor is recorded', spec => theSuccessor(spec).then(each => isRecorded(spec, each))],
+  ]
+  for (const [moment, come] of replacing)
+    test(`is brought back to its memory while the server is killed as ${moment}, and once more`, async () => {
+      const { spec, cut, network } = await aMachineInANetwork()
+      await driver.machines.cut(spec.vm, cut, quiet, never)
+      const back = aLayer()
+      await driver.layers.fork(back, spec.disks[0].chain, gib, anOwner)
+      const disks: MachineSpec['disks'] = [{ deviceId: 0, chain: [...spec.disks[0].chain, back] }]
+      const wanted = { ...spec, disks, memory: cut.memory! }
+      await killedWhile({ vm: spec.vm, replace: wanted }, () => come(spec))
+      await isOne(spec)
+      const [layer] = (await driver.machines.activeLayers(spec.vm))!.values()
+      assert.ok(layer === cut.disks[0].layer.id || layer === back.id)
+      await driver.machines.replace(wanted)
+      await isOne(spec)
+      assert.deepEqual(await driver.machines.activeLayers(spec.vm), new Map([[0, back.id]]))
+      await removed(spec)
+      if (network) await driver.networks.remove(network.id)
+      await driver.memory.discard(cut.memory!)
+      assert.deepEqual(await ramFiles(), [])
+    })
+
+  const freezing: readonly [string, (spec: MachineSpec, image: MemoryImageRef) => Promise<unknown>][] = [
+    ['begins', spec => untilTrue(() => isThere(machineFolder(made.runDirectory, spec.vm).frozen))],
+    ['has its image', (_, image) => untilTrue(async () => (await driver.memory.facts(image)) !== null)],
+  ]
+  for (const [moment, come] of freezing)
+    test(`a machine that is frozen is off with its image, or runs on without, when the server is killed as it ${moment}`, async () => {
+      const { spec, cut } = await aRunningMachine()
+      const image = cut.memory!
+      await killedWhile({ vm: spec.vm, freeze: image }, () => come(spec, image))
+      const isOff = (await driver.machines.facts(spec.vm)).power === 'off'
+      assert.equal((await driver.memory.facts(image)) !== null, isOff)
+      if (!isOff) await isOne(spec)
+      const facts = await driver.machines.freeze(spec.vm, image, quiet, never)
+      assert.ok(facts.inHostMemory)
+      assert.deepEqual(await processesOf(spec), [])
+      // It goes on from its image, which stays; and a later server leaves it alone.
+      await driver.machines.start({ ...spec, memory: image })
+      await nextServer()
+      await isOne(spec)
+      await removed(spec)
+      await driver.memory.discard(image)
+      assert.deepEqual(await ramFiles(), [])
+    })
+
+  test('memory that was on its way to the pool when the server was killed is there in the end, and only there', async () => {
     const { spec, cut } = await aRunningMachine()
-    const image = cut.memory!
+    const { memory } = cut
+    const onItsWay = join(memoryFolder(made.pool), `${memory!.id}.ram`)
+    const wanted = { ...cut, inHostMemory: false }
+    await killedWhile({ vm: spec.vm, cut: wanted }, () => untilTrue(() => isThere(onItsWay)))
+    await isOne(spec)
+    for (const _ of ['on', 'again']) {
+      const facts = (await driver.machines.cut(spec.vm, wanted, quiet, never)).memory
+      assert.equal(facts?.inHostMemory, false)
+      assert.equal(await driver.memory.fits(memory!), null)
+      assert.deepEqual(
+        (await ramFiles()).filter(name => name.includes(memory!.id)),
+        [],
+      )
+    }
+    await isOne(spec)
+    await removed(spec)
+    await driver.memory.discard(memory!)
+    assert.deepEqual(await ramFiles(), [])
+  })
+
+  /** What lies in the host's memory. */
+  const ramFiles = () => readdir(ramDirectory(made.runDirectory), { recursive: true }).catch(() => [])
+
+  /** Another server is told to do something, and killed in the middle of it; then there is the next one. */
+  async function killedWhile(order: Omit<Order, 'runDirectory'>, come: () => Promise<unknown>): Promise<void> {
     await driver.close()
-    const server = serve({ runDirectory: made.runDirectory, vm: spec.vm, freeze: image })
-    await untilTrue(() => isThere(machineFolder(made.runDirectory, spec.vm).frozen))
+    const server = serve({ ...order, runDirectory: made.runDirectory })
+    const exit = once(server, 'exit')
+    await Promise.race([come(), exit])
     server.kill('SIGKILL')
-    if (server.exitCode === null && server.signalCode === null) await once(server, 'exit')
+    await exit
+    await nextServer()
+  }
+
+  async function nextServer(): Promise<void> {
+    await driver.close()
     driver = await made.again()
     await driver.machines.adopt()
-    const isOff = (await driver.machines.facts(spec.vm)).power === 'off'
-    assert.equal((await driver.memory.facts(image)) !== null, isOff)
-    if (!isOff) await isOne(spec)
-    const facts = await driver.machines.freeze(spec.vm, image, quiet, never)
-    assert.ok(facts.inHostMemory)
-    assert.deepEqual(await processesOf(spec), [])
-    await removed(spec)
-    await driver.memory.discard(image)
-  })
+  }
 
   function serve(order: Order): ChildProcess {
     const program = join(import.meta.dirname, 'a-cutting-server.ts')
     return spawn(process.execPath, [program, JSON.stringify(order)], { stdio: ['ignore', 'ignore', 'inherit'] })
   }
 
-  async function aRunningMachine() {
+  async function aMachineInANetwork() {
+    const network = driver.capabilities.networks ? aNetwork() : null
+    return { ...(await aRunningMachine(network ? [aCard(network)] : [])), network }
+  }
+
+  async function aRunningMachine(nics: MachineSpec['nics'] = []) {
     const [root, layer] = [aLayer(), aLayer()]
     await driver.layers.blank(root, gib, anOwner)
     await driver.layers.fork(layer, [root], gib, anOwner)
-    const spec = aMachine(root, { nics: [], host: made.hosts[0] })
+    const spec = aMachine(root, { nics, host: made.hosts[0] })
     await driver.machines.start(spec)
     const memory: MemoryImageRef = { pool: made.pool, id: newId<'memory-image'>() }
     const about = { memory, inHostMemory: true, machine: spec, quiesce: false }
@@ -229,6 +299,10 @@ describe('a machine that goes on in another process', () => {
       if (found) return found
       await sleep(1)
     }
+  }
+
+  function isRecorded(spec: MachineSpec, { pid }: ProcessId): Promise<void> {
+    return untilTrue(async () => (await recordOf(spec)) === pid)
   }
 
   async function recordOf({ vm }: MachineSpec): Promise<number | undefined> {
