@@ -33,6 +33,8 @@ async function start(
   return machine.awaitSsh()
 }
 
+const plugIn = (id: string, mac: string) =>
+  machine.monitor('device_add', { driver: 'virtio-net-pci', id, netdev: 'net1', bus: 'rp0', mac })
 const interfaces = async () => JSON.stringify(await machine.agent('guest-network-get-interfaces'))
 
 before(async () => {
@@ -106,14 +108,18 @@ test('the guest agent answers, runs commands, sets the clock and freezes', async
 
 test('a network card that is plugged in gets an address', async () => {
   await machine.monitor('netdev_add', { type: 'user', id: 'net1', net: '10.7.0.0/24' })
-  await machine.monitor('device_add', {
-    driver: 'virtio-net-pci',
-    id: 'nic1',
-    netdev: 'net1',
-    bus: 'rp0',
-    mac: '52:54:00:00:00:77',
-  })
+  await plugIn('nic1', '52:54:00:00:00:77')
   await eventually('the address', 10_000, async () => assert.match(await interfaces(), /10\.7\.0\./))
+})
+
+test('one that was exchanged while nobody watched gets one too, as a clone of a starting machine needs it', async () => {
+  await machine.ssh('killall -STOP uevent')
+  await machine.monitor('device_del', { id: 'nic1' })
+  await eventually('the card to go', 10_000, () => plugIn('nic2', '52:54:00:00:00:78'))
+  await eventually('the other card', 10_000, async () => assert.match(await interfaces(), /:78/))
+  await machine.ssh('killall -KILL uevent') // init starts it again; what it has not heard is lost
+  await eventually('the address', 20_000, async () => assert.match(await interfaces(), /10\.7\.0\./))
+  assert.equal(await machine.ssh('ls -d /run/nic-eth1.* | wc -l'), '1\n')
 })
 
 test('the power button shuts down cleanly', async () => {
