@@ -1,4 +1,4 @@
-// Reads the words after `./ramet`: a command, KEY=VALUE pairs that go to the server as they are, and a few options.
+// Reads the words after `./ramet`: a command, KEY=VALUE pairs, and a few options.
 import { UsageError } from './explain.ts'
 
 export interface Invocation {

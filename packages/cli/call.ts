@@ -8,10 +8,12 @@ import { nearest } from './near.ts'
 import { openProgress } from './progress.ts'
 import { followRemovals } from './removals.ts'
 import { render, warningsIn } from './render.ts'
+import { readValues } from './values.ts'
 
 export async function callApi(args: string[]): Promise<number> {
   const invocation = parseArguments(args)
-  const { command, parameters, json } = invocation
+  const { command, json } = invocation
+  const parameters = await readValues(invocation.parameters)
   const client = await connect(invocation)
   const progress = openProgress(process.stderr)
   try {

@@ -14,6 +14,7 @@ const text = `Ramet clones and snapshots virtual machines, and speaks the CloudS
   ./ramet test [--all] [FILTER...]    runs the tests whose file names contain a FILTER
   ./ramet COMMAND [KEY=VALUE...]      calls any API command and waits for its job, as in
                                       ./ramet listVirtualMachines state=Running
+                                      KEY=@FILE is what a file holds, KEY=@- what comes on standard input, KEY=@@TEXT is @TEXT
 
 Options of an API command
   --json           prints the server's answer as it is

@@ -8,6 +8,7 @@ import { UsageError } from '../explain.ts'
 import { openProgress } from '../progress.ts'
 import { render } from '../render.ts'
 import { oneLine } from '../table.ts'
+import { readValues } from '../values.ts'
 import { Asker } from './ask.ts'
 import { demandKnown } from './known.ts'
 import { type Answer, type Asking, cloneType, dataVolumes, name, networks, offering, yesOrNo } from './questions.ts'
@@ -19,10 +20,11 @@ export async function deploy(words: string[]): Promise<number> {
   const client = await connect(invocation)
   const asker = new Asker(process.stdin, process.stderr)
   try {
-    const { virtualmachineid, ...said } = lowerCase(invocation.parameters)
+    const written = lowerCase(invocation.parameters)
+    const { virtualmachineid, ...said } = await readValues(written)
     await demandKnown(client, Object.keys(said))
     const source = await chooseSource(client, asker, { ...said, virtualmachineid })
-    const parameters = await agreedOn({ client, asker, source, isYes, said })
+    const parameters = await agreedOn({ client, asker, source, isYes, said }, written)
     asker.close()
     const progress = openProgress(process.stderr)
     const answer: Fields = await client.run('deployVirtualMachine', parameters, progress.show).finally(progress.clear)
@@ -43,8 +45,8 @@ function lowerCase(parameters: Readonly<Record<string, string>>): Record<string,
 
 const questions = { name, offering, networks, 'data volumes': dataVolumes, 'clone type': cloneType } as const
 
-/** All parameters of the call, after the plan was agreed to. */
-async function agreedOn(asking: Asking): Promise<Record<string, string>> {
+/** All parameters of the call, after the plan was agreed to. That shows them as `written`: what a file holds may be a secret. */
+async function agreedOn(asking: Asking, written: Readonly<Record<string, string>>): Promise<Record<string, string>> {
   const { asker, source, isYes, said } = asking
   let parameters: Record<string, string> = { ...said, [source.parameter]: source.id }
   if (source.parameter === 'templateid') parameters['zoneid'] ??= source.zone
@@ -55,7 +57,11 @@ async function agreedOn(asking: Asking): Promise<Record<string, string>> {
     parameters = { ...parameters, ...answer.parameters }
     plan.push([what, answer.shown])
   }
-  plan.push(...Object.entries(said).filter(([key]) => !shownAlready.has(key)))
+  plan.push(
+    ...Object.keys(said).flatMap((key): [string, string][] =>
+      shownAlready.has(key) ? [] : [[key, written[key] ?? '']],
+    ),
+  )
   asker.say(['', 'The plan', ...plan.map(([what, shown]) => `  ${what.padEnd(14)}${oneLine(shown)}`), ''].join('\n'))
   const isAgreed = isYes || (await asker.ask({ text: 'Deploy it? [y/n]', parameter: '--yes' }, yesOrNo))
   if (!isAgreed) throw new UsageError('Nothing was deployed')
