@@ -1,11 +1,15 @@
 // Servers that are not to be trusted, or not to be understood.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { after, before, describe, test } from 'node:test'
+import { connect, rootCertificates } from 'node:tls'
 import { type TestVcenter, aVcenter, noVcenter } from '../a-vcenter.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'
 import { UnknownToServer } from './encode.ts'
 import { ServerSilent } from './faults.ts'
 import { UntrustedServer } from './transport.ts'
+
+const [anotherAuthority = ''] = rootCertificates
 
 const soap = (body: string) =>
   `<?xml version="1.0"?><e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body>${body}</e:Body></e:Envelope>`
@@ -23,14 +27,29 @@ describe('who may be spoken to', { skip: noVcenter() }, () => {
 
   test('a server with another certificate is sent nothing, and the sentence names the one it shows', async () => {
     const earlier = await vcenter.calls()
-    await assert.rejects(open({ trust: { thumbprint: 'ab'.repeat(32) } }), error => {
-      assert.ok(error instanceof UntrustedServer)
-      assert.ok(error.message.includes(vcenter.trust.thumbprint))
-      return true
-    })
-    await assert.rejects(open({ trust: 'system' }), UntrustedServer)
+    for (const trust of [{ thumbprint: 'ab'.repeat(32) }, 'system', { authority: anotherAuthority }] as const)
+      await assert.rejects(open({ trust }), error => {
+        assert.ok(error instanceof UntrustedServer)
+        const [shown] = /([0-9A-F]{2}:){31}[0-9A-F]{2}/.exec(error.message) ?? []
+        assert.equal(
+          shown?.replaceAll(':', '').toLowerCase(),
+          vcenter.trust.thumbprint.replaceAll(':', '').toLowerCase(),
+        )
+        return true
+      })
     await assert.rejects(open({ trust: { thumbprint: 'ab' } }), /64 hexadecimal digits/)
     assert.deepEqual(await vcenter.calls(), earlier)
+  })
+
+  test('a server is trusted by the authority that vouches for it, and only by the name that it vouches for', async () => {
+    const { hostname, port } = new URL(vcenter.url)
+    const socket = connect({ host: hostname, port: Number(port), rejectUnauthorized: false })
+    await once(socket, 'secureConnect')
+    const authority = `-----BEGIN CERTIFICATE-----\n${socket.getPeerCertificate().raw.toString('base64')}\n-----END CERTIFICATE-----`
+    socket.destroy()
+    await (await open({ trust: { authority } })).close()
+    const elsewhere = vcenter.url.replace(hostname, 'localhost')
+    await assert.rejects(open({ url: elsewhere, trust: { authority } }), /ALTNAME.*thumbprint/)
   })
 
   test('nobody there is told as such, and nothing was sent', async () => {

@@ -1,6 +1,6 @@
 // HTTPS to one server whose certificate is known: by its SHA-256 thumbprint, by an authority, or by the system's authorities. The
 // certificate is looked at before a byte is sent; there is no way to do without.
-import { Agent, request } from 'node:https'
+import { Agent, type AgentOptions, request } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { connect, type TLSSocket } from 'node:tls'
 import { ServerSilent } from './faults.ts'
@@ -83,10 +83,6 @@ export class Transport {
   #explain(error: Error, sent: boolean, signal: AbortSignal): unknown {
     if (error instanceof UntrustedServer) return error
     if (signal.aborted) return signal.reason
-    if ('code' in error && typeof error.code === 'string' && /CERT|SIGNATURE|ALTNAME/.test(error.code))
-      return new UntrustedServer(`The certificate of ${this.#url.host} is not trusted: ${error.message}`, {
-        cause: error,
-      })
     return new ServerSilent(`${this.#url.host} does not answer: ${error.message}`, sent, { cause: error })
   }
 }
@@ -98,24 +94,22 @@ function whenConnected(socket: TLSSocket, act: () => void): void {
 
 function trustingAgent(trust: Trust): Agent {
   const keep = { keepAlive: true, maxCachedSessions: 0 }
-  if (trust === 'system') return new Agent(keep)
-  if ('authority' in trust) return new Agent({ ...keep, ca: trust.authority })
-  return new PinningAgent(trust.thumbprint, keep)
+  if (trust === 'system') return new TrustingAgent(keep, byAuthority)
+  if ('authority' in trust) return new TrustingAgent({ ...keep, ca: trust.authority }, byAuthority)
+  return new TrustingAgent(keep, byThumbprint(trust.thumbprint))
 }
 
 type Connected = (error: Error | null, socket: Duplex) => void
+/** Why the server at the other end is not trusted; null: it is. */
+type Judge = (socket: TLSSocket) => string | null
 
-/** Takes a server for itself by its certificate alone, whoever signed it. */
-class PinningAgent extends Agent {
-  readonly #thumbprint: string
+/** Judges the certificate itself once it has seen it, so that a refusal can tell which one it was. */
+class TrustingAgent extends Agent {
+  readonly #judge: Judge
 
-  constructor(thumbprint: string, options: object) {
+  constructor(options: AgentOptions, judge: Judge) {
     super(options)
-    this.#thumbprint = normal(thumbprint)
-    if (!/^[0-9a-f]{64}$/.test(this.#thumbprint))
-      throw new UntrustedServer(
-        'A thumbprint is the SHA-256 of a certificate: 64 hexadecimal digits, with or without colons',
-      )
+    this.#judge = judge
   }
 
   override createConnection(options: object, callback?: Connected): undefined {
@@ -125,16 +119,35 @@ class PinningAgent extends Agent {
     socket.once('error', failed)
     socket.once('secureConnect', () => {
       socket.off('error', failed)
-      const shown = normal(socket.getPeerCertificate().fingerprint256 ?? '')
-      if (shown === this.#thumbprint) return done(null, socket)
+      const problem = this.#judge(socket)
+      if (problem === null) return done(null, socket)
+      const refusal = `${problem}: its SHA-256 thumbprint is ${thumbprintOf(socket)}. ${advice}`
       socket.destroy()
-      done(new UntrustedServer(mismatch(shown)), socket)
+      done(new UntrustedServer(refusal), socket)
     })
   }
 }
 
-function mismatch(shown: string): string {
-  return `The server shows another certificate than the trusted one: its SHA-256 thumbprint is ${shown}. If that is the server's own, trust it instead`
+const advice = "If that is the server's own, trust it by that"
+
+/** Node has looked at chain, dates and name, and does not insist. */
+const byAuthority: Judge = ({ authorized, authorizationError: why }) =>
+  authorized ? null : `No authority that is trusted here vouches for the server's certificate (${String(why)})`
+
+/** Takes a server for itself by its certificate alone, whoever signed it. */
+function byThumbprint(thumbprint: string): Judge {
+  const trusted = normal(thumbprint)
+  if (!/^[0-9a-f]{64}$/.test(trusted))
+    throw new UntrustedServer(
+      'A thumbprint is the SHA-256 of a certificate: 64 hexadecimal digits, with or without colons',
+    )
+  return socket =>
+    normal(thumbprintOf(socket)) === trusted ? null : 'The server shows another certificate than the trusted one'
+}
+
+/** As vSphere's own client shows it. */
+function thumbprintOf(socket: TLSSocket): string {
+  return socket.getPeerCertificate().fingerprint256 ?? ''
 }
 
 function normal(thumbprint: string): string {
