@@ -33,15 +33,15 @@ async function network(world: World, name: string): Promise<string> {
   return (made['network'] as Fields)['id'] as string
 }
 
-const lane = (kind: string, command: string, isIn: boolean, failAt?: string): Lane => ({
+const lane = (kind: string, command: string, isIn: boolean, failAt: string): Lane => ({
   kind,
   simulated: true,
   arrange: (world, image) => card(world, image, command, isIn),
-  ...(failAt && { failAt }),
+  failAt,
 })
 
 export const nicLanes: readonly Lane[] = [
   lane('add-nic', 'addNicToVirtualMachine', false, 'publish/done/before'),
   lane('remove-nic', 'removeNicFromVirtualMachine', true, 'forget/done/before'),
-  lane('update-default-nic', 'updateDefaultNicForVirtualMachine', true),
+  lane('update-default-nic', 'updateDefaultNicForVirtualMachine', true, 'change/done/before'),
 ]

@@ -163,6 +163,8 @@ describe('the NICs of a machine', () => {
       assert.deepEqual([second?.['ipaddress'], second?.['macaddress']], ['10.1.1.9', '02:00:00:00:00:09'])
       await withNic('updateDefaultNicForVirtualMachine', id, second)
       assert.equal((await listed(lab, 'listVirtualMachines', { id: id as string }))[0]?.['ipaddress'], '10.1.1.9')
+      const told = [one, two].map(network => lab.world.networks.get(network)?.cards[0]?.isDefault)
+      assert.deepEqual(told, startvm ? [false, true] : [undefined, undefined])
       await withNic('removeNicFromVirtualMachine', id, first)
       assert.deepEqual(await placesOf(id), [[`b-${startvm}`, '1', true]])
       await add(id, one)

@@ -84,6 +84,6 @@ describe('doctor on guest networks', { skip: refusal ?? false }, () => {
   async function serveThere(): Promise<void> {
     const spec = { ...aNetwork(), id }
     await furnish(folder(), spec, [])
-    await serve(folder(), spec)
+    await serve(folder(), spec, [])
   }
 })

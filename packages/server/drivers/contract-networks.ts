@@ -116,6 +116,18 @@ export function networkContract(made: () => DriverUnderTest, aMachine: AMachine)
       await networks().remove(network.id)
     }))
 
+  test('a card is made the default one twice, and one that is nowhere is left alone', () =>
+    inNetworks(async () => {
+      const network = aNetwork()
+      const spec = await aMachineIn(aCard(network))
+      await made().driver.machines.start(spec)
+      for (const isDefault of [false, true, true]) await networks().setDefault(network.id, spec.nics[0]!.id, isDefault)
+      await networks().setDefault(network.id, newId<'nic'>(), true)
+      await networks().setDefault(newId<'network'>(), spec.nics[0]!.id, true)
+      await gone(spec)
+      await networks().remove(network.id)
+    }))
+
   test('a card that is silent takes no address from another, and is pulled out', () =>
     inNetworks(async () => {
       const network = aNetwork()
@@ -194,7 +206,18 @@ export function aNetwork(about: Partial<NetworkSpec> = {}): NetworkSpec {
 export function aCard(network: NetworkSpec, about: Partial<NetworkNicSpec> = {}): NetworkNicSpec {
   const [id, deviceId] = [newId<'nic'>(), 0]
   const mac = `02:00:${id.slice(0, 8).replaceAll(/(..)(?=.)/g, '$1:')}`
-  return { id, deviceId, mac, kind: 'network', network, address: '10.1.1.5', forwardSsh: true, sshPort: null, ...about }
+  const ssh = { forwardSsh: true, sshPort: null }
+  return {
+    id,
+    deviceId,
+    mac,
+    kind: 'network',
+    network,
+    address: '10.1.1.5',
+    ...ssh,
+    isDefault: deviceId === 0,
+    ...about,
+  }
 }
 
 export async function aFreePort(): Promise<number> {

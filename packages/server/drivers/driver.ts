@@ -114,6 +114,8 @@ export interface NetworkNicSpec extends NicBase {
   /** DHCP gives it this one, and the guest sends from no other. */
   readonly address: string
   readonly forwardSsh: boolean
+  /** Of its machine's cards the default one: DHCP tells it a router and name servers, and others neither. */
+  readonly isDefault: boolean
   /** Mbit/s, either way; absent: as fast as it goes. */
   readonly mbps?: number
 }

@@ -43,6 +43,8 @@ export interface Networks {
   list(): Promise<NetworkFacts[]>
   /** Gives up the address, name and port for SSH of a network card that no running machine has any more. */
   release(id: NetworkId, nic: NicId): Promise<void>
+  /** Makes a card its machine's default one, or no more; the guest learns when it next asks. One that is not in the network is left alone. */
+  setDefault(id: NetworkId, nic: NicId, isDefault: boolean): Promise<void>
   /**
    * Connections to the port reach the machine when this fulfils. A port that another forward or program has is refused ('in-use',
    * port-in-use); a repeat with another `to` leads new connections there.

@@ -11,6 +11,7 @@ export function noNetworks(why: string): Networks {
     remove: refuse,
     list: refuse,
     release: refuse,
+    setDefault: refuse,
     forward: refuse,
     unforward: refuse,
     forwards: refuse,

@@ -127,5 +127,13 @@ export function nicSpec(nic: Awaited<ReturnType<typeof nicsOf>>[number], outward
   if (!nic.is_segment) return { ...card, kind: 'user-nat', outward, plan: { address, cidr, gateway } }
   const limit = nic.network_rate === null ? {} : { mbps: nic.network_rate }
   const network = specOf({ ...nic, id: nic.network_id })
-  return { ...card, ...limit, kind: 'network', network, address, forwardSsh: nic.forwards_ssh }
+  return {
+    ...card,
+    ...limit,
+    kind: 'network',
+    network,
+    address,
+    forwardSsh: nic.forwards_ssh,
+    isDefault: nic.is_default,
+  }
 }

@@ -2,7 +2,7 @@
 // taken in the transaction that makes the NIC, usually by one statement.
 import { randomBytes } from 'node:crypto'
 import { addressNumber, addressText } from '@ramet/core/ipv4.ts'
-import { type NicId, newId } from '@ramet/core/ids.ts'
+import { type NicId, newId, type VmId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import { sql } from 'kysely'
 import type { Db, Tx } from './database.ts'
@@ -126,7 +126,12 @@ export function demandNotDefault({ name }: Row<'vm'>, nic: Row<'nic'>): void {
     )
 }
 
-export async function setDefaultNic(tx: Tx, { id, vm_id }: Row<'nic'>): Promise<void> {
+export async function defaultNicOf(db: Db, vm: VmId): Promise<NicId> {
+  const nics = db.selectFrom('nic').select('id').where('vm_id', '=', vm)
+  return (await nics.where('is_default', '=', true).executeTakeFirstOrThrow()).id
+}
+
+export async function setDefaultNic(tx: Tx, { id, vm_id }: Pick<Row<'nic'>, 'id' | 'vm_id'>): Promise<void> {
   await tx
     .updateTable('nic')
     .set({ is_default: sql<boolean>`id = ${id}` })

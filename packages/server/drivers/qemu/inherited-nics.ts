@@ -22,7 +22,7 @@ export function inheritedNics({ devices, taps = [] }: MachineShape): NicSpec[] {
   return places.map(deviceId => {
     const card = { id: inheritedId(deviceId), deviceId, mac: anyMac, sshPort: null, silent: true }
     if (!taps.includes(deviceId)) return { ...card, kind: 'user-nat', outward: false }
-    return { ...card, kind: 'network', network: nowhere, address: '', forwardSsh: false }
+    return { ...card, kind: 'network', network: nowhere, address: '', forwardSsh: false, isDefault: false }
   })
 }
 

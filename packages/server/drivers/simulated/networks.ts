@@ -29,6 +29,13 @@ export function simulatedNetworks(world: World, call: Calling): Networks {
       await call('networks.release')
       release(world, id, nic)
     },
+    setDefault: async (id, nic, isDefault) => {
+      await call('networks.setDefault')
+      const network = world.networks.get(id)
+      if (!network) return
+      const cards = network.cards.map(card => (card.nic === nic ? { ...card, isDefault } : card))
+      change(world, { network: { ...network, cards } })
+    },
     forward: async forward => {
       await call('networks.forward')
       const { address, port, network, ssh } = forward
@@ -61,12 +68,12 @@ export function admit(world: World, vm: VmId, nics: readonly NicSpec[], sshPorts
   }
 }
 
-function admitCard(world: World, vm: VmId, { id, network: spec, address, mac }: NetworkNicSpec): void {
+function admitCard(world: World, vm: VmId, { id, network: spec, address, mac, isDefault }: NetworkNicSpec): void {
   const network: SimulatedNetwork = { spec, cards: world.networks.get(spec.id)?.cards ?? [] }
   const others = network.cards.filter(({ nic }) => nic !== id)
   if (address === spec.gateway || others.some(card => card.address === address || card.mac === mac))
     throw new Problem('in-use', 'address-in-use', `Another card in the network ${spec.id} has the address ${address}`)
-  change(world, { network: { spec, cards: [...others, { vm, nic: id, address, mac }] } })
+  change(world, { network: { spec, cards: [...others, { vm, nic: id, address, mac, isDefault }] } })
 }
 
 export function release(world: World, id: NetworkId, nic: NicId): void {

@@ -63,7 +63,13 @@ export interface SimulatedMachine {
 
 export interface SimulatedNetwork {
   readonly spec: NetworkSpec
-  readonly cards: readonly { readonly vm: VmId; readonly nic: NicId; readonly address: string; readonly mac: string }[]
+  readonly cards: readonly {
+    readonly vm: VmId
+    readonly nic: NicId
+    readonly address: string
+    readonly mac: string
+    readonly isDefault?: boolean
+  }[]
 }
 
 /** What happened to the world; replayed in order, changes make it anew. */

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { newId } from '@ramet/core/ids.ts'
+import { newId, type NicId } from '@ramet/core/ids.ts'
 import { eventually } from '../../../testing/eventually.ts'
 import type { NetworkNicSpec } from '../../driver.ts'
 import type { SomeNetworks } from './a-network.ts'
@@ -13,6 +13,7 @@ import { type Station, dhcp, everybody, udp } from './frames.ts'
 const program = readFileSync(join(import.meta.dirname, 'a-machine.pl'), 'utf8')
 
 export interface FrameMachine extends Station {
+  readonly nic: NicId
   /** All frames that arrived, the last one last. */
   readonly heard: readonly string[]
   send(...frames: string[]): void
@@ -30,6 +31,7 @@ export async function aFrameMachine(made: SomeNetworks, nic: NetworkNicSpec): Pr
   const heard: string[] = []
   lines.on('line', line => heard.push(line))
   return {
+    nic: nic.id,
     mac: nic.mac,
     address: nic.address,
     heard,

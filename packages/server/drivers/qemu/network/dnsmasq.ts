@@ -22,6 +22,13 @@ const endLimitMs = 5000
  * group it does not try, and the rights that it needs are all it gets.
  */
 const user = isOrdinary ? ['--user=root', '--group='] : ['--user=dnsmasq', '--group=nogroup']
+/**
+ * Cards that are not their machine's default one; an option without a value is not told. As words of the program, since dnsmasq 2.90 crashes
+ * when it is to read leases again of which one has a tag.
+ */
+const aside = 'aside'
+const isAside = ({ isDefault = true }: Member) => !isDefault
+const asideWord = ({ mac }: Member) => `--dhcp-mac=set:${aside},${mac}`
 const needed = '--bounding-set=-all,+net_admin,+net_raw,+net_bind_service'
 const rights = isOrdinary ? ['setpriv', '--no-new-privs', '--inh-caps=-all', needed, '--'] : []
 
@@ -30,19 +37,22 @@ export async function servingProcess(folder: NetworkFolder): Promise<ProcessId |
   const pid = Number(await readFile(folder.pid, 'utf8').catch(() => ''))
   const found = pid ? processAt(pid) : null
   if (!found) return null
-  const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0')
-  return words.includes(`--pid-file=${folder.pid}`) ? found : null
+  return (await wordsOf(found)).includes(`--pid-file=${folder.pid}`) ? found : null
+}
+
+async function wordsOf({ pid }: ProcessId): Promise<string[]> {
+  return (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0')
 }
 
 /** Fulfils when it serves. One that serves already is left alone. */
-export async function serve(folder: NetworkFolder, spec: NetworkSpec): Promise<ProcessId> {
+export async function serve(folder: NetworkFolder, spec: NetworkSpec, members: readonly Member[]): Promise<ProcessId> {
   const known = await servingProcess(folder)
   if (known) return known
   await rm(folder.pid, { force: true })
   await rm(folder.former, { force: true }) // it will know of nobody
   const log = await open(folder.log, 'w', 0o600)
   const [program = '', ...way] = inside(folder.directory, folder.namespaceFile)
-  const child = spawn(program, [...way, ...rights, 'dnsmasq', ...dnsmasqArguments(folder, spec)], {
+  const child = spawn(program, [...way, ...rights, 'dnsmasq', ...dnsmasqArguments(folder, spec, members)], {
     env: toolEnvironment,
     cwd: '/',
     detached: true,
@@ -60,7 +70,11 @@ export async function serve(folder: NetworkFolder, spec: NetworkSpec): Promise<P
   throw problems.networkFailed(spec.id, lastLine((await tailOf(folder.log, 4096)).toString('utf8')))
 }
 
-export function dnsmasqArguments(folder: NetworkFolder, { cidr, domain, outward }: NetworkSpec): string[] {
+function dnsmasqArguments(
+  folder: NetworkFolder,
+  { cidr, domain, outward }: NetworkSpec,
+  members: readonly Member[],
+): string[] {
   const subnet = parseSubnet(cidr)
   return [
     ...['--conf-file=/dev/null', '--keep-in-foreground', `--pid-file=${folder.pid}`, ...user],
@@ -68,6 +82,8 @@ export function dnsmasqArguments(folder: NetworkFolder, { cidr, domain, outward 
     ...[`--dhcp-range=${subnet?.network},static,${subnet?.netmask},12h`, `--dhcp-hostsfile=${folder.leases}`],
     // Whoever asks for an address that he was given earlier gets it, although nothing is written down of it.
     ...['--dhcp-authoritative', '--leasefile-ro', '--no-ping'],
+    ...members.filter(isAside).map(asideWord),
+    ...['router', 'dns-server'].map(option => `--dhcp-option=tag:${aside},option:${option}`),
     // Who gets out may ask for names out there, as the host does.
     outward ? '--resolv-file=/etc/resolv.conf' : '--no-resolv',
     ...['--no-hosts', `--addn-hosts=${folder.names}`, '--bogus-priv'],
@@ -82,20 +98,32 @@ export async function giveUp(folder: NetworkFolder, address: string): Promise<vo
 }
 
 /** Has it forget who had the address before. */
-export async function serveAnew(folder: NetworkFolder, spec: NetworkSpec, address: string): Promise<void> {
-  if (!(await readPlan<string[]>(folder.former))?.includes(address)) return
+export async function serveAnew(
+  folder: NetworkFolder,
+  spec: NetworkSpec,
+  members: readonly Member[],
+  address: string,
+): Promise<void> {
+  if ((await readPlan<string[]>(folder.former))?.includes(address)) await restart(folder, spec, members)
+}
+
+async function restart(folder: NetworkFolder, spec: NetworkSpec, members: readonly Member[]): Promise<void> {
   await stopServing(folder)
-  await serve(folder, spec)
+  await serve(folder, spec, members)
 }
 
 /** Writes what it shall know of the members, and has it read that. */
-export async function tell(folder: NetworkFolder, members: readonly Member[]): Promise<void> {
+export async function tell(folder: NetworkFolder, spec: NetworkSpec, members: readonly Member[]): Promise<void> {
   await Promise.all([
     agree(folder.leases, members, ({ mac, address, name }) => `${mac},${address},${name}\n`),
     agree(folder.names, members, ({ address, name }) => `${address} ${name}\n`),
   ])
   const serving = await servingProcess(folder)
-  if (serving && isAlive(serving)) process.kill(serving.pid, 'SIGHUP')
+  if (!serving || !isAlive(serving)) return
+  const words = new Set(await wordsOf(serving))
+  const agrees = members.every(member => words.has(asideWord(member)) === isAside(member))
+  if (!agrees) await restart(folder, spec, members)
+  else if (isAlive(serving)) process.kill(serving.pid, 'SIGHUP')
 }
 
 async function agree(directory: string, members: readonly Member[], line: (member: Member) => string): Promise<void> {

@@ -43,6 +43,8 @@ export interface Member {
   readonly mac: string
   readonly address: string
   readonly name: string
+  /** False: it is told no router and no name servers. Absent: an older server wrote this, which told everybody. */
+  readonly isDefault?: boolean
   /** Mbit/s, either way; absent: as fast as it goes. */
   readonly mbps?: number
 }

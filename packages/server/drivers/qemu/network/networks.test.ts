@@ -11,7 +11,9 @@ import { eventually } from '../../../testing/eventually.ts'
 import { aFreePort, aNetwork } from '../../contract-networks.ts'
 import type { NetworkNicSpec } from '../../driver.ts'
 import { findPrograms, killAndWait } from '../process.ts'
+import { aFrameMachine, asksForAddress, offerOf } from './a-machine.ts'
 import { type SomeNetworks, aMember, refusal, someNetworks, somebody } from './a-network.ts'
+import { optionOf } from './frames.ts'
 import { networkFolder, tapNames } from './folder.ts'
 import { isMemberOf, isOrdinary, processOf } from './keeper.ts'
 import { parseSubnet } from './subnet.ts'
@@ -62,6 +64,24 @@ describe('guest networks', { skip: refusal ?? false }, () => {
     await assert.rejects(made.networks.calls.remove(nic.network.id), { code: 'network-in-use' })
     first.kill('SIGKILL')
     await eventually('the first tap to end', async () => isDeepStrictEqual(await taps(nic), [others]))
+  })
+
+  test('the default card of a machine is told a router and name servers, and others neither', async () => {
+    const network = aNetwork()
+    const machine = await aFrameMachine(made, { ...aMember(network, '10.1.1.5'), isDefault: false })
+    const told = async () => {
+      const earlier = machine.heard.length
+      const offer = await eventually('an offer', async () => {
+        machine.send(asksForAddress(machine)) // again, as clients do
+        return machine.heard.slice(earlier).find(frame => frame.includes(offerOf(machine))) ?? null
+      })
+      return [3, 6].filter(option => offer.includes(optionOf(option, network.gateway).toString('hex')))
+    }
+    assert.deepEqual(await told(), [])
+    for (const [isDefault, options] of [[true, [3, 6]] as const, [false, []] as const]) {
+      await made.networks.calls.setDefault(network.id, machine.nic, isDefault)
+      await eventually('it to be told so', async () => isDeepStrictEqual(await told(), options))
+    }
   })
 
   test('a forward carries much at once, both ways, to its end, and lives on without the forwarder', async t => {

@@ -53,6 +53,7 @@ export class QemuNetworks {
         return observeNetworks(this.#directory)
       },
       release: (id, nic) => this.#inTurn(id, () => this.#release(id, nic)),
+      setDefault: (id, nic, isDefault) => this.#inTurn(id, () => this.#setDefault(id, nic, isDefault)),
       forward: async forward => {
         this.#require()
         if (!(await files.readSpec(this.#folder(forward.network)))) throw problems.noNetwork(forward.network)
@@ -71,7 +72,7 @@ export class QemuNetworks {
     const ports: [NicId, number][] = []
     for (const nic of nics) {
       if (nic.kind !== 'network' || nic.silent) continue
-      const place = { vm, nic: nic.id, mac: nic.mac, address: nic.address, name }
+      const place = { vm, nic: nic.id, mac: nic.mac, address: nic.address, isDefault: nic.isDefault, name }
       await this.#admit(nic.network, { ...place, ...(nic.mbps && { mbps: nic.mbps }) })
       if (nic.forwardSsh) ports.push([nic.id, await this.#forwards.beginSsh(vm, nic)])
     }
@@ -131,14 +132,14 @@ export class QemuNetworks {
       const others = members.filter(({ nic }) => nic !== member.nic)
       const isTaken = others.some(({ address, mac }) => address === member.address || mac === member.mac)
       if (isTaken || member.address === spec.gateway) throw problems.addressTaken(spec.id, member.address)
-      await serveAnew(folder, spec, member.address)
-      await files.writeMember(folder, member)
       const all = [...others, member]
+      await serveAnew(folder, spec, all, member.address)
+      await files.writeMember(folder, member)
       const isBraked = member.mbps ?? members.find(({ nic }) => nic === member.nic)?.mbps
       const anew = () => furnish(folder, spec, all)
       // Where an earlier server's guard does not know what this one adds to, the whole is made anew.
       const guarded = isBraked ? anew() : guard(folder, admission(member)).catch(anew)
-      await Promise.all([guarded, tell(folder, all)])
+      await Promise.all([guarded, tell(folder, spec, all)])
     })
   }
 
@@ -163,8 +164,8 @@ export class QemuNetworks {
     if (serving && !(await isInside(folder, serving.pid))) await stopServing(folder)
     await furnish(folder, spec, members)
     await this.#wayOut.ensure(folder, spec)
-    await serve(folder, spec)
-    await tell(folder, members)
+    await serve(folder, spec, members)
+    await tell(folder, spec, members)
   }
 
   async #mend(id: NetworkId, trouble: string): Promise<void> {
@@ -202,7 +203,17 @@ export class QemuNetworks {
     if (others.length === members.length) return
     await files.forgetMember(folder, nic)
     if (await isNamespace(folder)) await furnish(folder, spec, others)
-    await tell(folder, others)
+    await tell(folder, spec, others)
+  }
+
+  async #setDefault(id: NetworkId, nic: NicId, isDefault: boolean): Promise<void> {
+    const folder = this.#folder(id)
+    const [spec, members] = await Promise.all([files.readSpec(folder), files.readMembers(folder)])
+    const member = members.find(each => each.nic === nic)
+    if (!spec || !member) return
+    const changed = { ...member, isDefault }
+    await files.writeMember(folder, changed)
+    await tell(folder, spec, [...members.filter(each => each !== member), changed])
   }
 }
 
