@@ -18,14 +18,13 @@ const clone = (world: World, virtualmachineid: string, clonetype: string, more: 
 export const cloneLanes: readonly Lane[] = [
   {
     kind: 'fork-vm',
-    simulated: true,
+    inEveryRun: /machines\.cut/,
     failAt: 'publish/done/before',
     arrange: (world, image) => machine(world, image, [], (at, { vm }) => clone(at, vm, 'instant').begin()),
   },
   {
     kind: 'deploy-vm',
     case: 'an instant clone',
-    simulated: true,
     points: /\/(reserve-disks|make-disks|run|publish|wait|end)\//,
     failAt: 'publish/done/before',
     arrange: (world, image) => machine(world, image, [], (at, { vm }) => clone(at, vm, 'instant').begin()),
@@ -42,14 +41,13 @@ export const cloneLanes: readonly Lane[] = [
   },
   {
     kind: 'freeze-vm',
-    simulated: true,
+    inEveryRun: /machines\.freeze/,
     failAt: 'publish/done/before',
     arrange: (world, image) =>
       machine(world, image, [], (at, { vm }) => at.client.call('freezeVirtualMachine', { id: vm })),
   },
   {
     kind: 'unfreeze-vm',
-    simulated: true,
     failAt: 'finish/done/before',
     arrange: (world, image) =>
       machine(

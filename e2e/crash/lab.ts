@@ -1,5 +1,5 @@
-// A server that can be told where to die, on real QEMU or on simulated hosts. Disks are blank: what is tried here are records,
-// files and processes.
+// A server that can be told where to die, on real QEMU or on simulated hosts. Its guest does next to nothing (letting-go.ts): what is
+// tried here are records, files and processes.
 import { execFile } from 'node:child_process'
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -9,6 +9,7 @@ import { diagnose } from '@ramet/server/doctor/main.ts'
 import { eventually } from '@ramet/server/testing/eventually.ts'
 import { type ServerProcess, startServer } from '../server-process.ts'
 import { World } from '../world.ts'
+import { makeImage } from './letting-go.ts'
 
 export class CrashLab {
   readonly directory: string
@@ -33,7 +34,7 @@ export class CrashLab {
     const directory = await mkdtemp(join(tmpdir(), 'ramet-crash-'))
     await chmod(directory, 0o711) // the accounts of machines and database pass through
     const image = join(directory, 'image.qcow2')
-    await promisify(execFile)('qemu-img', ['create', '-q', '-f', 'qcow2', image, '64M'])
+    await makeImage(image)
     await Promise.all(['orders', 'points'].map(name => writeFile(join(directory, name), '')))
     const server = await startServer(join(directory, 'data'), crashEnvironment(directory), args)
     return new CrashLab(directory, image, server, await World.open(server.client), args)

@@ -21,6 +21,8 @@ export interface Lane {
   readonly points?: RegExp
   /** Tried at every point in the ordinary run too: the job that all others are like. */
   readonly isModel?: true
+  /** Of the worst moments those that the ordinary run tries; all by default. */
+  readonly inEveryRun?: RegExp
   /** Makes what the job needs, and returns the calls that start it and that clear up after it. */
   arrange(world: World, image: string): Promise<Attempt>
   /** Where the job is made to fail so that its undo is tried too; absent where nothing is undone. */

@@ -1,4 +1,4 @@
-// The lanes of jobs on NICs. The guest of the model machine would let go of no card, so simulated hosts it is.
+// The lanes of jobs on NICs, on simulated hosts: they handle no disks.
 import { type Fields, list, type World } from '../world.ts'
 import type { Attempt, Lane } from './lanes.ts'
 
@@ -24,7 +24,7 @@ async function card(world: World, image: string, command: string, isIn: boolean)
   }
 }
 
-async function network(world: World, name: string): Promise<string> {
+export async function network(world: World, name: string): Promise<string> {
   const [offering] = await list(world.client, 'listNetworkOfferings', 'networkoffering', {
     name: 'DefaultIsolatedNetworkOffering',
   })

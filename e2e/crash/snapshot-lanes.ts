@@ -1,6 +1,8 @@
 // The lanes of jobs on VM snapshots, on volume snapshots, and on what both leave to be merged.
+import { networkRefusal } from '@ramet/server/drivers/qemu/network/probe.ts'
 import { type Fields, list, type World } from '../world.ts'
 import type { Attempt, Lane } from './lanes.ts'
+import { network } from './nic-lanes.ts'
 
 let count = 0
 const name = () => `snap-${++count}`
@@ -21,9 +23,10 @@ export async function machine(
   memory: readonly boolean[],
   start: (world: World, made: Made) => Promise<unknown>,
   prepare: (made: Made) => Promise<string> = async () => '',
+  more: Record<string, string> = {},
 ): Promise<Attempt> {
   const template = (await world.registerTemplate(image, { name: name(), passwordenabled: false })).id
-  const { id: vm } = await world.deploy(template, name())
+  const { id: vm } = await world.deploy(template, name(), 'linked', more)
   const ids: string[] = []
   for (const snapshotmemory of memory) ids.push(await take(world, vm, snapshotmemory))
   const [volume] = await list(world.client, 'listVolumes', 'volume', { virtualmachineid: vm })
@@ -31,6 +34,23 @@ export async function machine(
   made.prepared = await prepare(made)
   await world.quiet()
   return { start: () => start(world, made), clear: later => clear(later, template) }
+}
+
+/** In a network of its own its process can be replaced while it runs. */
+async function inNetwork(
+  world: World,
+  image: string,
+  ...how: [boolean[], (at: World, made: Made) => Promise<unknown>]
+) {
+  const networkids = await network(world, name())
+  const attempt = await machine(world, image, ...how, undefined, { networkids })
+  return {
+    start: attempt.start,
+    async clear(later: World) {
+      await attempt.clear(later)
+      await later.client.run('deleteNetwork', { id: networkids })
+    },
+  }
 }
 
 async function take(world: World, virtualmachineid: string, snapshotmemory: boolean): Promise<string> {
@@ -69,6 +89,7 @@ const create =
   (snapshotmemory: boolean) =>
   (world: World, { vm }: Made) =>
     world.client.call('createVMSnapshot', { virtualmachineid: vm, name: name(), snapshotmemory })
+const revert = (world: World, { ids: [id = ''] }: Made) => world.client.call('revertToVMSnapshot', { vmsnapshotid: id })
 const remove = (world: World, { ids: [id = ''] }: Made) => world.client.call('deleteVMSnapshot', { vmsnapshotid: id })
 
 /** A snapshot of the root disk of a stopped machine. */
@@ -90,7 +111,18 @@ async function shareAndUnname(world: World, { root, ids: [vmsnapshotid = ''] }: 
   return ''
 }
 
+const inNetworks: readonly Lane[] = [
+  {
+    kind: 'revert-to-vm-snapshot',
+    case: 'of a machine that runs until another process takes its place',
+    points: /machines\.replace|\/run\//,
+    failAt: 'finish/done/before',
+    arrange: (world, image) => inNetwork(world, image, [true], revert),
+  },
+]
+
 export const snapshotLanes: readonly Lane[] = [
+  ...((await networkRefusal()) ? [] : inNetworks),
   {
     kind: 'seed-vm-snapshot',
     failAt: 'publish/done/before',
@@ -131,10 +163,7 @@ export const snapshotLanes: readonly Lane[] = [
   {
     kind: 'revert-to-vm-snapshot',
     failAt: 'finish/done/before',
-    arrange: (world, image) =>
-      machine(world, image, [true], (at, { ids: [id = ''] }) =>
-        at.client.call('revertToVMSnapshot', { vmsnapshotid: id }),
-      ),
+    arrange: (world, image) => machine(world, image, [true], revert),
   },
   {
     kind: 'delete-vm-snapshot',

@@ -94,14 +94,17 @@ const handleDisks = new Set([
   'convert-vm',
   'create-vm-snapshot',
   'revert-to-vm-snapshot',
+  'fork-vm',
+  'freeze-vm',
 ])
 
 function isInEveryRun({ kind, isModel }: Lane): boolean {
   return isModel === true || handleDisks.has(kind)
 }
 
-function inShort({ isModel }: Lane, points: readonly Orders[]): readonly Orders[] {
-  return isModel ? points : worst(points)
+function inShort({ isModel, inEveryRun }: Lane, points: readonly Orders[]): readonly Orders[] {
+  if (isModel) return points
+  return worst(points).filter(orders => inEveryRun?.test(orders.at(-1) ?? '') ?? true)
 }
 
 /**
