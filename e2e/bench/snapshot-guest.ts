@@ -107,9 +107,7 @@ export class SnapshotLab {
     const { sshPorts } = await this.driver.machines.start(spec)
     const guest = new SnapshotGuest(this, spec, disks, Object.values(sshPorts)[0] ?? 0)
     await guest.untilAnswers()
-    await guest.say(
-      `mount -o remount,size=90% /tmp; busybox yes | busybox head -c ${memoryMib * 0.4}M > /tmp/fill; sync`,
-    )
+    await guest.say(fillMemory(memoryMib))
     return guest
   }
 
@@ -219,6 +217,13 @@ export class SnapshotGuest {
     await this.#lab.driver.machines.stop(this.vm, 0, never)
     await this.#lab.driver.machines.discard(this.vm)
   }
+}
+
+/** Of a guest with so much memory, fills four tenths; what did not get there is an error. */
+export function fillMemory(memoryMib: number): string {
+  const bytes = Math.round(memoryMib * 0.4) * mib
+  const filled = `busybox yes | busybox head -c ${bytes} > /tmp/fill`
+  return `mount -o remount,size=90% /tmp && ${filled}; sync; [ "$(busybox wc -c < /tmp/fill)" = ${bytes} ]`
 }
 
 /** Writes `megabytes` into a layer that no machine has open. */
