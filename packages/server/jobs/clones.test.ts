@@ -123,6 +123,18 @@ describe('a clone', () => {
     await expunge(lab, source)
   })
 
+  test('is customized when it has its own network cards, not before', async () => {
+    const source = await aTwoDiskMachine(lab)
+    lab.world.delays.set('machines.pullInheritedNics', 1500)
+    const clone = await aClone(lab, source, 'instant')
+    const order = () => lab.world.calls.filter(name => /attachNic|customize/.test(name)).slice(-2)
+    await eventually('it is customized', async () => (await row(clone)).customized)
+    assert.deepEqual(order(), ['machines.attachNic', 'machines.customize'])
+    lab.world.delays.clear()
+    await expunge(lab, clone)
+    await expunge(lab, source)
+  })
+
   test('is a machine like any other: snapshots, reverts, clones of clones', async () => {
     let vm = await aTwoDiskMachine(lab)
     const generations = [vm]

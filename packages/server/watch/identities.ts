@@ -78,6 +78,7 @@ export function watchIdentities(
   }
 }
 
+/** Not those that are still being given their own cards: they would hold a place until they have them. */
 async function waitingFor(db: Database): Promise<VmId[]> {
   const rows = await db
     .selectFrom('vm')
@@ -85,6 +86,13 @@ async function waitingFor(db: Database): Promise<VmId[]> {
     .where('customized', '=', false)
     .where('removed', 'is', null)
     .where('state', '=', 'Running')
+    .where(({ exists, not, selectFrom }) => {
+      const unfinished = selectFrom('job')
+        .select('job.id')
+        .where('completed', 'is', null)
+        .where('job.state', '!=', 'stuck')
+      return not(exists(unfinished.whereRef('instance_id', '=', 'vm.id').where('kind', '=', 'change-cards')))
+    })
     .orderBy('number')
     .execute()
   return rows.map(({ id }) => id)
