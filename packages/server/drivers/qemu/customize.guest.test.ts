@@ -91,41 +91,43 @@ describe('identity of clones', { skip: tiny ? false : 'tiny cannot be built here
     assert.deepEqual(await stateOf(clone), earlier)
   })
 
-  test('a clone of a clone is somebody else again', async () => {
-    const [clone] = clones as [Guest]
-    const [second] = (await clonesOf(clone, 1)) as [Guest]
-    assert.deepEqual(await customize(second), [])
-    const [its, other] = [await stateOf(second), await stateOf(clone)]
-    for (const [index, line] of its.entries()) assert.notEqual(line, other[index])
-    await driver.machines.stop(second.spec.vm, 0, never)
-  })
+  describe('side by side, each with a guest of its own', { concurrency: true }, () => {
+    test('a clone of a clone is somebody else again', async () => {
+      const [clone] = clones as [Guest]
+      const [second] = (await clonesOf(clone, 1)) as [Guest]
+      assert.deepEqual(await customize(second), [])
+      const [its, other] = [await stateOf(second), await stateOf(clone)]
+      for (const [index, line] of its.entries()) assert.notEqual(line, other[index])
+      await driver.machines.stop(second.spec.vm, 0, never)
+    })
 
-  test('it stays who it is when it restarts, although its seed is another than its source had', {
-    timeout: limitMs,
-  }, async () => {
-    const clone = clones[1] as Guest
-    const earlier = await stateOf(clone)
-    await said(clone, 'reboot')
-    while (await answers(clone.port)) await sleep(50)
-    await untilAnswers(clone.port)
-    assert.deepEqual(await stateOf(clone), earlier)
-  })
+    test('it stays who it is when it restarts, although its seed is another than its source had', {
+      timeout: limitMs,
+    }, async () => {
+      const clone = clones[1] as Guest
+      const earlier = await stateOf(clone)
+      await said(clone, 'reboot')
+      while (await answers(clone.port)) await sleep(50)
+      await untilAnswers(clone.port)
+      assert.deepEqual(await stateOf(clone), earlier)
+    })
 
-  test('what is not as it should be is named', async () => {
-    const clone = clones[2] as Guest
-    const other = { mac: '52:54:00:00:00:09', address: null }
-    const [card] = identityOf(clone).cards
-    const cards = [{ mac: card!.mac, address: '10.9.9.9' }, other]
-    const wrong = await driver.machines.customize(clone.spec.vm, { ...identityOf(clone), cards }, 5000, never)
-    assert.deepEqual(wrong, [problems.address(card!.mac), problems.card(other.mac)])
-    await said(clone, 'touch /root/fail')
-    assert.deepEqual(await customize(clone, { instanceId: newId<'vm'>() }), [problems.hookFailed(3)])
-    await said(clone, 'rm /root/fail')
-    assert.deepEqual(await customize(clone), [])
-  })
+    test('what is not as it should be is named', async () => {
+      const clone = clones[2] as Guest
+      const other = { mac: '52:54:00:00:00:09', address: null }
+      const [card] = identityOf(clone).cards
+      const cards = [{ mac: card!.mac, address: '10.9.9.9' }, other]
+      const wrong = await driver.machines.customize(clone.spec.vm, { ...identityOf(clone), cards }, 10_000, never)
+      assert.deepEqual(wrong, [problems.address(card!.mac), problems.card(other.mac)])
+      await said(clone, 'touch /root/fail')
+      assert.deepEqual(await customize(clone, { instanceId: newId<'vm'>() }), [problems.hookFailed(3)])
+      await said(clone, 'rm /root/fail')
+      assert.deepEqual(await customize(clone), [])
+    })
 
-  test('a machine whose memory is no copy of another, as far as can be seen, is told to share its random numbers', async () => {
-    assert.deepEqual(await customize(source), [problems.rng])
+    test('a machine whose memory is no copy of another, as far as can be seen, is told to share its random numbers', async () => {
+      assert.deepEqual(await customize(source), [problems.rng])
+    })
   })
 
   test('an agent that may do half of it does half of it, and one that is not there is said to be silent', async () => {

@@ -122,8 +122,8 @@ restart_ssh() {
   fi
   tries=0
   until [ "$(listening)" = "$was" ]; do
-    [ $((tries += 1)) -lt 20 ] || return
-    sleep 1
+    [ $((tries += 1)) -lt 60 ] || return
+    sleep 0.2 2>/dev/null || sleep 1
   done
   key=/etc/ssh/ssh_host_ed25519_key.pub
   has ssh-keyscan && [ -e "$key" ] && [ "$was" = yes ] || return 0
