@@ -371,7 +371,7 @@ async function aVolume(lab: Lab, account: AccountId): Promise<void> {
 }
 
 async function aCopyToMake(lab: Lab, template: Awaited<ReturnType<typeof aTemplate>>) {
-  const pool = await lab.app.db.selectFrom('storage_pool').select('id').executeTakeFirstOrThrow()
+  const pool = await lab.app.db.selectFrom('storage_pool').select('id').orderBy('created').executeTakeFirstOrThrow()
   const ref = newId<'template-spool-ref'>()
   await lab.app.db
     .insertInto('template_spool_ref')

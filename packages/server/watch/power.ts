@@ -20,7 +20,16 @@ export interface PowerWatch {
 }
 
 export function watchPower(db: Database, drivers: Drivers, log: Log, everyMs = 30_000): PowerWatch {
-  async function settle(vm: VmId, reason = 'found so'): Promise<void> {
+  /** Of changes that are being settled: a look by somebody who knows no reason may be the one that sees them first. */
+  const reasons = new Map<VmId, string>()
+
+  async function settle(vm: VmId, reason?: string): Promise<void> {
+    if (reason === undefined) return look(vm)
+    reasons.set(vm, reason)
+    await look(vm).finally(() => reasons.delete(vm))
+  }
+
+  async function look(vm: VmId): Promise<void> {
     await db.transaction().execute(async tx => {
       const row = await tx.selectFrom('vm').selectAll().where('id', '=', vm).forUpdate().executeTakeFirst()
       if (!row || (await jobOn(tx, vmLock(vm)))) return
@@ -37,7 +46,7 @@ export function watchPower(db: Database, drivers: Drivers, log: Log, everyMs = 3
       await recordEvent(tx, {
         type: power === 'on' ? 'VM.START' : 'VM.STOP',
         level: 'WARN',
-        description: `virtual machine ${after.name} is ${after.state}: ${reason}`,
+        description: `virtual machine ${after.name} is ${after.state}: ${reasons.get(vm) ?? 'found so'}`,
         account: after.account_id,
         resourceType: 'VirtualMachine',
         resource: vm,
