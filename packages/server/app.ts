@@ -59,6 +59,8 @@ export interface Clusters {
 
 export interface Reached {
   readonly inventory: ForeignInventory
+  /** Those there that are this server's. */
+  readonly machines: readonly VmId[]
   /** From here on the cluster is driven over this connection. */
   keep(cluster: ClusterId): Promise<void>
   drop(): Promise<void>

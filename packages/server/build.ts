@@ -197,12 +197,13 @@ function clustersOf(drivers: Drivers, watch: ClusterWatch): Clusters {
       const driver = await drivers.opener(hypervisor).open(connection)
       const drop = () => driver.close()
       try {
+        const machines = (await driver.machines.list()).map(({ vm }) => vm)
         const inventory = await driver.forest.inventory()
         const keep: Reached['keep'] = async cluster => {
           drivers.expect(cluster, hypervisor)
           await drivers.take(cluster, driver, connection)
         }
-        return { inventory, keep, drop }
+        return { inventory, machines, keep, drop }
       } catch (error) {
         await drop()
         throw error

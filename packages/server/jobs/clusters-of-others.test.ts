@@ -225,6 +225,32 @@ describe('clusters of a vCenter', () => {
     await assert.rejects(call(lab, 'deleteHost', { id: String(host_id), forced: true }), { code: 'hosts-by-inventory' })
   })
 
+  test("another vCenter's address is refused while machines are in this one; another address of the same is taken", async () => {
+    await deployed(lab, template, { name: 'stays' })
+    const other = await aConnection(lab)
+    const elsewhere = { id: cluster, url: other.url, thumbprint: other.thumbprint }
+    await assert.rejects(call(lab, 'updateCluster', elsewhere), /another vCenter, which lacks .*stays/)
+    const shown = async () => (await listed(lab, 'listClusters', { id: cluster }))[0]?.['url']
+    assert.equal(await shown(), url)
+    const { pathname, host } = new URL(url)
+    const same = `https://${host}:443${pathname}`
+    await call(lab, 'updateCluster', { id: cluster, url: same })
+    assert.equal(await shown(), same)
+    await call(lab, 'updateCluster', { id: cluster, url, password: 'another' })
+    assert.equal(await shown(), url)
+  })
+
+  test('a cluster without machines goes to another vCenter, unless templates of it are left', async () => {
+    const { id } = await aVmwareCluster(lab)
+    const other = await aConnection(lab)
+    const elsewhere = { id, url: other.url, thumbprint: other.thumbprint }
+    const left = await anAdopted(lab, id)
+    await assert.rejects(call(lab, 'updateCluster', elsewhere), /lacks adopted/)
+    await callJob(lab, 'deleteTemplate', { id: left })
+    await call(lab, 'updateCluster', elsewhere)
+    await call(lab, 'deleteCluster', { id })
+  })
+
   test('a server that starts anew reaches the cluster again and finds its machines', async () => {
     const { id } = await deployed(lab, template)
     await lab.restart()

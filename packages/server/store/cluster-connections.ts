@@ -1,8 +1,9 @@
 // How clusters are reached whose hypervisor keeps its own disks. The password is sealed (secrets.ts), and leaves this file only with
 // the rest of what a driver needs.
 import type { Hypervisor } from '@ramet/core/clone-type.ts'
-import type { ClusterId } from '@ramet/core/ids.ts'
+import type { ClusterId, VmId } from '@ramet/core/ids.ts'
 import type { Connection } from '../drivers/drivers.ts'
+import type { ForeignInventory } from '../drivers/forest.ts'
 import type { Secrets } from '../secrets.ts'
 import type { Db, Tx } from './database.ts'
 import type { Row } from './tables.ts'
@@ -53,6 +54,37 @@ export async function setConnection(
 
 export async function connectionOf(db: Db, cluster: ClusterId): Promise<Row<'cluster_connection'> | undefined> {
   return db.selectFrom('cluster_connection').selectAll().where('cluster_id', '=', cluster).executeTakeFirst()
+}
+
+/**
+ * Names of the cluster's machines and templates that are not there. A machine whose making failed need not be; a template is known by its
+ * path alone, which another vCenter may have too, so that only machines prove that it is the same.
+ */
+export async function notIn(
+  tx: Tx,
+  cluster: ClusterId,
+  { machines, inventory }: { machines: readonly VmId[]; inventory: ForeignInventory },
+): Promise<string[]> {
+  const vms = await tx
+    .selectFrom('vm')
+    .select(['id', 'name'])
+    .where('cluster_id', '=', cluster)
+    .where('removed', 'is', null)
+    .where('state', '!=', 'Error')
+    .orderBy('name')
+    .execute()
+  const templates = await tx
+    .selectFrom('template')
+    .select(['url', 'name'])
+    .where('cluster_id', '=', cluster)
+    .where('removed', 'is', null)
+    .orderBy('name')
+    .execute()
+  const foreign = new Set(inventory.machines.flatMap(each => [each.foreign, each.path]))
+  return [
+    ...vms.filter(({ id }) => !machines.includes(id)),
+    ...templates.filter(({ url }) => vms.length === 0 || !foreign.has(url.replace(/^inventory:/, ''))),
+  ].map(({ name }) => name)
 }
 
 export async function noteProblem(db: Db, cluster: ClusterId, problem: string | null): Promise<void> {

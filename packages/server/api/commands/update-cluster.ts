@@ -1,5 +1,7 @@
+import type { ClusterId } from '@ramet/core/ids.ts'
 import type { App, Connection } from '../../app.ts'
-import { connectionOf, setConnection } from '../../store/cluster-connections.ts'
+import { connectionOf, notIn, setConnection } from '../../store/cluster-connections.ts'
+import type { Tx } from '../../store/database.ts'
 import { clusterById, holdPlace } from '../../store/infrastructure.ts'
 import { type Caller, unknownId } from '../caller.ts'
 import { changing, withFreeName } from '../changing.ts'
@@ -44,6 +46,7 @@ export const updateCluster = objectCommand({
 
 type ReachedAnew = Awaited<ReturnType<App['clusters']['reach']>> & {
   readonly connection: Connection
+  readonly before: Connection
   readonly network: string | null
 }
 
@@ -59,17 +62,34 @@ async function reachAnew(app: App, given: Given, [first = 'url']: readonly strin
   const reached = await app.clusters.reach(cluster.hypervisor, connection)
   try {
     const network = guestNetworkIn(reached.inventory, given.guestvswitchname ?? guest_network ?? undefined)
-    return { ...reached, connection, network }
+    return { ...reached, connection, before, network }
   } catch (error) {
     await reached.drop()
     throw error
   }
 }
 
+/** By another address there must be what is recorded of ours: another vCenter's machines would be asked for in vain, or made once more. */
+async function demandSameVcenter(tx: Tx, cluster: ClusterId, reached: ReachedAnew): Promise<void> {
+  if (reached.connection.url === reached.before.url) return
+  const missing = await notIn(tx, cluster, reached)
+  if (missing.length > 0)
+    throw invalid(
+      'url',
+      `is that of another vCenter, which lacks ${someOf(missing)}; remove those first, or add a cluster for it`,
+    )
+}
+
+function someOf(names: readonly string[]): string {
+  const more = names.length > 3 ? [`${names.length - 3} more`] : []
+  return [...names.slice(0, 3), ...more].join(', ')
+}
+
 function change(app: App, caller: Caller, given: Given, reached: ReachedAnew | null): Promise<ListedCluster> {
   return withFreeName('clustername', given.clustername, () =>
     changing({ app, caller }, async (tx, tell) => {
       if (!(await holdPlace(tx, 'cluster', given.id, 'update'))) throw unknownId('id', given.id)
+      if (reached) await demandSameVcenter(tx, given.id, reached)
       if (reached) await setConnection(tx, app.secrets, given.id, reached.connection, reached.network)
       await tx
         .updateTable('cluster')
