@@ -215,7 +215,7 @@ export function aCard(network: NetworkSpec, about: Partial<NetworkNicSpec> = {})
     network,
     address: '10.1.1.5',
     ...ssh,
-    isDefault: deviceId === 0,
+    isDefault: !about.deviceId,
     ...about,
   }
 }

@@ -136,6 +136,7 @@ describe('machines in guest networks', { skip: !tiny && 'tiny cannot be built he
     ports.set('green', sshPort)
     await untilAnswers(sshPort)
     assert.match(await at('green', 'hostname; ip -4 addr show dev eth1'), /^red-1\n.*inet 10\.2\.2\.5\/24/s)
+    assert.match(await at('green', 'ip -4 route | grep default'), /^default via 10\.1\.1\.1 [^\n]*\n$/)
     const next = await made.again()
     assert.deepEqual((await next.machines.facts(spec.vm)).sshPorts, sshPorts)
     await next.close()
