@@ -4,6 +4,8 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { GuestAgent } from '@ramet/server/drivers/qemu/guest-agent.ts'
+import { networkRefusal } from '@ramet/server/drivers/qemu/network/probe.ts'
+import { eventually } from '@ramet/server/testing/eventually.ts'
 import { buildDebian, whyNoDebian } from '../images/debian/build.ts'
 import { imageCache } from './image-cache.ts'
 import { awaitSsh, makeKeyPair, ssh, sshByPassword } from './ssh.ts'
@@ -79,7 +81,9 @@ describe('a Debian cloud image', { timeout: 2_400_000, skip: reason ?? false }, 
 
   test('has an address on its network card, and a root file system that fills its disk', async () => {
     for (const machine of both()) {
-      assert.match(await ask(machine, 'ip -4 -brief address show scope global'), /^en\S+ +UP +10\.0\.2\.15/)
+      const [shown] = await list(world().client, 'listVirtualMachines', 'virtualmachine', { id: machine.id })
+      const cards = await ask(machine, 'ip -4 -brief address show scope global')
+      assert.match(cards, new RegExp(`^en\\S+ +UP +${shown?.['ipaddress']}/`))
       assert.ok(Number(await ask(machine, "df -m / | awk 'NR == 2 { print $2 }'")) > 3900)
     }
   })
@@ -118,6 +122,20 @@ describe('a Debian cloud image', { timeout: 2_400_000, skip: reason ?? false }, 
     }
     await cloud.restart('SIGTERM')
     for (const machine of both()) assert.equal((await world().machine(machine.id)).state, 'Running')
+  })
+
+  test('brings up a card of another network that is plugged in while it runs', async t => {
+    const refusal = await networkRefusal()
+    if (refusal !== null) return t.skip(refusal)
+    const network = (await world().makeNetwork('second')) as string
+    await world().client.run('addNicToVirtualMachine', { virtualmachineid: full.id, networkid: network })
+    const [shown] = await list(world().client, 'listVirtualMachines', 'virtualmachine', { id: full.id })
+    const card = (shown?.['nic'] as Fields[]).find(nic => nic['networkid'] === network)
+    const address = `${card?.['ipaddress']}/24`
+    const up = `ip -4 -brief address show scope global | grep -F ' UP ' | grep -cF '${address}'`
+    await eventually('the card has its address', () => ask(full, up).catch(() => null))
+    const through = `127.0.0.1:${await world().forward(full, network, 22)}`
+    assert.equal(await ssh(through, world().key, 'hostname', user), full.name)
   })
 
   test('takes another key and another password after a reset, and keeps its data', async t => {

@@ -1,5 +1,7 @@
 // The tree of an ordinary Debian system, made by mmdebstrap from what the machine's own apt has to offer.
 
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { run } from '../tiny/run.ts'
 
 /** What the project's own cloud images have beyond the packages that are required, in short. */
@@ -35,6 +37,13 @@ const finish = [
   'echo "locale: C.UTF-8" > "$1"/etc/cloud/cloud.cfg.d/10_locale.cfg',
 ]
 
+/** Debian's own images have a file of this name and purpose: any card asks for an address, also one that is plugged in while the system runs. */
+const anyCard = `network:
+  version: 2
+  ethernets:
+${['en', 'eth'].map(prefix => `    all-${prefix}: {match: {name: "${prefix}*"}, dhcp4: true, dhcp6: true}`).join('\n')}
+`
+
 export interface Debian {
   /** Such as `bookworm`. */
   readonly codename: string
@@ -58,4 +67,5 @@ export async function makeTree(debian: Debian, tree: string): Promise<void> {
   const hooks = [`--essential-hook=${answer}`, ...finish.map(line => `--customize-hook=${line}`)]
   const what = ['--variant=minbase', `--include=${packages.join(',')}`]
   await run('mmdebstrap', ['--quiet', '--mode=root', ...what, ...hooks, debian.codename, tree, ...debian.sources])
+  await writeFile(join(tree, 'etc/netplan/90-default.yaml'), anyCard, { mode: 0o600 })
 }
