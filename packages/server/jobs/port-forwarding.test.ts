@@ -2,6 +2,7 @@
 // is given to another.
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
+import { newId, type PortForwardingRuleId } from '@ramet/core/ids.ts'
 import { asProblem } from '@ramet/core/problem.ts'
 import type { Caller } from '../api/caller.ts'
 import type { Answer } from '../api/command.ts'
@@ -13,6 +14,7 @@ import { forwardKey } from '../drivers/simulated/world.ts'
 import { silentLog } from '../log.ts'
 import { call, callJob, type Given, listed } from '../testing/call.ts'
 import { stopTestDatabase } from '../testing/database.ts'
+import { ruleLock } from '../store/port-forwarding.ts'
 import { aTemplate, type Lab, quiet, run, simulatedLab } from '../testing/lab.ts'
 import { aRealm, callerOf, fingerprint } from '../testing/realm.ts'
 import { watchForwards } from '../watch/forwards.ts'
@@ -203,6 +205,24 @@ describe('a port of the host', () => {
     assert.deepEqual([leads(lost), leads(stray)], [led, undefined])
     await settlePort({ db, driver }, { address: '127.0.0.1', port: stray })
     assert.equal(leads(Number(String(vm['sshaddress']).split(':')[1]))?.port, 22)
+  })
+
+  test('is freed where the job that made its rule was given up, and stays while a job works on it', async () => {
+    const { driver } = simulatorOf(lab.world)
+    const { db } = lab.app
+    const id = (await make())['id'] as PortForwardingRuleId
+    const led = leads()
+    await db.updateTable('port_forwarding_rule').set({ state: 'Add' }).where('id', '=', id).execute()
+    const watch = watchForwards(db, driver, silentLog)
+    const jobs = db.updateTable('job').where('lock_key', '=', ruleLock(id))
+    const lease = { owner: newId<'server'>(), lease_until: new Date(Date.now() + 3_600_000) }
+    await jobs.set({ state: 'running', completed: null, ...lease }).execute()
+    await watch.settle()
+    assert.deepEqual([leads(), (await rules())[0]?.['state']], [led, 'Add'])
+    await jobs.set({ state: 'failed', completed: new Date() }).execute()
+    await watch.settle()
+    watch.close()
+    assert.deepEqual([leads(), await rules()], [undefined, []])
   })
 
   test('and networks are counted, and limited', async () => {

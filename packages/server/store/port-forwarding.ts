@@ -25,6 +25,12 @@ export async function ruleById(db: Db, id: PortForwardingRuleId): Promise<PortFo
   return db.selectFrom('port_forwarding_rule').selectAll().where('id', '=', id).executeTakeFirst()
 }
 
+/** Until `tx` ends, its state stays. */
+export async function holdRule(tx: Tx, id: PortForwardingRuleId): Promise<PortForwardingRule | undefined> {
+  const rules = tx.selectFrom('port_forwarding_rule').selectAll().where('id', '=', id)
+  return rules.forUpdate().executeTakeFirst()
+}
+
 /** Throws where the rule cannot be: its port is another's, its address is given up, or its machine is on its way out. */
 export async function insertRule(tx: Tx, rule: Omit<PortForwardingRule, 'state' | 'created'>): Promise<void> {
   await demandAllocated(tx, rule.public_ip_id)

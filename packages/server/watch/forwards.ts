@@ -1,10 +1,11 @@
 // Makes the hypervisor's ports agree with the rules for forwarding them, both ways: at the start, and now and then. Ports for SSH are
-// the driver's own. Rules that a job is still making are left to it.
+// the driver's own. Rules that a job is still making are left to it; one whose job was given up goes.
 import { settlePort } from '../jobs/settle-port.ts'
 import type { Driver } from '../drivers/driver.ts'
 import type { Log } from '../log.ts'
-import type { Database } from '../store/database.ts'
-import type { Port } from '../store/port-forwarding.ts'
+import { type Database, inTransaction } from '../store/database.ts'
+import { jobOn } from '../store/jobs.ts'
+import { holdRule, type Port, revokeRules, ruleLock } from '../store/port-forwarding.ts'
 
 export interface ForwardWatch {
   settle(): Promise<void>
@@ -14,6 +15,7 @@ export interface ForwardWatch {
 export function watchForwards(db: Database, driver: Driver, log: Log, everyMs = 60_000): ForwardWatch {
   async function settle(): Promise<void> {
     if (!driver.capabilities.networks) return
+    await revokeUnmade(db)
     for (const port of await portsThatDiffer(db, driver))
       await settlePort({ db, driver }, port).then(
         () => log.warn({ ...port }, 'a port of this host did not lead where its rule says, and was settled'),
@@ -26,6 +28,16 @@ export function watchForwards(db: Database, driver: Driver, log: Log, everyMs = 
   }, everyMs)
   timer.unref()
   return { settle, close: () => clearInterval(timer) }
+}
+
+/** A job that makes a rule is there as long as the rule is in Add: both are written down at once. */
+async function revokeUnmade(db: Database): Promise<void> {
+  const unmade = await db.selectFrom('port_forwarding_rule').select('id').where('state', '=', 'Add').execute()
+  for (const { id } of unmade)
+    await inTransaction(db, async tx => {
+      const rule = await holdRule(tx, id)
+      if (rule?.state === 'Add' && !(await jobOn(tx, ruleLock(id)))) await revokeRules(tx, { rule: id })
+    })
 }
 
 /** The driver is asked first: what it has of a rule that is made meanwhile is not taken for a leftover. */
