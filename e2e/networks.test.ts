@@ -1,5 +1,8 @@
 // Two networks that accounts made, with the same addresses, and a machine in each: what the API says and what the guests find.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
 import { networkRefusal } from '@ramet/server/drivers/qemu/network/probe.ts'
 import { buildTiny } from '../images/tiny/build.ts'
@@ -64,6 +67,20 @@ describe('two networks with the same addresses', { timeout: 600_000, skip: refus
       assert.equal(await world().ssh(machine, 'hostname'), name)
       assert.equal(await page(name), name)
     }
+  })
+
+  test('keep their machines and connections while they are renamed and restarted', async () => {
+    const id = networks['red'] as string
+    const held = connect(ports['red'] as number, '127.0.0.1')
+    await once(held, 'connect')
+    await world().client.run('updateNetwork', { id, name: 'crimson', networkdomain: 'later.internal' })
+    await world().client.run('restartNetwork', { id })
+    held.write('GET / HTTP/1.0\r\n\r\n')
+    assert.match(await text(held), /\r\n\r\nred\n$/)
+    assert.equal(await page('red'), 'red')
+    const asked = 'busybox wget -q -O - http://red.later.internal/'
+    assert.equal(await world().ssh(machines['red'] as Machine, asked), 'red')
+    await world().client.run('updateNetwork', { id, name: 'red' })
   })
 
   test('free a port with its machine, and nobody who gets its address is reached by it', async () => {
