@@ -23,7 +23,7 @@ alone() {
 # kernel does at once when asked by ioctl (RNDRESEEDCRNG), or by itself when it sees another VM generation id.
 random_numbers() {
   cat >/dev/urandom
-  if reseed; then say rng reseeded; elif forked "$1"; then say rng forked; else say rng shared; fi
+  if reseed; then say rng reseeded; else say rng "$(forked)"; fi
 }
 
 reseed() {
@@ -31,11 +31,11 @@ reseed() {
   has python3 && python3 -c 'import fcntl; fcntl.ioctl(open("/dev/urandom", "wb"), 0x5207)'
 } 2>/dev/null
 
-# The kernel says when it saw the new id. What it said before the clone was cut off was said to its source.
+# The kernel says when it saw the new id: so many seconds ago. What it said before the clone was cut off was said to its source.
 forked() {
-  dmesg 2>/dev/null | awk -v age="$1" -v up="$(cut -d ' ' -f 1 /proc/uptime)" '
+  dmesg 2>/dev/null | awk -v up="$(cut -d ' ' -f 1 /proc/uptime)" '
     /crng reseeded due to virtual machine fork/ { gsub(/[][]/, " "); at = ($1 ~ /^</) ? $2 : $1; found = 1 }
-    END { exit !(found && up - at <= age + 1) }'
+    END { print found ? "forked " up - at : "shared" }'
 }
 
 # /etc/hosts names the machine too, in lines of its own addresses.
@@ -180,9 +180,9 @@ remember() {
 what=$1
 shift
 case $what in
-  identity) # INSTANCE-ID HOSTNAME MACHINE-ID AGE-IN-SECONDS, and bytes that nobody else has
+  identity) # INSTANCE-ID HOSTNAME MACHINE-ID, and bytes that nobody else has
     alone
-    random_numbers "$4"
+    random_numbers
     set_hostname "$2"
     set_machine_id "$3"
     set_host_keys "$1"
