@@ -83,7 +83,7 @@ describe('a Debian cloud image', { timeout: 2_400_000, skip: reason ?? false }, 
     for (const machine of both()) {
       const [shown] = await list(world().client, 'listVirtualMachines', 'virtualmachine', { id: machine.id })
       const cards = await ask(machine, 'ip -4 -brief address show scope global')
-      assert.match(cards, new RegExp(`^en\\S+ +UP +${shown?.['ipaddress']}/`))
+      assert.match(cards, new RegExp(`^en\\S+ +UP +${String(shown?.['ipaddress'])}/`))
       assert.ok(Number(await ask(machine, "df -m / | awk 'NR == 2 { print $2 }'")) > 3900)
     }
   })
@@ -130,8 +130,8 @@ describe('a Debian cloud image', { timeout: 2_400_000, skip: reason ?? false }, 
     const network = (await world().makeNetwork('second')) as string
     await world().client.run('addNicToVirtualMachine', { virtualmachineid: full.id, networkid: network })
     const [shown] = await list(world().client, 'listVirtualMachines', 'virtualmachine', { id: full.id })
-    const card = (shown?.['nic'] as Fields[]).find(nic => nic['networkid'] === network)
-    const address = `${card?.['ipaddress']}/24`
+    const card = ((shown?.['nic'] ?? []) as Fields[]).find(nic => nic['networkid'] === network)
+    const address = `${String(card?.['ipaddress'])}/24`
     const up = `ip -4 -brief address show scope global | grep -F ' UP ' | grep -cF '${address}'`
     await eventually('the card has its address', () => ask(full, up).catch(() => null))
     const through = `127.0.0.1:${await world().forward(full, network, 22)}`
