@@ -14,6 +14,13 @@ const run = promisify(execFile)
 const isRoot = process.getuid?.() === 0
 const kib = 1024
 
+/** A QEMU that was killed may leave a cluster that it had taken and not yet used (3): room is lost, and nothing else. */
+async function isUndamaged(file: string): Promise<void> {
+  await run('qemu-img', ['check', '-q', file]).catch((error: unknown) => {
+    if ((error as { code?: unknown }).code !== 3) throw error
+  })
+}
+
 describe('VM snapshots when something breaks', { timeout: 300_000 }, () => {
   let lab: CrashLab
   let template: string
@@ -98,7 +105,7 @@ describe('VM snapshots when something breaks', { timeout: 300_000 }, () => {
     assert.deepEqual([removal?.['jobstatus'], removal?.['jobprogress']], [1, 100])
     assert.ok(Number(removal?.['bytes']) > 100 * kib * kib && removal?.['movedbytes'] === removal?.['bytes'])
     for (const index of [0, 499, 999]) await shows(await tip(), 1 + (index % 250), `${index * 256}k`)
-    await run('qemu-img', ['check', '-q', fileOf(await tip())])
+    await isUndamaged(fileOf(await tip()))
     assert.equal((await readdir(layersFolder())).length, 2, 'the copy of the template and the one disk')
     assert.deepEqual(await lab.findings(), [])
   })
