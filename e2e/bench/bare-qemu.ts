@@ -45,7 +45,7 @@ export async function bareMachine(args: readonly string[], folder: string): Prom
     },
     async remove() {
       if (child?.exitCode === null && child.kill('SIGKILL')) await once(child, 'exit')
-      const left = [overlay, lock, ram, join(folder, 'qmp.sock'), join(folder, 'agent.sock')]
+      const left = [overlay, lock, ram, ...['qmp', 'agent', 'taps'].map(name => join(folder, `${name}.sock`))]
       await Promise.all(left.map(path => rm(path, { force: true })))
     },
   }
@@ -66,7 +66,7 @@ function moved(args: readonly string[], folder: string) {
       .replace(tip, overlay)
       // Guest memory stays on tmpfs, where a machine has it.
       .replace(ram, `${ram}.bare`)
-      .replace(/(id=(qmp|agent)),fd=\d+/, `$1,path=${folder}/$2.sock`),
+      .replace(/(id=(qmp|agent|taps)),fd=\d+/, `$1,path=${folder}/$2.sock`),
   )
   return {
     argv,
