@@ -7,8 +7,8 @@ import { forgetMemory, memoryRef, memoryRefIfAny, publishMemory } from '../store
 import { demandAction, holdVm, moveVm, vmLock } from '../store/vms.ts'
 import { volumesOf } from '../store/volumes.ts'
 import { type CutDisk, forkDisks, measureOld, publishCut, reserveCut, unforkDisks, unreserveCut } from './cut-disks.ts'
+import { namedDisks, reserveMemoryOf } from './cut-machine.ts'
 import { defineJob, nothing, type RecordContext, type StepContext } from './define-job.ts'
-import { reserveMemoryOf } from './fork-vm.ts'
 import { machineSpec } from './machine-spec.ts'
 
 export interface FreezeVm {
@@ -53,11 +53,7 @@ export const freezeVm = defineJob<FreezeVm>({
     do: async ({ tx, input, made }) => {
       const { disks, memory } = made.reserve
       await publishCut(tx, disks, made.fork, made.freeze.ofOld)
-      await nameDisksOfFork(
-        tx,
-        input.fork,
-        disks.map(({ volume, old, deviceId, bytes }) => ({ volume, layer: old, deviceId, bytes })),
-      )
+      await nameDisksOfFork(tx, input.fork, namedDisks(disks))
       await publishMemory(tx, memory, made.freeze.facts)
       await setFork(tx, input.fork, { state: 'Ready', is_frozen: true })
       await moveVm(tx, input.vm, 'FollowAgentPowerOffReport', { host_id: null, is_frozen: true })
