@@ -1,6 +1,6 @@
 // Gives an instant clone its own network cards: it runs with those of its source, which have no link, since the guest's memory knows them. They
-// are pulled out, and the clone's own are plugged in, which the guest brings up as it does any new card. A guest that does not let go keeps the
-// dead cards besides, until its next boot.
+// are pulled out, and the clone's own are plugged in, which the guest brings up as it does any new card. Where the guest does not let go of
+// one, that place stays taken: the job says so and fails, and the clone has its own cards from its next start on.
 import type { VmId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { MachineFacts } from '../drivers/driver.ts'
