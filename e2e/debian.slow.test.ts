@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { GuestAgent } from '@ramet/server/drivers/qemu/guest-agent.ts'
+import { GuestAgent } from '@ramet/server/drivers/qemu/guest/guest-agent.ts'
 import { networkRefusal } from '@ramet/server/drivers/qemu/network/probe.ts'
 import { eventually } from '@ramet/server/testing/eventually.ts'
 import { buildDebian, whyNoDebian } from '../images/debian/build.ts'

@@ -16,7 +16,7 @@ import type {
   MemoryImageRef,
   PoolRef,
 } from '@ramet/server/drivers/driver.ts'
-import { layerFile } from '@ramet/server/drivers/qemu/layer-files.ts'
+import { layerFile } from '@ramet/server/drivers/qemu/disks/layer-files.ts'
 import { qemuDriver } from '@ramet/server/drivers/qemu/driver.ts'
 import { buildTiny } from '../../images/tiny/build.ts'
 import { imageCache } from '../image-cache.ts'

@@ -1,6 +1,6 @@
 // A CD image that boots: an ISO 9660 volume with an El Torito boot loader, which writes a line to the serial port and rests. It
 // shows that a machine's firmware ran what is on the CD, and costs no more than the firmware does.
-import { type IsoFile, isoVolume } from '../drivers/qemu/iso9660.ts'
+import { type IsoFile, isoVolume } from '../drivers/qemu/disks/iso9660.ts'
 
 const sectorBytes = 2048
 

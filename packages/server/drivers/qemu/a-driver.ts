@@ -8,11 +8,11 @@ import { newId } from '@ramet/core/ids.ts'
 import type { VmId } from '@ramet/core/ids.ts'
 import type { DriverUnderTest } from '../contract.ts'
 import type { LayerChain } from '../driver.ts'
-import { chainAsFilename, writableChainAsFilename } from './blockdev.ts'
+import { chainAsFilename, writableChainAsFilename } from './disks/blockdev.ts'
 import { qemuDriver } from './driver.ts'
-import { findMachines } from './find-machines.ts'
-import { ramDirectory } from './machine-folder.ts'
-import { killAndWait } from './process.ts'
+import { findMachines } from './machines/find-machines.ts'
+import { ramDirectory } from './machines/machine-folder.ts'
+import { killAndWait } from './process/process.ts'
 
 const run = promisify(execFile)
 export const quietLog = { info() {}, warn() {}, error() {} }

@@ -10,14 +10,14 @@ import { afterRemoval, type Forest, forestOf, type Layer, planRemoval, unnamed }
 import fc from 'fast-check'
 import { anOwner } from '../contract.ts'
 import type { LayerChain, LayerRef, PoolRef } from '../driver.ts'
-import { type NbdDisk, StorageDaemon } from './a-storage-daemon.ts'
-import { layerFile } from './layer-files.ts'
-import { qemuLayers } from './layers.ts'
-import { privilegesOf, server } from './privileges.ts'
+import { type NbdDisk, StorageDaemon } from './disks/a-storage-daemon.ts'
+import { layerFile } from './disks/layer-files.ts'
+import { qemuLayers } from './disks/layers.ts'
+import { privilegesOf, server } from './process/privileges.ts'
 import { defaultUidBase } from './options.ts'
-import { machineNodes, nodeName } from './blockdev.ts'
+import { machineNodes, nodeName } from './disks/blockdev.ts'
 import { qemuPools } from './host.ts'
-import { beginMerge, mergeEnded } from './stream-job.ts'
+import { beginMerge, mergeEnded } from './disks/stream-job.ts'
 
 export type Step =
   | {

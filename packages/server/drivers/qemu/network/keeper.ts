@@ -8,11 +8,11 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readdir, readlink, rename, rm, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { server } from '../privileges.ts'
-import { killAndWait, processAt } from '../process.ts'
+import { server } from '../process/privileges.ts'
+import { killAndWait, processAt } from '../process/process.ts'
 import { problems } from '../problems.ts'
-import { lastLine, toolEnvironment } from '../tools.ts'
-import { Turns } from '../turns.ts'
+import { lastLine, toolEnvironment } from '../process/tools.ts'
+import { Turns } from '../machines/turns.ts'
 
 /** Whether the server is not root, and so makes networks in a user namespace. */
 export const isOrdinary = server.uid !== 0

@@ -1,7 +1,7 @@
 // What every driver must do, and guest networks with real guests, without root.
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { tiny } from '../a-tiny.ts'
+import { tiny } from '../guest/a-tiny.ts'
 import { obstacle, passAsOrdinaryUser } from './an-ordinary-user.ts'
 
 /** What this hypervisor is not asked for. */

@@ -1,6 +1,6 @@
 // Whether this host can have guest networks: tried at the start, and told by listHosts and doctor.
 import { access, constants, readFile } from 'node:fs/promises'
-import { lastLine, runTool } from '../tools.ts'
+import { lastLine, runTool } from '../process/tools.ts'
 import { isOrdinary } from './keeper.ts'
 
 const tools = {

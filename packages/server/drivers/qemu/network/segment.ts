@@ -3,7 +3,7 @@
 import { mkdir, readFile, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { NetworkSpec } from '../../networks.ts'
-import { runTool } from '../tools.ts'
+import { runTool } from '../process/tools.ts'
 import { problems } from '../problems.ts'
 import type { Member, NetworkFolder } from './folder.ts'
 import { guardRules } from './guard.ts'

@@ -1,9 +1,9 @@
 // How a machine's process gets its cards in networks: taps.pl opens their taps and becomes QEMU, or gives one to a QEMU that runs.
 import { join } from 'node:path'
 import type { NetworkNicSpec, NicSpec } from '../../driver.ts'
-import type { Identity } from '../privileges.ts'
+import type { Identity } from '../process/privileges.ts'
 import { problems } from '../problems.ts'
-import { lastLine, runTool } from '../tools.ts'
+import { lastLine, runTool } from '../process/tools.ts'
 import { networkFolder, tapNames } from './folder.ts'
 import { entrance, insider, isOrdinary } from './keeper.ts'
 import { bridge } from './segment.ts'
