@@ -1,66 +1,37 @@
-// The moves on nodes of a simulated vCenter: what is a snapshot, a linked clone, a full one, in records. Each act is a task that is told
-// of, with a number, as a vCenter's are.
-import type { VmId } from '@ramet/core/ids.ts'
+// The moves on nodes of a simulated vCenter: what is a snapshot, a linked clone, a full one, in records.
+import type { VmSnapshotId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
-import type { MachineFacts } from '../driver.ts'
-import type {
-  Following,
-  ForeignInventory,
-  ForeignMachine,
-  ForeignTask,
-  Forest,
-  NodeFacts,
-  SnapshotFacts,
-  Spawn,
-} from '../forest.ts'
+import type { ForeignInventory, ForeignMachine, Forest, NodeFacts, SnapshotFacts, Spawn } from '../forest.ts'
+import { problems } from '../vsphere/problems.ts'
 import {
+  allDisks,
   demandKept,
-  disksFrom,
-  factsOfDisks,
   type Kept,
   type KeptSnapshot,
   keptAs,
   type Origin,
   originOf,
   put,
+  removeKept,
   snapshotIn,
+  standingOn,
 } from './kept.ts'
-import { copying } from './layers.ts'
-import { datastoreBytes, emptyKept, hostFacts, removeKept, type Vcenter } from './vcenter.ts'
-import { isDown } from './world.ts'
+import { copied, diskFacts, flattened, type KeptDisk, mergedAway, stackedOn } from './kept-disks.ts'
+import { datastoreBytes, demandDatastore, demandHost, emptyKept, hostFacts, type Vcenter } from './vcenter.ts'
+import { machineFacts } from './vcenter-machines.ts'
 
 export function simulatedForest(vcenter: Vcenter): Forest {
-  const { world, id, call } = vcenter
-  const tasks = new Set<(task: ForeignTask) => void>()
-  let count = 0
-
-  /** A task: what it changes, it changes at its end. */
-  async function task<T>(name: string, vm: VmId | null, { progress, signal }: Following, act: () => T): Promise<T> {
-    const tell = (outcome: string | null) => tasks.forEach(each => each({ id: `task-${number}`, name, vm, outcome }))
-    const number = ++count
-    tell(null)
-    try {
-      await copying(world, progress, signal)
-      const result = act()
-      tell('success')
-      return result
-    } catch (error) {
-      tell(error instanceof Error ? error.message : String(error))
-      throw error
-    }
-  }
+  const { world, id, call, tasks } = vcenter
 
   return {
     inventory: async () => inventoryOf(vcenter),
     adopt: async (template, foreign, following) => {
       await call('forest.adopt')
-      const known = keptAs(world, id, template.id)
-      if (known) return nodeFacts(originOf(world, id, template))
-      const found = foreignIn(vcenter, foreign)
-      return task('MarkAsTemplate', null, following, () => {
-        put(world, { ...found, as: { template: template.id }, isTemplate: true })
-        return nodeFacts(originOf(world, id, template))
-      })
+      if (!keptAs(world, id, template.id))
+        await tasks.copy('MarkAsTemplate', null, following, () =>
+          put(world, { ...foreignIn(vcenter, foreign), as: { template: template.id }, isTemplate: true }),
+        )
+      return nodeFacts(originOf(world, id, template))
     },
     disown: async template => {
       await call('forest.disown')
@@ -74,14 +45,8 @@ export function simulatedForest(vcenter: Vcenter): Forest {
         quiesced: wish.quiesce && !wish.memory ? world.quiesced : null,
       })
       if (demandKept(world, id, vm).snapshots.some(each => each.id === snapshot)) return facts()
-      return task('CreateSnapshot_Task', vm, following, () => {
-        const kept = demandKept(world, id, vm)
-        const { disks, cpus, memoryMib, current } = kept
-        const memory = wish.memory && kept.power === 'on' ? kept.memory : null
-        const key = `snapshot-${snapshot}`
-        const createdAt = new Date().toISOString()
-        const made = { id: snapshot, key, name: wish.name, parent: current, createdAt, disks, memory, cpus, memoryMib }
-        put(world, { ...kept, snapshots: [...kept.snapshots, made], current: key })
+      return tasks.copy('CreateSnapshot_Task', vm, following, () => {
+        put(world, withSnapshot(demandKept(world, id, vm), snapshot, wish.name, wish.memory))
         return facts()
       })
     },
@@ -89,54 +54,61 @@ export function simulatedForest(vcenter: Vcenter): Forest {
       await call('forest.spawn', 0, following.signal)
       const { vm } = wanted.machine
       const made = keptAs(world, id, vm)
-      if (made) return { disks: factsOfDisks(made) }
-      return task('CloneVM_Task', vm, following, () => ({ disks: factsOfDisks(spawn(vcenter, wanted)) }))
+      if (made) return { disks: made.disks.map(diskFacts) }
+      return tasks.copy('CloneVM_Task', vm, following, () => ({ disks: spawn(vcenter, wanted).disks.map(diskFacts) }))
     },
     instant: async () => {
       throw new Problem('unsupported', 'no-instant-clone', 'The simulated vCenter makes no instant clones')
     },
     start: async (machine, signal) => {
-      demandUp(vcenter, machine.host)
+      demandHost(vcenter, machine.host)
       await call('forest.start', world.behaviour.startMs, signal)
       const kept = demandKept(world, id, machine.vm)
       vcenter.hostIds.set(machine.host.name, machine.host.id)
-      const { cpus, memoryMib, plugs, host } = machine
-      const networks = plugs.map(({ network }) => network)
+      const networks = networksOf(vcenter, machine)
+      const { cpus, memoryMib, host } = machine
       if (kept.power === 'off')
-        put(world, { ...kept, power: 'on', cpus, memoryMib, networks, host: host.id, memory: '' })
-      return factsOf(vcenter, machine.vm)
+        await tasks.run('PowerOnVM_Task', machine.vm, () =>
+          put(world, { ...kept, power: 'on', cpus, memoryMib, networks, host: host.id, memory: '' }),
+        )
+      return machineFacts(vcenter, machine.vm)
     },
     revert: async ({ id: snapshot, vm }, run, operation, following) => {
       await call('forest.revert', 0, following.signal)
-      if (demandKept(world, id, vm).operation === operation) return factsOf(vcenter, vm)
-      return task('RevertToSnapshot_Task', vm, following, () => {
+      if (demandKept(world, id, vm).operation === operation) return machineFacts(vcenter, vm)
+      return tasks.copy('RevertToSnapshot_Task', vm, following, () => {
         const kept = demandKept(world, id, vm)
-        const { key, disks, memory, cpus, memoryMib } = snapshotIn(kept, snapshot)
+        const { key, disks: frozen, memory, cpus, memoryMib } = snapshotIn(kept, snapshot)
         const goesOn = run && memory !== null
         const power = goesOn ? ('on' as const) : ('off' as const)
+        const disks = frozen.map(disk => stackedOn(kept, disk, allDisks(kept)))
         put(world, { ...kept, disks, cpus, memoryMib, power, current: key, operation, memory: goesOn ? memory : '' })
-        return factsOf(vcenter, vm)
+        return machineFacts(vcenter, vm)
       })
     },
     prune: async ({ id: snapshot, vm }, following) => {
       await call('forest.prune', 0, following.signal)
       const gone = (kept: Kept | undefined) => kept?.snapshots.find(each => each.id === snapshot)
       if (!gone(keptAs(world, id, vm))) return
-      await task('RemoveSnapshot_Task', vm, following, () => {
+      await tasks.copy('RemoveSnapshot_Task', vm, following, () => {
         const kept = demandKept(world, id, vm)
         const removed = gone(kept)
-        if (removed) put(world, without(kept, removed))
+        if (!removed) return
+        const above = standingOn(world, kept, new Set(removed.disks.flatMap(({ files }) => files.at(-1) ?? [])))
+        if (above !== undefined) throw problems.inUse('The VM snapshot', above)
+        put(world, without(kept, removed))
       })
     },
     seed: async (seed, of, host, following) => {
       await call('forest.seed', 0, following.signal)
       if (!keptAs(world, id, seed.id))
-        await task('CloneVM_Task', of.vm, following, () => {
-          const origin = originOf(world, id, of)
-          const disks = disksFrom({ ...origin, disks: origin.disks.slice(0, 1) }, 'full', null)
-          const name = `seed-${seed.id}`
-          const own = { foreign: `${name}@${id}`, vcenter: id, name, as: { seed: seed.id }, host: host.id, disks }
-          put(world, { ...emptyKept, ...own, isTemplate: true, cpus: origin.cpus, memoryMib: origin.memoryMib })
+        await tasks.copy('CloneVM_Task', of.vm, following, () => {
+          demandHost(vcenter, host)
+          const { disks: all, cpus, memoryMib } = originOf(world, id, of)
+          const owner = { vcenter: id, name: `seed-${seed.id}` }
+          const disks = all.filter(({ deviceId }) => deviceId === 0).map(disk => copied(owner, disk))
+          const own = { ...owner, foreign: `${owner.name}@${id}`, as: { seed: seed.id }, disks, cpus, memoryMib }
+          put(world, { ...emptyKept, ...own, isTemplate: true })
         })
       return nodeFacts(originOf(world, id, seed))
     },
@@ -147,20 +119,19 @@ export function simulatedForest(vcenter: Vcenter): Forest {
     },
     flatten: async (vm, following) => {
       await call('forest.flatten', 0, following.signal)
-      return task('PromoteDisks_Task', vm, following, () => {
+      return tasks.copy('PromoteDisks_Task', vm, following, () => {
         const kept = demandKept(world, id, vm)
-        const alone = kept.disks.map(disk => ({ ...disk, below: 0 }))
-        const snapshots = kept.snapshots.map(each => ({
-          ...each,
-          disks: each.disks.map(disk => ({ ...disk, below: 0 })),
-        }))
-        return { disks: factsOfDisks(put(world, { ...kept, disks: alone, snapshots, standsOn: null })) }
+        const { disks } = put(
+          world,
+          overDisks(kept, disk => flattened(kept, disk)),
+        )
+        return { disks: disks.map(diskFacts) }
       })
     },
     disks: async vm => {
       await call('forest.disks')
       const kept = keptAs(world, id, vm)
-      return kept ? factsOfDisks(kept) : null
+      return kept ? kept.disks.map(diskFacts) : null
     },
     snapshots: async vm => {
       await call('forest.snapshots')
@@ -168,23 +139,20 @@ export function simulatedForest(vcenter: Vcenter): Forest {
       return kept ? kept.snapshots.map(each => factsOfSnapshot(kept, each)) : null
     },
     onInventoryChange: listener => {
-      world.behaved.add(listener)
-      return () => world.behaved.delete(listener)
+      world.watchers.add(listener)
+      return () => world.watchers.delete(listener)
     },
-    onTask: listener => {
-      tasks.add(listener)
-      return () => tasks.delete(listener)
-    },
+    onTask: listener => tasks.listen(listener),
   }
 }
 
-function inventoryOf({ world, id, hosts, datastores }: Vcenter): ForeignInventory {
+function inventoryOf({ world, id, hosts, datastores, networks }: Vcenter): ForeignInventory {
   const isUp = (name: string) => !world.behaviour.hostsDown.includes(name)
   const space = { totalBytes: datastoreBytes, freeBytes: datastoreBytes / 2 }
   return {
     hosts: hosts.map(name => ({ name, state: isUp(name) ? 'Up' : 'Disconnected', facts: hostFacts })),
     pools: datastores.map(name => ({ path: name, name, type: 'VMFS', problem: null, ...space })),
-    networks: ['VM Network', 'lab'],
+    networks,
     machines: [...world.kept.values()].filter(({ vcenter }) => vcenter === id).map(machineOf),
   }
 }
@@ -214,48 +182,61 @@ function foreignIn({ world, id }: Vcenter, named: string): Kept {
   return found
 }
 
-function nodeFacts({ kept, disks, withMemory, cpus, memoryMib }: Origin): NodeFacts {
-  return { disks: factsOfDisks(kept, disks), withMemory, cpus, memoryMib }
+function nodeFacts({ disks, withMemory, cpus, memoryMib }: Origin): NodeFacts {
+  return { disks: disks.map(diskFacts), withMemory, cpus, memoryMib }
 }
 
 function factsOfSnapshot({ current }: Kept, { id, key, name, parent, memory, createdAt }: KeptSnapshot): SnapshotFacts {
   return { id, key, name, parent, createdAt, isCurrent: key === current, withMemory: memory !== null }
 }
 
-function spawn(vcenter: Vcenter, { machine, from, cloneType, rootBytes, disks }: Spawn): Kept {
+function spawn(vcenter: Vcenter, { machine, from, pool, cloneType, rootBytes, disks: places }: Spawn): Kept {
   const { world, id } = vcenter
-  demandUp(vcenter, machine.host)
+  demandHost(vcenter, machine.host)
+  demandDatastore(vcenter, pool)
   const origin = originOf(world, id, from)
   const { vm, name, cpus, memoryMib } = machine
-  const wanted = { ...origin, disks: origin.disks.filter(({ deviceId }) => disks.includes(deviceId)) }
-  return put(world, {
-    ...emptyKept,
-    foreign: `vm-${vm}@${id}`,
-    vcenter: id,
-    name,
-    as: { vm },
-    cpus,
-    memoryMib,
-    disks: disksFrom(wanted, cloneType, rootBytes),
-    networks: machine.plugs.map(({ network }) => network),
-    standsOn: cloneType === 'linked' ? origin.kept.foreign : null,
-  })
+  const owner = { vcenter: id, name }
+  const disks = origin.disks
+    .filter(({ deviceId }) => places.includes(deviceId))
+    .map(disk => (cloneType === 'full' ? copied(owner, disk) : stackedOn(owner, disk)))
+    .map(disk => (disk.deviceId === 0 ? grown(disk, rootBytes, cloneType) : disk))
+  const networks = networksOf(vcenter, machine)
+  return put(world, { ...emptyKept, ...owner, foreign: `vm-${vm}@${id}`, as: { vm }, cpus, memoryMib, disks, networks })
 }
 
-/** What hung on the snapshot hangs on its parent. */
-function without(kept: Kept, { key, parent }: KeptSnapshot): Kept {
+function grown(disk: KeptDisk, bytes: number | null, cloneType: Spawn['cloneType']): KeptDisk {
+  if (bytes === null || bytes <= disk.virtualBytes) return disk
+  if (cloneType === 'linked') throw problems.linkedGrows()
+  return { ...disk, virtualBytes: bytes }
+}
+
+function networksOf({ networks }: Vcenter, { plugs }: Spawn['machine']): readonly string[] {
+  for (const { network } of plugs) if (!networks.includes(network)) throw problems.noNetwork(network)
+  return plugs.map(({ network }) => network)
+}
+
+/** With an id of ours, or somebody else's. */
+export function withSnapshot(kept: Kept, id: VmSnapshotId | null, name: string, memory: boolean): Kept {
+  const { disks, cpus, memoryMib, current: parent } = kept
+  const key = `snapshot-${id ?? `of-others-${kept.snapshots.length + 1}`}`
+  const mind = memory && kept.power === 'on' ? kept.memory : null
+  const made = { id, key, name, parent, createdAt: new Date().toISOString(), disks, memory: mind, cpus, memoryMib }
+  const above = disks.map(disk => stackedOn(kept, disk, allDisks(kept)))
+  return { ...kept, snapshots: [...kept.snapshots, made], current: key, disks: above }
+}
+
+/** What hung on the snapshot hangs on its parent; its files are merged into what stands on them. */
+function without(kept: Kept, { key, parent, disks }: KeptSnapshot): Kept {
   const snapshots = kept.snapshots
     .filter(each => each.key !== key)
     .map(each => (each.parent === key ? { ...each, parent } : each))
-  return { ...kept, snapshots, current: kept.current === key ? parent : kept.current }
+  const left = { ...kept, snapshots, current: kept.current === key ? parent : kept.current }
+  const merges = disks.map(({ files }) => mergedAway(files.at(-1) ?? '', allDisks(left)))
+  return overDisks(left, disk => merges.reduce((merged, merge) => merge(merged), disk))
 }
 
-function demandUp({ world, hosts }: Vcenter, host: Spawn['machine']['host']): void {
-  if (!hosts.includes(host.name) || isDown(world, host))
-    throw new Problem('unavailable', 'host-silent', `Host ${host.name} does not answer`)
-}
-
-function factsOf({ world, id }: Vcenter, vm: VmId): MachineFacts {
-  const { power, host } = demandKept(world, id, vm)
-  return { vm, power, host: power === 'on' ? host : null, sshPorts: {} }
+function overDisks(kept: Kept, act: (disk: KeptDisk) => KeptDisk): Kept {
+  const snapshots = kept.snapshots.map(each => ({ ...each, disks: each.disks.map(act) }))
+  return { ...kept, disks: kept.disks.map(act), snapshots }
 }

@@ -1,19 +1,11 @@
 // What a simulated vCenter holds: machines, templates and seeds with their disks and snapshots. One is a plain record that every change
 // replaces, so that the world's journal keeps it as it keeps the rest.
 import type { HostId, SeedId, TemplateId, VmId, VmSnapshotId } from '@ramet/core/ids.ts'
-import { Problem } from '@ramet/core/problem.ts'
-import type { DiskFacts, NodeRef } from '../forest.ts'
+import type { NodeRef } from '../forest.ts'
 import type { MachineFacts, Power } from '../driver.ts'
-import { type Blocks, change, type World } from './world.ts'
-
-export interface KeptDisk {
-  readonly deviceId: number
-  readonly virtualBytes: number
-  /** Files below those of this machine, by their number: 0 where it stands on nothing. */
-  readonly below: number
-  /** What its guest sees, by block. */
-  readonly blocks: Blocks
-}
+import { problems } from '../vsphere/problems.ts'
+import { type KeptDisk, ownFiles } from './kept-disks.ts'
+import { change, type World } from './world.ts'
 
 export interface KeptSnapshot {
   readonly id: VmSnapshotId | null
@@ -52,8 +44,6 @@ export interface Kept {
   readonly memory: string
   /** The last revert: one of that name is not done again. */
   readonly operation: string | null
-  /** The one whose disks it stands on. */
-  readonly standsOn: string | null
 }
 
 export function put(world: World, kept: Kept): Kept {
@@ -75,13 +65,13 @@ export function keptMachines(world: World): MachineFacts[] {
 
 export function demandKept(world: World, vcenter: string, id: VmId | TemplateId | SeedId): Kept {
   const found = keptAs(world, vcenter, id)
-  if (!found) throw new Problem('invalid', 'unknown-foreign', `The simulated vCenter has nothing of the id ${id}`)
+  if (!found) throw problems.gone(`anything of the id ${id}`, undefined)
   return found
 }
 
 export function snapshotIn({ snapshots, name }: Kept, id: VmSnapshotId): KeptSnapshot {
   const found = snapshots.find(each => each.id === id)
-  if (!found) throw new Problem('invalid', 'unknown-foreign', `${name} has no snapshot ${id}`)
+  if (!found) throw problems.gone(`the snapshot ${id} of ${name}`, undefined)
   return found
 }
 
@@ -104,36 +94,21 @@ export function originOf(world: World, vcenter: string, from: NodeRef): Origin {
   return { kept, disks: kept.disks, withMemory: false, cpus: kept.cpus, memoryMib: kept.memoryMib }
 }
 
-/** How many files a machine has of each disk: one, and one for each snapshot that its state stands on. */
-function ownFiles({ snapshots, current }: Kept): number {
-  let count = 1
-  for (let at = snapshots.find(({ key }) => key === current); at; count++) {
-    const { parent } = at
-    at = snapshots.find(({ key }) => key === parent)
-  }
-  return count
+/** All disks that it has, also those of its snapshots. */
+export function allDisks({ disks, snapshots }: Kept): readonly KeptDisk[] {
+  return [...disks, ...snapshots.flatMap(each => each.disks)]
 }
 
-const bytesOfBlock = 4096
-
-export function factsOfDisks(kept: Kept, disks = kept.disks): DiskFacts[] {
-  const own = ownFiles(kept)
-  return disks.map(({ deviceId, virtualBytes, below, blocks }) => ({
-    key: String(2000 + deviceId),
-    deviceId,
-    virtualBytes,
-    allocatedBytes: below === 0 ? virtualBytes / 16 : Object.keys(blocks).length * bytesOfBlock,
-    depth: below + own,
-    files: Array.from({ length: own }, (_, at) => `[${kept.vcenter}] ${kept.name}/${kept.name}_${deviceId}-${at}.vmdk`),
-  }))
+/** The name of another that stands on one of these files. */
+export function standingOn(world: World, kept: Kept, files: ReadonlySet<string>): string | undefined {
+  const stands = (each: Kept) => allDisks(each).some(disk => disk.files.some(file => files.has(file)))
+  return [...world.kept.values()].find(each => each.foreign !== kept.foreign && stands(each))?.name
 }
 
-/** Disks of a machine that is made of the node: copies, or disks that stand on its. */
-export function disksFrom({ kept, disks }: Origin, cloneType: 'full' | 'linked', rootBytes: number | null): KeptDisk[] {
-  const below = (disk: KeptDisk) => (cloneType === 'full' ? 0 : disk.below + ownFiles(kept))
-  return disks.map(disk => ({
-    ...disk,
-    below: below(disk),
-    virtualBytes: Math.max(disk.virtualBytes, (disk.deviceId === 0 && rootBytes) || 0),
-  }))
+/** What others stand on stays: a vCenter would spoil them. */
+export function removeKept(world: World, kept: Kept): void {
+  const above = standingOn(world, kept, ownFiles(kept, allDisks(kept)))
+  if (above !== undefined)
+    throw kept.as && 'seed' in kept.as ? problems.seedInUse(above) : problems.inUse(`The machine ${kept.name}`, above)
+  change(world, { keptGone: kept.foreign })
 }

@@ -3,14 +3,17 @@
 import { createHash } from 'node:crypto'
 import { Problem } from '@ramet/core/problem.ts'
 import type { HostId } from '@ramet/core/ids.ts'
-import type { Capabilities, HostFacts, MachineFacts, PowerChange } from '../driver.ts'
+import type { Capabilities, HostFacts, HostRef, PoolRef, PowerChange } from '../driver.ts'
 import type { Connection, ForestDriver, Opener } from '../drivers.ts'
-import { noLayeredMachines, noLayers } from '../own-disks.ts'
+import { noLayers } from '../own-disks.ts'
 import { type Calling, callingOf } from './calling.ts'
 import { simulatedForest } from './forest.ts'
 import { type Kept, keptAs, put } from './kept.ts'
+import { copied } from './kept-disks.ts'
 import { simulatedNetworks } from './networks.ts'
-import { change, isDown, switchKept, type World } from './world.ts'
+import { vcenterMachines } from './vcenter-machines.ts'
+import { type VcenterTasks, vcenterTasks } from './vcenter-tasks.ts'
+import { isDown, type World } from './world.ts'
 
 export const capabilities: Capabilities = {
   disks: 'machines',
@@ -42,7 +45,9 @@ export interface Vcenter {
   readonly id: string
   readonly hosts: readonly string[]
   readonly datastores: readonly string[]
+  readonly networks: readonly string[]
   readonly call: Calling
+  readonly tasks: VcenterTasks
   /** Ids of ours by names of hosts, as far as anybody spoke of them. */
   readonly hostIds: Map<string, HostId>
 }
@@ -91,7 +96,9 @@ export function simulatedVcenter(world: World, url: string): ForestDriver {
     id,
     hosts: [1, 2].map(number => `${cluster}-esx-${number}.${name}`),
     datastores: [`${cluster}-ssd`, `${cluster}-hdd`],
+    networks: ['VM Network', 'lab'],
     call,
+    tasks: vcenterTasks(world),
     hostIds: new Map(),
   }
   furnish(vcenter)
@@ -108,26 +115,41 @@ export function simulatedVcenter(world: World, url: string): ForestDriver {
       facts: async host => {
         await call('hosts.facts')
         vcenter.hostIds.set(host.name, host.id)
-        if (!vcenter.hosts.includes(host.name) || isDown(world, host))
-          throw new Problem('unavailable', 'host-silent', `Host ${host.name} does not answer`)
+        demandHost(vcenter, host)
         return hostFacts
       },
-      memory: async () => ({ availableBytes: 2 ** 40, storeFreeBytes: 2 ** 40 }),
+      memory: async host => {
+        demandHost(vcenter, host)
+        return { availableBytes: 2 ** 40, storeFreeBytes: 2 ** 40 }
+      },
     },
     pools: {
-      prepare: async () => {},
-      space: async () => ({ totalBytes: datastoreBytes, freeBytes: datastoreBytes / 2 }),
+      prepare: async pool => demandDatastore(vcenter, pool),
+      space: async pool => {
+        demandDatastore(vcenter, pool)
+        return { totalBytes: datastoreBytes, freeBytes: datastoreBytes / 2 }
+      },
       release: async () => {},
     },
     networks: simulatedNetworks(world, call),
     forest,
-    machines: { ...noLayeredMachines, ...keptMachines(vcenter) },
+    machines: vcenterMachines(vcenter),
     onPowerChange(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
     close: async () => void world.listeners.delete(hear),
   }
+}
+
+export function demandHost({ world, hosts }: Vcenter, host: HostRef): void {
+  if (!hosts.includes(host.name) || isDown(world, host))
+    throw new Problem('unavailable', 'host-silent', `Host ${host.name} does not answer`)
+}
+
+export function demandDatastore({ datastores }: Vcenter, { path }: PoolRef): void {
+  if (!datastores.includes(path))
+    throw new Problem('unavailable', 'pool-missing', `The simulated vCenter has no datastore ${path}`)
 }
 
 export const hostFacts: HostFacts = {
@@ -145,8 +167,8 @@ function furnish({ world, id }: Vcenter): void {
   if ([...world.kept.values()].some(({ vcenter }) => vcenter === id)) return
   for (const [number, isTemplate] of [true, false].entries()) {
     const name = isTemplate ? 'debian-12' : 'wiki'
-    const disks = [{ deviceId: 0, virtualBytes: 2 ** 31, below: 0, blocks: { 0: name } }]
-    put(world, { ...emptyKept, foreign: `vm-${number + 1}@${id}`, vcenter: id, name, isTemplate, disks })
+    const disk = copied({ vcenter: id, name }, { deviceId: 0, virtualBytes: 2 ** 31, files: [], blocks: { 0: name } })
+    put(world, { ...emptyKept, foreign: `vm-${number + 1}@${id}`, vcenter: id, name, isTemplate, disks: [disk] })
   }
 }
 
@@ -163,55 +185,4 @@ export const emptyKept: Omit<Kept, 'foreign' | 'vcenter' | 'name'> = {
   networks: [],
   memory: '',
   operation: null,
-  standsOn: null,
-}
-
-function keptMachines({ world, id, call }: Vcenter): Omit<ForestDriver['machines'], keyof typeof noLayeredMachines> {
-  const factsOf = (vm: Parameters<ForestDriver['machines']['facts']>[0]): MachineFacts => {
-    const kept = keptAs(world, id, vm)
-    return { vm, power: kept?.power ?? 'off', host: kept?.power === 'on' ? kept.host : null, sshPorts: {} }
-  }
-  const all = () =>
-    [...world.kept.values()].flatMap(({ vcenter, as }) => (vcenter === id && as && 'vm' in as ? [factsOf(as.vm)] : []))
-  return {
-    stop: async (vm, _graceMs, signal) => {
-      await call('machines.stop', world.behaviour.stopMs, signal)
-      switchKept(world, keptAs(world, id, vm), 'off')
-    },
-    migrate: async (vm, to, signal) => {
-      await call('machines.migrate', world.behaviour.migrateMs, signal)
-      const kept = keptAs(world, id, vm)
-      if (kept?.power !== 'on')
-        throw new Problem('refused', 'machine-off', `Machine ${vm} is off; only a running one can move to another host`)
-      put(world, { ...kept, host: to.id })
-      return factsOf(vm)
-    },
-    getVmSnapshotConfigs: async ({ recorded }) => recorded,
-    setClock: async () => 'agent-missing',
-    changeMedium: () => call('machines.changeMedium'),
-    discard: async vm => {
-      await call('machines.discard')
-      const kept = keptAs(world, id, vm)
-      if (kept?.power === 'on')
-        throw new Problem('refused', 'machine-running', `Machine ${vm} runs; stop it before it is discarded`)
-      if (kept) removeKept(world, kept)
-    },
-    facts: async vm => {
-      await call('machines.facts')
-      return factsOf(vm)
-    },
-    list: async () => {
-      await call('machines.list')
-      return all()
-    },
-    consoleLog: async () => new Uint8Array(),
-    adopt: async () => all().filter(({ power }) => power === 'on'),
-  }
-}
-
-/** What others stand on stays: a real vCenter would spoil them. */
-export function removeKept(world: World, kept: Kept): void {
-  const on = [...world.kept.values()].find(({ standsOn }) => standsOn === kept.foreign)
-  if (on) throw new Problem('in-use', 'seed-in-use', `${on.name} stands on ${kept.name}`)
-  change(world, { keptGone: kept.foreign })
 }

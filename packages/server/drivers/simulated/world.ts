@@ -109,8 +109,8 @@ export interface World {
   readonly forwards: Map<string, Forward>
   /** What simulated vCenters hold, by the names that they have for it. */
   readonly kept: Map<string, Kept>
-  /** Called when the world behaves in another way. */
-  readonly behaved: Set<() => void>
+  /** Called when the world behaves in another way, or what a vCenter holds has changed. */
+  readonly watchers: Set<() => void>
   /** How many layers stand on each. */
   readonly children: Map<LayerId, number>
   readonly usedBytes: Map<StoragePoolId, number>
@@ -146,7 +146,7 @@ export function newWorld(): World {
     networks: new Map(),
     forwards: new Map(),
     kept: new Map(),
-    behaved: new Set(),
+    watchers: new Set(),
     children: new Map(),
     usedBytes: new Map(),
     missingPools: new Set(),
@@ -167,6 +167,7 @@ export function newWorld(): World {
 export function change(world: World, what: WorldChange): void {
   replay(world, what)
   world.note(what)
+  if ('kept' in what || 'keptGone' in what) for (const each of world.watchers) each()
 }
 
 export function replay(world: World, what: WorldChange): void {
@@ -257,21 +258,20 @@ export function behave(world: World, behaviour: Behaviour): void {
   for (const { id, host } of [...world.memory.values()]) if (downName(host)) change(world, { memoryGone: id })
   for (const kept of world.kept.values()) {
     const name = downName(kept.host ?? undefined)
-    if (name) loseKept(world, kept, `its host ${name} went down`)
+    if (name) switchAside(world, kept, 'off', `its host ${name} went down`)
   }
-  for (const listener of world.behaved) listener()
+  for (const listener of world.watchers) listener()
 }
 
 export function switchKept(world: World, kept: Kept | undefined, power: Power): void {
   if (kept && kept.power !== power) change(world, { kept: { ...kept, power, memory: '' } })
 }
 
-/** Goes off as by itself, and tells the server. */
-export function loseKept(world: World, kept: Kept, reason: string): void {
-  if (kept.power === 'off') return
-  switchKept(world, kept, 'off')
-  if (kept.as && 'vm' in kept.as)
-    for (const listener of world.listeners) listener({ vm: kept.as.vm, power: 'off', reason })
+/** Switches it as a guest or somebody else would, and tells the server. */
+export function switchAside(world: World, kept: Kept, power: Power, reason: string): void {
+  if (kept.power === power) return
+  switchKept(world, kept, power)
+  if (kept.as && 'vm' in kept.as) for (const listener of world.listeners) listener({ vm: kept.as.vm, power, reason })
 }
 
 export function factsOf(world: World, vm: VmId): MachineFacts {
