@@ -52,6 +52,15 @@ describe('VM snapshots when something breaks', { timeout: 300_000 }, () => {
   }
   const snapshots = (virtualmachineid = machine.id) =>
     list(client(), 'listVMSnapshot', 'vmSnapshot', { virtualmachineid })
+  /** The layer that was made since these files were all. */
+  async function madeSince(files: readonly string[]): Promise<string> {
+    const [made] = (await readdir(layersFolder())).filter(file => !files.includes(file))
+    assert.ok(made)
+    return made.replace('.qcow2', '')
+  }
+  async function runs(): Promise<void> {
+    if ((await stateNow()) !== 'Running') await lab.world.start(machine)
+  }
   async function kill(): Promise<void> {
     process.kill(Number(await lab.pidOf(machine.id)), 'SIGKILL')
     await eventually('QEMU is gone', async () => (await lab.pidOf(machine.id).catch(() => '')) === '')
@@ -71,9 +80,7 @@ describe('VM snapshots when something breaks', { timeout: 300_000 }, () => {
     const { id } = await client().call('createVMSnapshot', { virtualmachineid: machine.id, name: 'cut' })
     await lab.died()
     await kill()
-    const [made] = (await readdir(layersFolder())).filter(file => !files.includes(file))
-    assert.ok(made)
-    const layer = made.replace('.qcow2', '')
+    const layer = await madeSince(files)
     await qemuIo(layer, 'write -P 2 0 64k') // as the guest did in the time between
     await lab.recover()
     await isStopped()
@@ -84,6 +91,44 @@ describe('VM snapshots when something breaks', { timeout: 300_000 }, () => {
     await shows(await tip(), 1, '0')
     await deleteAll()
     await shows(await tip(), 1, '0')
+    assert.deepEqual(await lab.findings(), [])
+  })
+
+  test('server and QEMU killed after a revert to memory, and before the record of it: what was written since keeps it from that memory', async () => {
+    await runs()
+    const { id } = await lab.world.takeSnapshot(machine, 'warm', true)
+    const [files, earlier] = [await readdir(layersFolder()), await tip()]
+    await lab.order(['kill revert-to-vm-snapshot/driver/machines.replace/after'])
+    const { jobid } = await client().call('revertToVMSnapshot', { vmsnapshotid: id as string })
+    await lab.died()
+    await kill()
+    await qemuIo(await madeSince(files), 'write -P 3 0 64k') // as the guest did before it went off
+    await lab.recover()
+    const { jobresult } = await client().call('queryAsyncJobResult', { jobid: jobid as string })
+    assert.match(String((jobresult as Fields)['errortext']), /disk 0 was written afterwards.*The machine runs/)
+    assert.deepEqual([await tip(), await stateNow()], [earlier, 'Running'])
+    assert.equal((await snapshots())[0]?.['state'], 'Ready')
+    await deleteAll()
+    await lab.world.stop(machine, true)
+    assert.deepEqual(await lab.findings(), [])
+  })
+
+  test('server and QEMU killed after a freeze was undone: the machine is Stopped, with what it wrote since', async () => {
+    await runs()
+    await lab.order(['fail freeze-vm/publish/done/before', 'kill freeze-vm/driver/machines.start/after'])
+    const files = await readdir(layersFolder())
+    const { jobid } = await client().call('freezeVirtualMachine', { id: machine.id })
+    await lab.died()
+    await kill()
+    await qemuIo(await madeSince(files), 'write -P 4 0 64k')
+    await lab.recover()
+    const { jobresult } = await client().call('queryAsyncJobResult', { jobid: jobid as string })
+    assert.match(String((jobresult as Fields)['errortext']), /The machine is Stopped: it ran on/)
+    await isStopped()
+    await shows(await tip(), 4, '0')
+    assert.equal((await lab.world.start(machine)).state, 'Running')
+    await lab.world.quiet()
+    await lab.world.stop(machine, true)
     assert.deepEqual(await lab.findings(), [])
   })
 

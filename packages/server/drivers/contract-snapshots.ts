@@ -154,6 +154,32 @@ export function snapshotContract(
     await driver().memory.discard(memory)
   })
 
+  test('a machine whose disks were written does not go on from memory, and one with new layers does', async t => {
+    if (!driver().capabilities.memorySnapshot) return t.skip('it saves no memory')
+    const { spec, cut } = await aRunningMachine()
+    const memory = aMemory()
+    await driver().machines.cut(spec.vm, { ...cut, memory }, quiet, never)
+    await driver().machines.stop(spec.vm, 0, never)
+    const disks = await onNewLayers({ ...spec, disks: withLayers(cut) })
+    const back = { ...spec, disks, memory }
+    for (const _ of twice) {
+      assert.equal((await driver().machines.start(back)).power, 'on')
+      await driver().machines.stop(spec.vm, 0, never) // its guest wrote nothing, so it may go on from there again
+    }
+    const { chain } = disks.at(-1)!
+    await under().write(chain, 3, 'w')
+    for (const go of [driver().machines.start, driver().machines.replace])
+      await assert.rejects(go(back), { kind: 'refused', code: 'disk-written', message: /its disk 1 was written/ })
+    assert.equal((await driver().machines.facts(spec.vm)).power, 'off')
+    assert.equal(await under().read(chain, 3), 'w')
+    const others = await onNewLayers({ ...spec, disks: withLayers(cut) })
+    assert.equal((await driver().machines.start({ ...back, disks: others })).power, 'on')
+    await driver().machines.stop(spec.vm, 0, never)
+    assert.equal((await driver().machines.start({ ...spec, disks })).power, 'on') // it boots from what it wrote
+    await removed(spec)
+    await driver().memory.discard(memory)
+  })
+
   test('a machine with other devices than the memory was made with is refused', async t => {
     if (!driver().capabilities.memorySnapshot) return t.skip('it saves no memory')
     const { spec, cut } = await aRunningMachine()
@@ -300,6 +326,11 @@ export function snapshotContract(
     await driver().machines.stop(vm, 0, never)
     await driver().machines.discard(vm)
   }
+}
+
+function withLayers({ disks }: Cut): MachineSpec['disks'] {
+  const after = disks.map(({ disk, layer }) => ({ ...disk, chain: [...disk.chain, layer] as unknown as LayerChain }))
+  return after as unknown as MachineSpec['disks']
 }
 
 function merge(into: LayerRef, onto: LayerRef | null): Merge {

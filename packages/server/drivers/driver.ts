@@ -423,7 +423,11 @@ export interface Driver {
   readonly forest: Forest | null
 
   readonly machines: {
-    /** Makes the machine run as described; one that already runs is left alone. Fulfils when its CPUs run. */
+    /**
+     * Makes the machine run as described; one that already runs is left alone. Fulfils when its CPUs run. From memory it goes on only
+     * where nobody wrote the topmost layers since they were made, whoever was killed when: 'refused' (disk-written), for the
+     * guest would destroy what it does not remember.
+     */
     start(spec: MachineSpec): Promise<MachineFacts>
     /**
      * Like `start`, for a machine that goes on from `spec.memory`; but one that runs on other layers is replaced. Where the hypervisor can, it

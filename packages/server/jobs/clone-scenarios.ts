@@ -1,11 +1,12 @@
 // How each job on clones is brought about, and what its failure must leave (jobs.test.ts).
+import assert from 'node:assert/strict'
 import { type ForkId, newId, type VmId } from '@ramet/core/ids.ts'
 import { insertFork } from '../store/forks.ts'
 import { inTransaction } from '../store/database.ts'
 import { volumesOf } from '../store/volumes.ts'
 import { aClone, cloned } from '../testing/clones.ts'
-import { aDeployment, aTemplate, type Lab, quiet } from '../testing/lab.ts'
-import { aTwoDiskMachine, stop, take, write } from '../testing/vm-snapshots.ts'
+import { aDeployment, aTemplate, type Lab, quiet, stateOf } from '../testing/lab.ts'
+import { aTwoDiskMachine, found, inMind, stop, take, write } from '../testing/vm-snapshots.ts'
 import { aMachine, done } from '../testing/volumes.ts'
 import { changeCards } from './change-cards.ts'
 import type { CloneNode } from './clone-node.ts'
@@ -27,7 +28,7 @@ export const cloneScenarios: readonly Scenario[] = [
     ['cut'],
     scenario(forkVm, lab => aFork(lab, false), nothingIsLeft),
   ),
-  scenario(freezeVm, async lab => ({ vm: await aTwoDiskMachine(lab), fork: newId<'fork'>() }), 'restores'),
+  scenario(freezeVm, aFreeze, goesOn),
   scenario(unfreezeVm, async lab => ({ vm: await aFrozen(lab) }), 'restores'),
   scenario(removeMemory, aNamelessMemory, 'again'),
   scenario(
@@ -53,6 +54,19 @@ async function nothingIsLeft(lab: Lab, { vm }: { vm: VmId }): Promise<void> {
   await quiet(lab)
   const left = await lab.app.db.selectFrom('fork').select('id').where('vm_id', '=', vm).execute()
   if (left.length > 0) throw new Error('the fork is left')
+}
+
+async function aFreeze(lab: Lab): Promise<{ vm: VmId; fork: ForkId }> {
+  const vm = await aTwoDiskMachine(lab)
+  write(lab, vm, 'kept')
+  return { vm, fork: newId<'fork'>() }
+}
+
+/** Perhaps on new layers. */
+async function goesOn(lab: Lab, input: { vm: VmId; fork: ForkId }): Promise<void> {
+  await nothingIsLeft(lab, input)
+  assert.equal(await stateOf(lab, input.vm), 'Running')
+  assert.deepEqual([...(await found(lab, input.vm)), inMind(lab, input.vm)], ['kept', 'kept', 'kept'])
 }
 
 async function aFrozen(lab: Lab): Promise<VmId> {

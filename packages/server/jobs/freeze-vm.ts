@@ -1,12 +1,24 @@
 // Freezes a machine as a source for clones: it stands still at one instant, its memory of that instant is kept in the memory of its host, and
 // it has no process any more. Its disks get new, empty layers that nobody writes until it goes on, so each clone stands on the instant
-// itself, and none costs the source anything. If it fails, the machine goes on from where it was stopped.
+// itself, and none costs the source anything. If it fails, the machine goes on from where it was stopped, on
+// those new layers.
 import type { ForkId, MemoryImageId, VmId } from '@ramet/core/ids.ts'
+import { isDiskWritten } from '../drivers/disk-written.ts'
+import type { MemoryImageRef } from '../drivers/driver.ts'
 import { insertFork, nameDisksOfFork, setFork } from '../store/forks.ts'
 import { forgetMemory, memoryRef, memoryRefIfAny, publishMemory } from '../store/memory-images.ts'
 import { demandAction, holdVm, moveVm, vmLock } from '../store/vms.ts'
 import { volumesOf } from '../store/volumes.ts'
-import { type CutDisk, forkDisks, measureOld, publishCut, reserveCut, unforkDisks, unreserveCut } from './cut-disks.ts'
+import {
+  type CutDisk,
+  forkDisks,
+  measureOld,
+  publishCut,
+  reserveCut,
+  settleCut,
+  unforkDisks,
+  unreserveCut,
+} from './cut-disks.ts'
 import { namedDisks, reserveMemoryOf } from './cut-machine.ts'
 import { defineJob, nothing, type RecordContext, type StepContext } from './define-job.ts'
 import { machineSpec } from './machine-spec.ts'
@@ -77,18 +89,32 @@ async function reserve({ tx, input }: RecordContext<FreezeVm, object>): Promise<
   return { disks, memory }
 }
 
-/** Where the machine stands still already, it goes on from there, on the layers that it wrote. */
-async function goOn({
-  db,
-  driver,
-  settings,
-  input,
-  made,
-}: StepContext<FreezeVm, { reserve: Reserved }>): Promise<void> {
+/**
+ * Where the machine stands still already, it goes on from there, on the new layers: those that it wrote until then would not fit its memory
+ * any more as soon as it writes. One that went on from there and went off again, noticed by nobody, stays off.
+ */
+async function goOn(context: StepContext<FreezeVm, { reserve: Reserved }>): Promise<string | undefined> {
+  const { db, driver, input, made } = context
   const image = await memoryRefIfAny(db, made.reserve.memory)
-  if (!image) return
+  if (!image) return undefined
   const { power } = await driver.machines.facts(input.vm)
-  if (power === 'off' && (await driver.memory.facts(image)))
-    await driver.machines.start(await machineSpec(db, input.vm, settings.flag('guest.network.outward'), image))
+  const isFrozen = power === 'off' && (await driver.memory.facts(image)) !== null
+  await settleCut(context, input.vm, made.reserve.disks)
+  const remark = isFrozen ? await startFrom(context, image) : undefined
   await driver.memory.discard(image)
+  return remark
+}
+
+async function startFrom(
+  { db, driver, settings, input }: StepContext<FreezeVm, object>,
+  image: MemoryImageRef,
+): Promise<string | undefined> {
+  const spec = await machineSpec(db, input.vm, settings.flag('guest.network.outward'), image)
+  try {
+    await driver.machines.start(spec)
+    return undefined
+  } catch (error) {
+    if (isDiskWritten(error)) return 'The machine is Stopped: it ran on, and went off again'
+    throw error
+  }
 }

@@ -2,12 +2,14 @@
 // meanwhile, how they go on, and how they are destroyed under their clones.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import type { VmId } from '@ramet/core/ids.ts'
+import type { JobId, VmId } from '@ramet/core/ids.ts'
+import { switchPower } from '../drivers/simulated/world.ts'
 import { vmById } from '../store/vms.ts'
 import { volumesOf } from '../store/volumes.ts'
 import { aClone, cloned, expunge, leftovers, swept } from '../testing/clones.ts'
 import { call, callJob, type Given, listed } from '../testing/call.ts'
 import { stopTestDatabase } from '../testing/database.ts'
+import { eventually } from '../testing/eventually.ts'
 import { type Lab, quiet, simulatedLab, stateOf } from '../testing/lab.ts'
 import { aTwoDiskMachine, found, inMind, refusal, start, write } from '../testing/vm-snapshots.ts'
 
@@ -135,6 +137,47 @@ describe('a frozen machine', () => {
     await start(lab, vm)
     assert.deepEqual([...(await found(lab, vm)), inMind(lab, vm)], ['disks', '']) // the data disk stayed with the account
     await expunge(lab, vm)
+  })
+
+  test('whose freeze fails goes on from there on its new layers, and what it writes then fits its memory', async () => {
+    const vm = await aTwoDiskMachine(lab)
+    write(lab, vm, 'before')
+    const earlier = await layersOf(vm)
+    lab.world.faults.set('layers.facts', 1) // asked when it stands still
+    assert.match(String((await refusal(lab, 'freezeVirtualMachine', { id: vm }))['errortext']), /refuses layers\.facts/)
+    assert.equal(await stateOf(lab, vm), 'Running')
+    assert.equal(inMind(lab, vm), 'before')
+    assert.deepEqual(await found(lab, vm), ['before', 'before'])
+    assert.ok((await layersOf(vm)).every(layer => !earlier.includes(layer)))
+    write(lab, vm, 'after')
+    await expunge(lab, vm)
+    await swept(lab)
+  })
+
+  test('that went on after a failed freeze, and off again noticed by nobody, stays off with what it wrote', async () => {
+    const vm = await aTwoDiskMachine(lab)
+    write(lab, vm, 'before')
+    for (const fault of ['layers.facts', 'memory.discard']) lab.world.faults.set(fault, 1)
+    const { jobid } = await call(lab, 'freezeVirtualMachine', { id: vm })
+    await eventually('the undo has run it, and is stuck', async () => {
+      const job = await lab.app.db
+        .selectFrom('job')
+        .select('state')
+        .where('id', '=', jobid as JobId)
+        .executeTakeFirst()
+      return job?.state === 'stuck'
+    })
+    write(lab, vm, 'written then')
+    switchPower(lab.world, vm, 'off', 'the guest shut down')
+    await call(lab, 'retryJob', { jobid: jobid as JobId })
+    await quiet(lab)
+    const { jobresult } = await call(lab, 'queryAsyncJobResult', { jobid: jobid as JobId })
+    assert.match(String((jobresult as Given)['errortext']), /The machine is Stopped: it ran on, and went off again/)
+    assert.equal(await stateOf(lab, vm), 'Stopped')
+    await start(lab, vm)
+    assert.deepEqual([...(await found(lab, vm)), inMind(lab, vm)], ['written then', 'written then', ''])
+    await expunge(lab, vm)
+    await swept(lab)
   })
 
   test('whose memory is lost with its host is left stopped, and boots from its disks', async () => {

@@ -3,7 +3,8 @@ import type { HostId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { Driver, MachineSpec, MemoryImageFacts, MemoryImageRef } from '../driver.ts'
 import type { Calling } from './calling.ts'
-import { demandPool } from './layers.ts'
+import { diskWritten } from '../disk-written.ts'
+import { demandPool, layerIn } from './layers.ts'
 import { change, type SimulatedMachine, type SimulatedMemory, type World } from './world.ts'
 
 const mib = 2 ** 20
@@ -68,6 +69,8 @@ export function memoryFor(world: World, { memory, memoryMib, cpus, disks, host }
       ? null
       : 'The memory image was made with other memory, processors or disks')
   if (why) throw new Problem('refused', 'memory-does-not-fit', why)
+  for (const { deviceId, chain } of disks)
+    if (Object.keys(layerIn(world, chain).blocks ?? {}).length > 0) throw diskWritten(deviceId)
   return image.content
 }
 

@@ -16,6 +16,9 @@ const bytesPerL1Entry = (clusterBytes / 8) * clusterBytes
 
 export const sectorBytes = 512
 
+/** What QEMU takes (QCOW_MAX_L1_SIZE). */
+const mostTableBytes = 32 * 2 ** 20
+
 export interface EmptyImage {
   /** What to write at which offset; the file has `fileBytes`, holes included. */
   readonly pieces: readonly { readonly offset: number; readonly bytes: Buffer }[]
@@ -98,4 +101,14 @@ export function readHeader(start: Buffer): Qcow2Header | null {
       [start.readBigUInt64BE(48), BigInt(start.readUInt32BE(56)) << BigInt(Math.min(bits, 63))],
     ],
   }
+}
+
+/** Where the topmost table (L1) of an image like ours lies, which is all zero while nobody wrote the image; null: no image like ours. */
+export function emptyTable(start: Buffer): { offset: number; bytes: number } | null {
+  const read = readHeader(start)
+  const [table] = read?.tables ?? []
+  if (!read || !table || read.clusterBits !== clusterBits || read.incompatible !== 0n) return null
+  const [offset, bytes] = [Number(table[0]), Number(table[1])]
+  const isWhole = bytes >= 8 * Math.ceil(read.virtualBytes / bytesPerL1Entry)
+  return isWhole && bytes <= mostTableBytes && Number.isSafeInteger(offset) ? { offset, bytes } : null
 }

@@ -1,5 +1,10 @@
-// What a machine needs to go on from a memory image instead of booting: the same devices, and the open file with their state.
+// What a machine needs to go on from a memory image instead of booting: the same devices, disks that show what they showed at that instant,
+// and the open file with the devices' state.
+//
+// A guest that finds other disks than it remembers destroys their file systems. So a machine goes on from memory only on topmost layers
+// that nobody ever wrote: one that did before, and went off before anybody noted it, is not taken there again.
 import { open } from 'node:fs/promises'
+import { diskWritten } from '../../disk-written.ts'
 import type { MachineSpec, NicSpec } from '../../driver.ts'
 import { machineArguments, type MachinePlan } from '../machines/argv.ts'
 import { inheritedNics } from '../machines/inherited-nics.ts'
@@ -7,6 +12,8 @@ import type { MachineFolder } from '../machines/machine-folder.ts'
 import type { Surroundings } from '../machines/machines.ts'
 import { changed, memoryFiles, requireManifest } from './memory-files.ts'
 import { requirePool } from '../disks/layer-files.ts'
+import { tipOf } from '../disks/blockdev.ts'
+import { isUntouched } from '../disks/untouched.ts'
 import { problems } from '../problems.ts'
 import { misfit, otherMachine, portsOf, processorOf } from '../machines/shape.ts'
 
@@ -41,7 +48,12 @@ export async function resumptionOf(
     (await changed(image, manifest)) ??
     otherMachine(shape, spec, args)
   if (why) throw problems.memoryDoesNotFit(why)
+  await demandUntouched(spec)
   return { from, machineType, file: state, quiesced, nics }
+}
+
+async function demandUntouched({ disks }: MachineSpec): Promise<void> {
+  for (const { deviceId, chain } of disks) if (!(await isUntouched(tipOf(chain)))) throw diskWritten(deviceId)
 }
 
 /** To be inherited by QEMU, whose user may not open it. */
