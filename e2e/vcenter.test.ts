@@ -9,9 +9,12 @@ import { after, before, describe, test } from 'node:test'
 import { diagnose } from '@ramet/server/doctor/main.ts'
 import { aVcenter, noVcenter, type TestVcenter } from '@ramet/server/drivers/vsphere/a-vcenter.ts'
 import { pathOf } from '@ramet/server/drivers/vsphere/cluster.ts'
+import { cardsOf } from '@ramet/server/drivers/vsphere/devices.ts'
 import { Inventory } from '@ramet/server/drivers/vsphere/inventory.ts'
+import type { MachineRef } from '@ramet/server/drivers/vsphere/ours.ts'
 import { powerOff } from '@ramet/server/drivers/vsphere/power.ts'
 import { Vcenter } from '@ramet/server/drivers/vsphere/vcenter.ts'
+import { readObject } from '@ramet/server/drivers/vsphere/vim25/properties.ts'
 import { eventually } from '@ramet/server/testing/eventually.ts'
 import { type ServerProcess, startServer } from './server-process.ts'
 import { type DeployOptions, type Fields, list } from './world.ts'
@@ -177,6 +180,27 @@ describe('a cluster of a vCenter', { skip: noVcenter(), timeout: 300_000 }, () =
     )
     await run('destroyVirtualMachine', { id: String(full['id']), expunge: true })
     assert.equal((await there()).length, 1)
+  })
+
+  test('has its networks, port groups of a distributed switch among them, which machines are asked to be in', async () => {
+    const networks = await ask('listNetworks', 'network', { type: 'Shared' })
+    const ofCluster = networks.filter(each => each['clusterid'] === clusterId)
+    assert.deepEqual(names(ofCluster), ['DC0_DVPG0', 'VM Network'])
+    const idsOf = (...wanted: string[]) =>
+      wanted.map(name => String(ofCluster.find(each => each['name'] === name)?.['id'])).join()
+    const { id } = await deployed({ templateid: templateId, name: 'two', networkids: idsOf('DC0_DVPG0', 'VM Network') })
+    const { nic } = await machine(id)
+    assert.deepEqual(names((nic as Fields[]).map(each => ({ name: each['networkname'] }))), names(ofCluster))
+    const query = { uuid: String(id), vmSearch: true, instanceUuid: true }
+    const ref = (await eyes.call(eyes.connection.content.searchIndex!, 'FindByUuid', query)) as MachineRef
+    const devices = (await readObject(eyes.connection, ref, ['config.hardware.device']))['config.hardware.device']
+    const cards = cardsOf(devices).map(card => [card.macAddress, card.backing?.is])
+    const kinds = ['VirtualEthernetCardDistributedVirtualPortBackingInfo', 'VirtualEthernetCardNetworkBackingInfo']
+    assert.deepEqual(
+      cards,
+      (nic as Fields[]).map(({ macaddress }, at) => [macaddress, kinds[at]]),
+    )
+    await run('destroyVirtualMachine', { id: String(id), expunge: true })
   })
 
   test('has VM snapshots, to which machines revert, of which machines are made, and which go', async () => {

@@ -54,6 +54,7 @@ func main() {
 	if *delay > 0 { // after the model is made, or that would take as long
 		simulator.TaskDelay = simulator.DelayConfig{Delay: *delay, MethodDelay: map[string]int{"LockHandoff": 0}}
 	}
+	tellUplinks(model)
 	if !*plain {
 		extend(model)
 	}

@@ -1,8 +1,9 @@
 // The NICs that a call asks for, looked up and judged before anything is written: every refusal names its parameter.
 import { isWithin, addressNumber } from '@ramet/core/ipv4.ts'
-import type { NetworkId } from '@ramet/core/ids.ts'
+import type { ClusterId, NetworkId } from '@ramet/core/ids.ts'
 import type { App } from '../app.ts'
-import { defaultNetwork } from '../store/networks.ts'
+import { clusterNetwork } from '../store/foreign-networks.ts'
+import { defaultNetwork, isAddressed, type Network } from '../store/networks.ts'
 import type { NewNic } from '../store/nics.ts'
 import type { Row } from '../store/tables.ts'
 import type { Caller } from './caller.ts'
@@ -22,19 +23,25 @@ export const nicParameters = {
 
 type Asked = Partial<Values<typeof nicParameters>>
 
-/** The NICs asked for, or one in the zone's default network. */
+/** Where the machine is to be: in the cluster of a hypervisor that keeps its own disks, or on the server's own hosts. */
+interface Where {
+  readonly zone: Row<'zone'>
+  readonly cluster: ClusterId | null
+}
+
+/** The NICs asked for, or one in the default network. */
 export async function chosenNics(
   app: App,
   caller: Caller,
   owner: Row<'account'>,
-  zone: Row<'zone'>,
+  { zone, cluster }: Where,
   asked: Asked,
 ): Promise<NewNic[]> {
   const wanted = wantedNics(asked)
   const parameter = asked.iptonetworklist?.length ? 'iptonetworklist' : 'networkids'
   if (zone.network_type === 'Basic' && wanted.length > 0)
     throw invalid(parameter, `is for zones of the type Advanced; ${zone.name} has one network, which all machines get`)
-  const { mostNics } = app.capabilitiesOf(null)
+  const { mostNics } = app.capabilitiesOf(cluster)
   if (wanted.length > mostNics)
     throw invalid(parameter, `names ${wanted.length} networks; a machine has ${mostNics} at most`)
   const repeated = wanted.find(({ networkid }, index) => wanted.findIndex(each => each.networkid === networkid) < index)
@@ -43,9 +50,15 @@ export async function chosenNics(
   for (const { networkid, ip, mac } of wanted) {
     const network = await networkFor(app, caller, owner, networkid, parameter)
     if (network.zone_id !== zone.id) throw invalid(parameter, `names network ${network.name}, which is in another zone`)
+    await demandNetworkOf(app, cluster, network, parameter)
     nics.push({ network, ipAddress: ip, mac })
   }
-  const [first, ...others] = nics.length > 0 ? nics : await defaultNics(app, caller, owner, zone)
+  const [first, ...others] = nics.length > 0 ? nics : await defaultNics(app, caller, owner, { zone, cluster })
+  if (!first && cluster)
+    throw invalid(
+      'networkids',
+      'is missing: the inventory of the cluster has no network (updateCluster guestvswitchname)',
+    )
   if (!first)
     throw invalid('networkids', `is missing: zone ${zone.name} has no network for everybody; createNetwork makes one`)
   if (asked.iptonetworklist?.length) return [first, ...others].map(nic => inPool(nic, 'iptonetworklist'))
@@ -67,14 +80,44 @@ function wantedNics({ networkids = [], iptonetworklist = [], ipaddress, macaddre
   return iptonetworklist
 }
 
-async function defaultNics(app: App, caller: Caller, owner: Row<'account'>, zone: Row<'zone'>): Promise<NewNic[]> {
-  const network = await defaultNetwork(app.db, zone.id, await usableBy(app, caller, owner))
+/** A hypervisor that keeps its own disks has networks of its own too, and its machines can be in no other. */
+export async function demandNetworkOf(
+  app: App,
+  cluster: ClusterId | null,
+  { name, cluster_id }: Network,
+  parameter: string,
+): Promise<void> {
+  if (cluster_id === cluster) return
+  const nameOf = async (of: ClusterId) =>
+    (await app.db.selectFrom('cluster').select('name').where('id', '=', of).executeTakeFirst())?.name
+  if (cluster)
+    throw invalid(
+      parameter,
+      `names network ${name}, and the machine is in cluster ${await nameOf(cluster)}, which has networks of its own; listNetworks shows them with its clusterid`,
+    )
+  throw invalid(
+    parameter,
+    `names network ${name} of cluster ${await nameOf(cluster_id as ClusterId)}, and the machine is elsewhere`,
+  )
+}
+
+async function defaultNics(
+  app: App,
+  caller: Caller,
+  owner: Row<'account'>,
+  { zone, cluster }: Where,
+): Promise<NewNic[]> {
+  const network = cluster
+    ? await clusterNetwork(app.db, cluster)
+    : await defaultNetwork(app.db, zone.id, await usableBy(app, caller, owner))
   return network ? [{ network }] : []
 }
 
 export function inPool(nic: NewNic, parameter: string): NewNic {
   const { network, ipAddress: wanted } = nic
   if (!wanted) return { ...nic, ipAddress: undefined }
+  if (!isAddressed(network))
+    throw invalid(parameter, `is ${wanted}; in network ${network.name} addresses are given by whoever serves it`)
   const pool = { first: addressNumber(network.start_ip) as number, last: addressNumber(network.end_ip) as number }
   if (isWithin(pool, wanted) && wanted !== network.gateway) return nic
   throw invalid(

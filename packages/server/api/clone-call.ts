@@ -69,7 +69,7 @@ export async function nicsOfClone(
   if (asked.length === 0 && cards.length === 0) return []
   const inherited = source.zone.network_type === 'Basic' ? [] : cards.map(({ network_id }) => network_id)
   const networkids = asked.length > 0 ? [...asked] : [...new Set(inherited)]
-  return chosenNics(app, caller, owner, source.zone, { networkids })
+  return chosenNics(app, caller, owner, source, { networkids })
 }
 
 /** Throws where the host of the source has no room for all of them, before any is begun. */

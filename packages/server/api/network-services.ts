@@ -25,7 +25,8 @@ export function chosenServices({
   return { source_nat, reaches_host: hostaccess ?? false }
 }
 
-export function servicesOf({ source_nat, is_segment }: Row<'network_offering'>): readonly string[] {
+export function servicesOf({ source_nat, is_segment, of_inventory }: Row<'network_offering'>): readonly string[] {
+  if (of_inventory) return []
   if (!is_segment) return ['Dhcp', 'Dns']
   return services.filter(each => each !== 'SourceNat' || source_nat)
 }

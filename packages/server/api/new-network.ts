@@ -103,6 +103,8 @@ export async function chosenNetworkOffering(
   if (!offering) throw unknownId('networkofferingid', wanted)
   if (offering.state !== 'Enabled')
     throw invalid('networkofferingid', `names ${offering.name}, which is disabled; updateNetworkOffering enables it`)
+  if (offering.of_inventory)
+    throw invalid('networkofferingid', `names ${offering.name}: such networks come with the inventory of a cluster`)
   if (!offering.is_segment)
     throw invalid(
       'networkofferingid',

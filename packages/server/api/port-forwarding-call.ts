@@ -4,6 +4,7 @@ import { Problem } from '@ramet/core/problem.ts'
 import type { App } from '../app.ts'
 import { type ListedRule, type PortForwardingRule, ruleById, selectRules } from '../store/port-forwarding.ts'
 import type { Row } from '../store/tables.ts'
+import { isAddressed, ofInventory } from '../store/networks.ts'
 import { nicsOf } from '../store/vms.ts'
 import { type Caller, demandOwned } from './caller.ts'
 import type { JobResult } from './command.ts'
@@ -67,6 +68,7 @@ export async function demandSegment(app: App, wanted: NetworkId): Promise<Row<'n
     .select('network_offering.is_segment')
     .where('network.id', '=', wanted)
     .executeTakeFirstOrThrow()
+  if (!isAddressed(network)) throw ofInventory(network, 'is reached by whatever leads into it, not by this server')
   if (network.is_segment) return network
   throw new Problem(
     'unsupported',

@@ -1,11 +1,13 @@
 // Clusters of a vCenter beside the server's own: added, followed, deployed to, and let go of. The vCenters are simulated.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import type { ClusterId, TemplateId, VmId } from '@ramet/core/ids.ts'
+import { newId, type ClusterId, type TemplateId, type VmId } from '@ramet/core/ids.ts'
 import { keptAs } from '../drivers/simulated/kept.ts'
 import { thumbprintOf } from '../drivers/simulated/vcenter.ts'
 import { switchAside } from '../drivers/simulated/world.ts'
-import { call, callJob, listed } from '../testing/call.ts'
+import { inTransaction } from '../store/database.ts'
+import { applyNetworks } from '../store/foreign-networks.ts'
+import { call, callJob, type Given, listed } from '../testing/call.ts'
 import { stopTestDatabase } from '../testing/database.ts'
 import { eventually } from '../testing/eventually.ts'
 import { aTemplate, type Lab, quiet, simulatedLab, stateOf } from '../testing/lab.ts'
@@ -121,6 +123,63 @@ describe('clusters of a vCenter', () => {
     const [host] = await listed(lab, 'listHosts', { id: String(last_host_id) })
     assert.equal(host?.['clusterid'], cluster)
     assert.equal((await rootOf(full.id))['size'], 2 ** 31)
+  })
+
+  test('networks of the inventory are shared networks; machines there are in those that are asked for, and in no other', async () => {
+    const there = await listed(lab, 'listNetworks', { type: 'Shared' })
+    const mine = there.filter(network => network['clusterid'] === cluster)
+    assert.deepEqual(
+      mine.map(({ name, acltype, cidr, canusefordeploy }) => [name, acltype, cidr, canusefordeploy]),
+      ['VM Network', 'lab'].map(name => [name, 'Domain', undefined, true]),
+    )
+    const [plain, other] = mine.map(({ id }) => String(id)) as [string, string]
+    const { id, nic } = await deployed(lab, template, { networkids: `${other},${plain}` })
+    assert.deepEqual(kept(id)?.networks, ['lab', 'VM Network'])
+    const [card] = nic as Answer[]
+    assert.deepEqual([card?.['networkname'], card?.['ipaddress'], card?.['gateway']], ['lab', undefined, undefined])
+    const count = (await listed(lab, 'listVirtualMachines')).length
+    const refused = (set: Given, code: string | RegExp) =>
+      assert.rejects(deployed(lab, template, set), code instanceof RegExp ? code : { code })
+    const [own] = await listed(lab, 'listNetworks', { name: 'default' })
+    await refused({ networkids: String(own?.['id']) }, /networks of its own/)
+    await refused({ networkids: newId<'network'>() }, 'unknown-id')
+    await refused({ networkids: plain, ipaddress: '10.0.0.9' }, /addresses are given by whoever/)
+    await refused({ networkids: Array.from({ length: 11 }, () => plain).join() }, /10 at most/)
+    const elsewhere = { networkids: other, templateid: await aTemplate(lab) }
+    await refused(elsewhere, /the machine is elsewhere/)
+    assert.equal((await listed(lab, 'listVirtualMachines')).length, count)
+    await assert.rejects(call(lab, 'deleteNetwork', { id: plain }), { code: 'network-of-inventory' })
+    await assert.rejects(call(lab, 'updateNetwork', { id: plain, networkdomain: 'x.test' }), {
+      code: 'network-of-inventory',
+    })
+    await callJob(lab, 'updateNetwork', { id: plain, name: 'for machines' })
+    assert.equal((await listed(lab, 'listNetworks', { id: plain }))[0]?.['name'], 'for machines')
+    await callJob(lab, 'destroyVirtualMachine', { id, expunge: true })
+  })
+
+  test('a network that the inventory has no more takes no machines, and goes with the last NIC in it', async () => {
+    const { id: own } = await aVmwareCluster(lab)
+    const source = await anAdopted(lab, own)
+    const { id } = await deployed(lab, source)
+    const told = (networks: readonly string[]) => inTransaction(lab.app.db, tx => applyNetworks(tx, own, networks))
+    const shown = async () =>
+      (await listed(lab, 'listNetworks', { type: 'Shared' }))
+        .filter(network => network['clusterid'] === own)
+        .map(network => [network['name'], network['canusefordeploy']])
+    await told(['lab'])
+    assert.deepEqual(await shown(), [
+      ['VM Network', false],
+      ['lab', true],
+    ])
+    await assert.rejects(deployed(lab, source), /networkids.*missing/)
+    await told(['VM Network'])
+    assert.deepEqual(await shown(), [['VM Network', true]])
+    await told([])
+    await callJob(lab, 'destroyVirtualMachine', { id, expunge: true })
+    await told([])
+    assert.deepEqual(await shown(), [])
+    await callJob(lab, 'deleteTemplate', { id: source })
+    await call(lab, 'deleteCluster', { id: own })
   })
 
   test('start, stop, reboot, scale and migration are the hypervisor’s; each of its tasks is an event with its id', async () => {

@@ -2,8 +2,7 @@
 import type { VmId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { Driver, HostRef } from '../drivers/driver.ts'
-import type { DiskFacts, Forest, ForestMachine } from '../drivers/forest.ts'
-import { connectionOf } from '../store/cluster-connections.ts'
+import type { DiskFacts, Forest, ForestMachine, Plug } from '../drivers/forest.ts'
 import type { Db, Tx } from '../store/database.ts'
 import { hostOfVm } from '../store/hosts.ts'
 import { nicsOf, vmById } from '../store/vms.ts'
@@ -16,17 +15,27 @@ export async function forestMachine(db: Db, id: VmId, host?: HostRef): Promise<F
   if (!vm) throw new Problem('invalid', 'unknown-vm', `There is no virtual machine ${id}`)
   if (!there)
     throw new Problem('internal', 'vm-without-host', `Virtual machine ${vm.name} was given no host to start on`)
-  const network = vm.cluster_id && (await connectionOf(db, vm.cluster_id))?.guest_network
   return {
     vm: id,
     host: { id: there.id, name: there.name },
     name: vm.instance_name,
     cpus: vm.cpus,
     memoryMib: vm.memory_mib,
-    plugs: network ? nics.map(({ device_id: deviceId, mac }) => ({ deviceId, mac, network })) : [],
+    plugs: nics.map(plugOf),
     cdrom: vm.iso_id && (await isoRef(db, vm.iso_id)),
     firstBoot: await firstBootOf(db, vm),
   }
+}
+
+/** The NIC as the hypervisor wants it described. */
+export function plugOf({
+  device_id: deviceId,
+  mac,
+  foreign_name,
+  id,
+}: Awaited<ReturnType<typeof nicsOf>>[number]): Plug {
+  if (foreign_name !== null) return { deviceId, mac, network: foreign_name }
+  throw new Problem('unavailable', 'nic-elsewhere', `The network of NIC ${id} is none of its hypervisor's; try again`)
 }
 
 /** The moves on nodes of the job's hypervisor; a Problem where that has none. */

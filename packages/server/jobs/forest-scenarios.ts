@@ -5,6 +5,7 @@ import { type ClusterId, newId, type TemplateId, type VmId, type VmSnapshotId } 
 import { insertVmSnapshot } from '../api/vm-snapshot-call.ts'
 import { expungeVm } from './expunge-vm.ts'
 import { keptAs, put } from '../drivers/simulated/kept.ts'
+import { clusterNetwork } from '../store/foreign-networks.ts'
 import { aDeployment, aTemplate, type Lab, run, stateOf } from '../testing/lab.ts'
 import { anAdopted, aVmwareCluster } from '../testing/vcenter.ts'
 import { done } from '../testing/volumes.ts'
@@ -96,6 +97,10 @@ async function aSpawning(lab: Lab): Promise<DeployVm> {
     .set({ cluster_id: cluster, hypervisor: 'VMware' })
     .where('id', '=', input.vm)
     .execute()
+  const network = await clusterNetwork(lab.app.db, cluster)
+  assert.ok(network)
+  const inThere = { network_id: network.id, ip_address: null }
+  await lab.app.db.updateTable('nic').set(inThere).where('vm_id', '=', input.vm).execute()
   return input
 }
 

@@ -124,9 +124,11 @@ async function nicSpecs(db: Db, vm: VmId, outward: boolean): Promise<NicSpec[]> 
 export function nicSpec(nic: Awaited<ReturnType<typeof nicsOf>>[number], outward: boolean): NicSpec {
   const { cidr, gateway, ip_address: address } = nic
   const card = { id: nic.id, deviceId: nic.device_id, mac: nic.mac, sshPort: nic.ssh_port }
+  if (address === null || cidr === null || gateway === null)
+    throw new Problem('internal', 'nic-without-address', `NIC ${nic.id} is in a network of another hypervisor`)
   if (!nic.is_segment) return { ...card, kind: 'user-nat', outward, plan: { address, cidr, gateway } }
   const limit = nic.network_rate === null ? {} : { mbps: nic.network_rate }
-  const network = specOf({ ...nic, id: nic.network_id })
+  const network = specOf({ ...nic, cidr, gateway, id: nic.network_id })
   return {
     ...card,
     ...limit,

@@ -6,6 +6,7 @@ import type { Connection } from '../drivers/drivers.ts'
 import type { ForeignInventory } from '../drivers/forest.ts'
 import type { Secrets } from '../secrets.ts'
 import type { Db, Tx } from './database.ts'
+import { forgetNetworks } from './foreign-networks.ts'
 import type { Row } from './tables.ts'
 
 export interface ReachedCluster {
@@ -99,5 +100,6 @@ export async function forgetReached(tx: Tx, cluster: ClusterId): Promise<void> {
   await tx.updateTable('vm').set({ host_id: null }).where('host_id', 'in', hosts).execute()
   await tx.deleteFrom('storage_pool').where('cluster_id', '=', cluster).execute()
   await tx.deleteFrom('host').where('cluster_id', '=', cluster).execute()
+  await forgetNetworks(tx, cluster)
   await tx.deleteFrom('cluster_connection').where('cluster_id', '=', cluster).execute()
 }

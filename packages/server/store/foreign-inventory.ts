@@ -1,18 +1,20 @@
-// Hosts and storage pools of a cluster whose hypervisor has an inventory of its own: brought to what that tells, by name and path. What
-// is not told of any more stays, Down, for machines and disks may refer to it.
+// Hosts, storage pools and networks of a cluster whose hypervisor has an inventory of its own: brought to what that tells, by name and
+// path. A host or pool that is not told of any more stays, Down, for machines and disks may refer to it.
 import { newId, type ClusterId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { ForeignHost, ForeignInventory, ForeignPool } from '../drivers/forest.ts'
 import type { Tx } from './database.ts'
+import { applyNetworks } from './foreign-networks.ts'
 import { columnsOf, type Host, insertHost } from './hosts.ts'
 import type { Pool } from './pools.ts'
 
-type Names = Pick<ForeignInventory, 'hosts' | 'pools'>
+type Names = Pick<ForeignInventory, 'hosts' | 'pools' | 'networks'>
 
 /** Answers the hosts that came up or went down. */
-export async function applyInventory(tx: Tx, cluster: ClusterId, { hosts, pools }: Names): Promise<Host[]> {
+export async function applyInventory(tx: Tx, cluster: ClusterId, { hosts, pools, networks }: Names): Promise<Host[]> {
   const moved = await applyHosts(tx, cluster, hosts)
   await applyPools(tx, cluster, pools)
+  await applyNetworks(tx, cluster, networks)
   return moved
 }
 

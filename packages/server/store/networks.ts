@@ -8,6 +8,13 @@ import type { Row } from './tables.ts'
 import { tagsIn } from './tags.ts'
 
 export type Network = Row<'network'>
+type Addresses = 'cidr' | 'gateway' | 'start_ip' | 'end_ip'
+export type AddressedNetwork = Network & { readonly [A in Addresses]: NonNullable<Network[A]> }
+
+/** Whether the server gives addresses in it; in one that a hypervisor has of its own, somebody else does. */
+export function isAddressed(network: Network): network is AddressedNetwork {
+  return network.cluster_id === null
+}
 
 /** Jobs on one network run one at a time; this is their key. */
 export function networkLock(network: NetworkId): string {
@@ -84,8 +91,10 @@ export async function holdNetwork(tx: Tx, id: NetworkId): Promise<Network> {
 }
 
 /** Within a transaction: its deletion waits until that ends. */
-export async function demandStayingNetwork(db: Db, { id, name }: Network): Promise<void> {
+export async function demandStayingNetwork(db: Db, network: Network): Promise<void> {
+  const { id, name } = network
   const now = await db.selectFrom('network').select('state').where('id', '=', id).forKeyShare().executeTakeFirst()
+  if (now?.state !== 'Allocated' && !isAddressed(network)) throw ofInventory(network, 'is there no more; use another')
   if (now?.state !== 'Allocated')
     throw new Problem('refused', 'network-ending', `Network ${name} is being deleted; use another`)
 }
@@ -134,6 +143,7 @@ export async function demandOwnAddresses(tx: Tx, account: AccountId, cidr: strin
 }
 
 export async function networkSpec(db: Db, network: Network): Promise<NetworkSpec> {
+  if (!isAddressed(network)) throw ofInventory(network, 'has no segment of ours')
   const offering = await db
     .selectFrom('network_offering')
     .select(['source_nat', 'reaches_host'])
@@ -142,7 +152,7 @@ export async function networkSpec(db: Db, network: Network): Promise<NetworkSpec
   return specOf({ ...network, ...offering })
 }
 
-type Described = Pick<Network, 'id' | 'cidr' | 'gateway' | 'network_domain'> &
+type Described = Pick<AddressedNetwork, 'id' | 'cidr' | 'gateway' | 'network_domain'> &
   Pick<Row<'network_offering'>, 'source_nat' | 'reaches_host'>
 
 export function specOf({ id, cidr, gateway, network_domain, source_nat, reaches_host }: Described): NetworkSpec {
@@ -150,15 +160,24 @@ export function specOf({ id, cidr, gateway, network_domain, source_nat, reaches_
   return { id, cidr, gateway, domain: network_domain, ...(source_nat && { outward }) }
 }
 
-/** Whether it is a segment, which the hypervisor makes, and not machines that are each alone. */
+/** It came with a cluster's inventory, and goes with that. */
+export function ofInventory({ name }: Pick<Network, 'name'>, refusal: string): Problem {
+  return new Problem(
+    'refused',
+    'network-of-inventory',
+    `Network ${name} is the hypervisor's own, known by its inventory: it ${refusal}`,
+  )
+}
+
+/** Whether it is a segment, which we have the hypervisor make, and not machines that are each alone. */
 export async function isSegment(db: Db, id: NetworkId): Promise<boolean> {
   const row = await db
     .selectFrom('network')
     .innerJoin('network_offering', 'network_offering.id', 'network.network_offering_id')
-    .select('network_offering.is_segment')
+    .select(['network_offering.is_segment', 'network_offering.of_inventory'])
     .where('network.id', '=', id)
     .executeTakeFirst()
-  return row?.is_segment ?? false
+  return row !== undefined && row.is_segment && !row.of_inventory
 }
 
 /** Whether accounts of the domain at `path`, or this one alone, may use the network. */
@@ -169,7 +188,7 @@ export function isUsableBy(account: AccountId, path: string): RawBuilder<SqlBool
         network.subdomain_access and starts_with(${path} || '/', rtrim(whose.path, '/') || '/'))))`
 }
 
-/** The network that machines of a zone get when nothing else is asked for. */
+/** The network that machines of a zone get when nothing else is asked for, and the hypervisor has none of its own. */
 export async function defaultNetwork(
   db: Db,
   zone: ZoneId,
@@ -180,6 +199,7 @@ export async function defaultNetwork(
     .selectAll()
     .where('zone_id', '=', zone)
     .where('domain_id', 'is not', null)
+    .where('cluster_id', 'is', null)
     .where('state', '=', 'Allocated')
     .where(isUsable)
     .orderBy('created')
@@ -200,7 +220,12 @@ export function selectNetworks(db: Db) {
     .where('zone.removed', 'is', null)
     .select(['zone.name as zone_name', 'zone.dns1', 'network_offering.name as offering_name'])
     .select(['network_offering.display_text as offering_display_text', 'network_offering.guest_ip_type'])
-    .select(['network_offering.is_segment', 'account.name as account_name', 'domain.id as shown_domain_id'])
+    .select([
+      'network_offering.is_segment',
+      'network_offering.of_inventory',
+      'account.name as account_name',
+      'domain.id as shown_domain_id',
+    ])
     .select(['domain.name as domain_name', 'domain.path as domain_path'])
     .select(isAtWork.as('is_at_work'))
     .select(tagsIn(db, 'network.id').as('tags'))

@@ -7,7 +7,7 @@ import { Problem } from '@ramet/core/problem.ts'
 import { sql } from 'kysely'
 import type { Db, Tx } from './database.ts'
 import { eventRow } from './events.ts'
-import { demandStayingNetwork } from './networks.ts'
+import { type AddressedNetwork, demandStayingNetwork, isAddressed } from './networks.ts'
 import type { Row } from './tables.ts'
 
 /** A NIC to be made; address and MAC are chosen for it where it does not name them. */
@@ -33,23 +33,39 @@ interface PlacedNic extends NewNic {
 const mostTries = 100
 
 export async function insertNic(tx: Tx, vm: Row<'vm'>, nic: PlacedNic): Promise<Row<'nic'>> {
-  const wish = nic.ipAddress ?? wishFor(vm, nic.network)
+  const { network, ipAddress } = nic
+  if (!isAddressed(network)) return insertWithout(tx, vm, nic)
+  const wish = ipAddress ?? wishFor(vm, network)
   let address = wish
   for (let tries = 0; tries < mostTries; tries += 1) {
     const made = await tryInsert(tx, vm, nic, address)
     if (made) return made
     await demandFree(tx, nic)
-    address = nic.ipAddress ?? (await freeAddress(tx, nic.network, wish))
+    address = ipAddress ?? (await freeAddress(tx, network, wish))
   }
-  throw new Problem(
+  throw contended(network)
+}
+
+/** In a network where somebody else gives addresses. */
+async function insertWithout(tx: Tx, vm: Row<'vm'>, nic: PlacedNic): Promise<Row<'nic'>> {
+  for (let tries = 0; tries < mostTries; tries += 1) {
+    const made = await tryInsert(tx, vm, nic, null)
+    if (made) return made
+    await demandFree(tx, nic)
+  }
+  throw contended(nic.network)
+}
+
+function contended({ name }: Row<'network'>): Problem {
+  return new Problem(
     'busy',
     'addresses-contended',
-    `Others keep taking the free addresses of network ${nic.network.name}; try again`,
+    `Others keep taking the free addresses of network ${name}; try again`,
   )
 }
 
 /** Machines are counted, and so is their place in the pool: neighbours in time rarely want the same one, and one let go rests longest. */
-function wishFor({ number }: Row<'vm'>, { start_ip, end_ip, gateway }: Row<'network'>): string {
+function wishFor({ number }: Row<'vm'>, { start_ip, end_ip, gateway }: AddressedNetwork): string {
   const first = addressNumber(start_ip) as number
   const size = (addressNumber(end_ip) as number) - first + 1
   const wish = addressText(first + (number % size))
@@ -57,7 +73,12 @@ function wishFor({ number }: Row<'vm'>, { start_ip, end_ip, gateway }: Row<'netw
 }
 
 /** Nothing where the address, or the MAC, is somebody's already, or the network is on its way out. */
-async function tryInsert(tx: Tx, vm: Row<'vm'>, nic: PlacedNic, address: string): Promise<Row<'nic'> | undefined> {
+async function tryInsert(
+  tx: Tx,
+  vm: Row<'vm'>,
+  nic: PlacedNic,
+  address: string | null,
+): Promise<Row<'nic'> | undefined> {
   const id = newId<'nic'>()
   const event = eventRow({
     type: 'NIC.CREATE',
@@ -70,7 +91,7 @@ async function tryInsert(tx: Tx, vm: Row<'vm'>, nic: PlacedNic, address: string)
   const { rows } = await sql<Row<'nic'>>`
     with made as (
       insert into nic (id, vm_id, network_id, device_id, mac, ip_address, is_default)
-      select ${id}, ${vm.id}, id, ${nic.place}, ${nic.mac ?? newMac()}, ${address}, ${nic.isDefault}
+      select ${id}, ${vm.id}, id, ${nic.place}, ${nic.mac ?? newMac()}, ${address}::inet, ${nic.isDefault}
       from network where id = ${nic.network.id} and state = 'Allocated' for key share
       on conflict do nothing returning *),
     told as (
@@ -99,7 +120,7 @@ async function demandFree(db: Db, { network, ipAddress, mac }: PlacedNic): Promi
     )
 }
 
-async function freeAddress(tx: Tx, { id, name, start_ip, end_ip }: Row<'network'>, wish: string): Promise<string> {
+async function freeAddress(tx: Tx, { id, name, start_ip, end_ip }: AddressedNetwork, wish: string): Promise<string> {
   const { rows } = await sql<{ free: string | null }>`select free_address(${id}, ${wish}) as free`.execute(tx)
   const free = rows[0]?.free
   if (free) return free

@@ -97,7 +97,7 @@ export async function holdPort(tx: Tx, { address, port }: Port): Promise<PlacedR
     .selectFrom('port_forwarding_rule')
     .innerJoin('nic', 'nic.id', 'port_forwarding_rule.nic_id')
     .selectAll('port_forwarding_rule')
-    .select(['nic.network_id', 'nic.ip_address as to'])
+    .select(['nic.network_id', sql<string>`nic.ip_address`.as('to')]) // it has one: ports lead into networks of ours only
     .where('address', '=', address)
     .where('public_port', '=', port)
     .forUpdate('port_forwarding_rule')

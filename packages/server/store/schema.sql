@@ -261,7 +261,8 @@ create table network_offering (
   reaches_host boolean not null default false, -- to the host's own addresses too
   network_rate integer check (network_rate > 0), -- Mbit/s of each network card, either way; null: as fast as it goes
   created timestamptz not null default now(),
-  removed timestamptz
+  removed timestamptz,
+  of_inventory boolean not null default false -- of the networks that hypervisors have of their own: nobody makes one
 );
 create unique index network_offering_name on network_offering (name) where removed is null;
 
@@ -272,16 +273,21 @@ create table network (
   network_offering_id uuid not null references network_offering,
   name text not null,
   display_text text not null,
-  cidr cidr not null,
-  gateway inet not null,
-  start_ip inet not null, -- machines get addresses from here
-  end_ip inet not null, -- to here
+  cidr cidr, -- null, and so the next three: somebody else gives addresses
+  gateway inet,
+  start_ip inet, -- machines get addresses from here
+  end_ip inet, -- to here
   network_domain text, -- what names of machines end in, inside
   domain_id uuid references domain, -- whose accounts may all use it; null: only the account that owns it
   subdomain_access boolean not null default true, -- and those of the domains below
   state text not null default 'Allocated' check (state in ('Allocated', 'Destroy')), -- Destroy: it is being removed
   created timestamptz not null default now(),
-  check (gateway << cidr and start_ip << cidr and end_ip << cidr and start_ip <= end_ip)
+  cluster_id uuid references cluster, -- whose hypervisor has it of its own; null: it is one of ours
+  foreign_name text, -- what the hypervisor calls it
+  check (gateway << cidr and start_ip << cidr and end_ip << cidr and start_ip <= end_ip),
+  check ((cluster_id is null) = (foreign_name is null)),
+  check ((foreign_name is null) = (cidr is not null) and num_nulls(cidr, gateway, start_ip, end_ip) in (0, 4)),
+  unique (cluster_id, foreign_name)
 );
 create index network_by_account on network (account_id);
 create index network_by_zone on network (zone_id, created);
@@ -581,7 +587,7 @@ create table nic (
   network_id uuid not null references network,
   device_id integer not null,
   mac text not null,
-  ip_address inet not null,
+  ip_address inet, -- null: somebody else gives it
   ssh_port integer,
   is_default boolean not null,
   created timestamptz not null default now(),

@@ -233,6 +233,7 @@ export interface Tables {
     state: Generated<'Enabled' | 'Disabled'>
     is_default: Generated<boolean>
     is_segment: Generated<boolean>
+    of_inventory: Generated<boolean>
     forwards_ssh: Generated<boolean>
     source_nat: Generated<boolean>
     reaches_host: Generated<boolean>
@@ -247,15 +248,17 @@ export interface Tables {
     network_offering_id: id.NetworkOfferingId
     name: string
     display_text: string
-    cidr: string
-    gateway: string
-    start_ip: string
-    end_ip: string
+    cidr: Nullable<string>
+    gateway: Nullable<string>
+    start_ip: Nullable<string>
+    end_ip: Nullable<string>
     network_domain: Nullable<string>
     domain_id: Nullable<id.DomainId>
     subdomain_access: Generated<boolean>
     state: Generated<'Allocated' | 'Destroy'>
     created: Created
+    cluster_id: Nullable<id.ClusterId>
+    foreign_name: Nullable<string>
   }
   configuration: { name: string; value: string; updated: Created }
   storage_pool_configuration: { pool_id: id.StoragePoolId; name: string; value: string; updated: Created }
@@ -433,7 +436,7 @@ export interface Tables {
     network_id: id.NetworkId
     device_id: number
     mac: string
-    ip_address: string
+    ip_address: Nullable<string>
     ssh_port: Nullable<number>
     is_default: boolean
     created: Created

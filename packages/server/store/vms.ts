@@ -102,7 +102,7 @@ export async function nicsOf(db: Db, vm: VmId) {
     .innerJoin('network', 'network.id', 'nic.network_id')
     .selectAll('nic')
     .innerJoin('network_offering', 'network_offering.id', 'network.network_offering_id')
-    .select(['network.cidr', 'network.gateway', 'network.network_domain'])
+    .select(['network.cidr', 'network.gateway', 'network.network_domain', 'network.foreign_name'])
     .select(['network_offering.is_segment', 'network_offering.forwards_ssh', 'network_offering.source_nat'])
     .select(['network_offering.reaches_host', 'network_offering.network_rate'])
     .where('vm_id', '=', vm)

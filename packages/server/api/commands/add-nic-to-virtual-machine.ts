@@ -1,7 +1,7 @@
 import { addNic } from '../../jobs/add-nic.ts'
 import { isSegment } from '../../store/networks.ts'
 import { accountOfVm } from '../../store/vms.ts'
-import { inPool } from '../chosen-nics.ts'
+import { demandNetworkOf, inPool } from '../chosen-nics.ts'
 import { jobCommand } from '../command.ts'
 import { demandNetworks, networkFor } from '../network-call.ts'
 import { id, invalid, ipAddress, macAddress } from '../parameters.ts'
@@ -23,6 +23,7 @@ export const addNicToVirtualMachine = jobCommand({
     const network = await networkFor(app, caller, await accountOfVm(app.db, vm.id), networkid, 'networkid')
     if (network.zone_id !== vm.zone_id)
       throw invalid('networkid', `names network ${network.name}, which is in another zone than ${vm.name}`)
+    await demandNetworkOf(app, vm.cluster_id, network, 'networkid')
     if (await isSegment(app.db, network.id)) demandNetworks(app)
     const { ipAddress: wanted } = inPool({ network, ipAddress: ipaddress || undefined }, 'ipaddress')
     const input = { vm: vm.id, network: network.id, ipAddress: wanted, mac: macaddress || undefined }

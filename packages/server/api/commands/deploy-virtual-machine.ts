@@ -67,7 +67,7 @@ export const deployVirtualMachine = jobCommand({
     const allBytes = [...volumes.map(each => each.sizeBytes), ...dataThen.map(each => each.fields.size_bytes)]
     const names = [...(params.keypairs ?? []), ...(params.keypair ? [params.keypair] : [])]
     const [nics, keys, affinities] = await Promise.all([
-      chosenNics(app, caller, owner, zone, params),
+      chosenNics(app, caller, owner, source, params),
       chosenKeys(app, owner, names),
       chosenAffinityGroups(app, owner.id, params),
     ])

@@ -1,5 +1,6 @@
 import { networkDomainRefusal } from '@ramet/core/names.ts'
 import { updateNetwork as updateNetworkJob } from '../../jobs/update-network.ts'
+import { isAddressed, ofInventory } from '../../store/networks.ts'
 import { originOfCall } from '../caller.ts'
 import { jobCommand } from '../command.ts'
 import { networkOfCall, networkResult } from '../network-call.ts'
@@ -18,7 +19,9 @@ export const updateNetwork = jobCommand({
   },
   result: networkResult,
   async run({ app, caller, params }) {
-    const { id: network } = await networkOfCall(app, caller, params.id)
+    const found = await networkOfCall(app, caller, params.id)
+    const { id: network } = found
+    if (params.networkdomain && !isAddressed(found)) throw ofInventory(found, 'is told no names by this server')
     const refusal = params.networkdomain ? networkDomainRefusal(params.networkdomain) : null
     if (refusal) throw invalid('networkdomain', refusal)
     const to = {

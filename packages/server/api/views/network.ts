@@ -8,6 +8,7 @@ import { tagView } from './tag.ts'
 
 export type ListedNetwork = Row<'network'> & {
   readonly is_segment: boolean
+  readonly of_inventory: boolean
   /** Machines in it are on. */
   readonly is_at_work: boolean
   readonly zone_name: string
@@ -36,12 +37,16 @@ export const networkView = view<ListedNetwork>('network', {
   ),
   cidr: string('its addresses', network => network.cidr),
   gateway: string('its gateway', network => network.gateway),
-  netmask: string('its netmask', network => netmaskOf(network.cidr)),
+  netmask: string('its netmask', network => network.cidr && netmaskOf(network.cidr)),
   startip: string('where the addresses of machines begin', network => network.start_ip),
   endip: string('where they end', network => network.end_ip),
   networkdomain: string('what names of machines end in, inside', network => network.network_domain),
   // In a segment its gateway answers for names.
   dns1: string('its name server', network => (network.is_segment ? network.gateway : network.dns1)),
+  clusterid: string(
+    'the cluster whose hypervisor has it of its own; machines elsewhere cannot be in it',
+    network => network.cluster_id,
+  ),
   subdomainaccess: boolean('whether accounts of the domains below may use it too', network =>
     network.domain_id === null ? undefined : network.subdomain_access,
   ),

@@ -65,19 +65,36 @@ export class Cluster {
       ...this.inventory.all('Network'),
       ...this.inventory.all('DistributedVirtualPortgroup'),
     ]
-    return all.filter(([ref]) => reached.has(ref))
+    return all.filter(([ref]) => reached.has(ref) && !this.#isUplink(ref))
   }
 
-  plugInto(name: string, mac: string): Plug {
+  /** A card in the network of that name, for a machine on the host. */
+  plugInto(name: string, mac: string, host: Ref<'HostSystem'>): Plug {
     const found = this.networks().find(([, network]) => network.name === name)
     if (!found) throw problems.noNetwork(name)
     const [network] = found
+    const there = this.hosts().filter(([, each]) => each.network?.includes(network))
+    if (!there.some(([ref]) => ref === host))
+      throw problems.networkElsewhere(
+        name,
+        this.inventory.get(host)?.name ?? '',
+        there.map(([, each]) => each.name ?? ''),
+      )
     if (!network.startsWith('DistributedVirtualPortgroup:')) return { network, name, mac }
     const group = this.#item('DistributedVirtualPortgroup', network)
-    const ref = group?.['config.distributedVirtualSwitch'] as Ref<'DistributedVirtualSwitch'> | undefined
-    const vswitch = ref && this.inventory.get(ref) // of VMware's own kind of switch, which descends from it
+    const vswitch = this.#switchOf(network)
     if (group?.key === undefined || vswitch?.uuid === undefined) throw problems.noNetwork(name)
     return { switchUuid: vswitch.uuid, portgroupKey: group.key, mac }
+  }
+
+  #switchOf(group: Ref): Item<'DistributedVirtualSwitch'> | undefined {
+    const found = this.#item('DistributedVirtualPortgroup', group)?.['config.distributedVirtualSwitch']
+    return found && this.inventory.get(found as Ref<'DistributedVirtualSwitch'>) // of VMware's own kind, which descends from it
+  }
+
+  /** By which a distributed switch reaches the world; no machine's card belongs there. */
+  #isUplink(network: Ref): boolean {
+    return this.#switchOf(network)?.['config.uplinkPortgroup']?.includes(network) ?? false
   }
 
   /** The folder of our machines, made where it is not there. */

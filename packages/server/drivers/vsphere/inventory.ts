@@ -25,7 +25,7 @@ const followed = {
   Datastore: ['name', 'parent', 'summary.accessible', 'summary.capacity', 'summary.freeSpace', 'summary.type'],
   Network: ['name', 'parent'],
   DistributedVirtualPortgroup: ['name', 'parent', 'key', 'config.distributedVirtualSwitch'],
-  DistributedVirtualSwitch: ['name', 'uuid'],
+  DistributedVirtualSwitch: ['name', 'uuid', 'config.uplinkPortgroup'],
   VirtualMachine: [
     'name',
     'parent',

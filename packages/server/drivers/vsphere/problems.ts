@@ -57,6 +57,12 @@ export const problems = {
       'vsphere-no-network',
       `No host of the cluster has a network ${name}; vSphere's own client shows which there are`,
     ),
+  networkElsewhere: (name: string, host: string, others: readonly string[]) =>
+    new Problem(
+      'refused',
+      'vsphere-no-network',
+      `The host ${host} has no network ${name}; of the cluster ${others.join(', ')} have it: name one as hostid`,
+    ),
   noCluster: (name: string, count: number, known: string) =>
     new Problem(
       'invalid',

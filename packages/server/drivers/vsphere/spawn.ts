@@ -13,8 +13,10 @@ import type { Nodes } from './nodes.ts'
 import { type MachineRef, operationOf } from './ours.ts'
 import { moveToHost, powerOn } from './power.ts'
 import { problems, telling } from './problems.ts'
+import { settled } from './settled.ts'
 import { adoptTemplate } from './templates.ts'
 import { readObject } from './vim25/properties.ts'
+import type { Ref } from './vim25/schema.ts'
 
 export async function spawn(cluster: Cluster, nodes: Nodes, wanted: Spawn, following: Following): Promise<DiskFacts[]> {
   const { machine, from, pool, cloneType, rootBytes } = wanted
@@ -24,19 +26,21 @@ export async function spawn(cluster: Cluster, nodes: Nodes, wanted: Spawn, follo
   const root = disks.find(({ deviceId }) => deviceId === 0)?.disk
   const grows = root !== undefined && rootBytes !== null && rootBytes > bytesOf(root)
   if (grows && cloneType === 'linked') throw problems.linkedGrows()
+  const host = cluster.hostAtWork(machine.host.name)
+  const plugs = machine.plugs.map(({ network, mac }) => cluster.plugInto(network, mac, host))
   const { vm } = await cloneMachine(
     vcenter,
     {
       ...node,
+      host,
+      plugs,
       kind: cloneType,
       name: machine.name,
       folder: await cluster.folder(),
       datastore: cluster.datastoreNamed(pool.path),
       pool: cluster.resourcePool,
-      host: cluster.hostAtWork(machine.host.name),
       cpus: machine.cpus,
       memoryMib: machine.memoryMib,
-      plugs: machine.plugs.map(({ network, mac }) => cluster.plugInto(network, mac)),
       disks: disks.map(({ disk }) => disk.key),
       operation: operationOf.vm(machine.vm),
       instanceUuid: machine.vm,
@@ -66,9 +70,10 @@ export async function instant(
     operation: operationOf.vm(machine.vm),
   }
   const options = { ...following, vm: machine.vm }
+  const host = cluster.hostAtWork(machine.host.name)
+  const plugs = machine.plugs.map(({ network, mac }) => cluster.plugInto(network, mac, host))
   const vm = await instantClone(vcenter, request, options)
   const { config } = await readObject(vcenter.connection, vm, ['config'])
-  const plugs = machine.plugs.map(({ network, mac }) => cluster.plugInto(network, mac))
   const deviceChange = changeCards(config?.hardware.device ?? [], plugs)
   if (config?.instanceUuid !== machine.vm || deviceChange.length > 0)
     await vcenter.run(vm, 'ReconfigVM_Task', { spec: { instanceUuid: machine.vm, deviceChange } }, options)
@@ -118,19 +123,25 @@ export function startMachine(cluster: Cluster, vm: MachineRef, machine: ForestMa
     if (machine.cdrom) throw problems.noIso()
     const host = cluster.hostAtWork(machine.host.name)
     const options = { signal, vm: machine.vm }
-    if (power === 'poweredOff') await reconfigure(cluster, vm, machine, signal)
+    if (power === 'poweredOff') await reconfigure(cluster, vm, machine, host, signal)
     await moveToHost(vcenter, vm, host, options)
     await powerOn(vcenter, vm, options)
   })
 }
 
 /** Sends what differs, and nothing where nothing does. */
-async function reconfigure(cluster: Cluster, vm: MachineRef, machine: ForestMachine, signal: AbortSignal) {
+async function reconfigure(
+  cluster: Cluster,
+  vm: MachineRef,
+  machine: ForestMachine,
+  host: Ref<'HostSystem'>,
+  signal: AbortSignal,
+): Promise<void> {
   const { vcenter } = cluster
   const { config } = await readObject(vcenter.connection, vm, ['config'])
   if (!config) throw problems.gone(machine.name, undefined)
   const { numCPU, memoryMB, device = [] } = config.hardware
-  const plugs = machine.plugs.map(({ network, mac }) => cluster.plugInto(network, mac))
+  const plugs = machine.plugs.map(({ network, mac }) => cluster.plugInto(network, mac, host))
   const deviceChange = changeCards(device, plugs)
   const told = guestOptions(firstBootInfo(machine.firstBoot))
   const has = new Map(config.extraConfig?.map(({ key, value }) => [key, value]))
@@ -142,6 +153,11 @@ async function reconfigure(cluster: Cluster, vm: MachineRef, machine: ForestMach
   if (Object.keys(sizes).length + deviceChange.length + extraConfig.length === 0) return
   const spec = { ...sizes, deviceChange, extraConfig }
   await vcenter.run(vm, 'ReconfigVM_Task', { spec }, { signal, vm: machine.vm })
+  await settled(
+    () => readObject(vcenter.connection, vm, ['config.hardware.device']),
+    found => changeCards(found['config.hardware.device'] ?? [], plugs).length === 0,
+    `${machine.name} has other network cards than were asked for`,
+  )
 }
 
 /** Makes a disk larger; one that has that size is left alone. */

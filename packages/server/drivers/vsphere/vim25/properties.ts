@@ -51,7 +51,7 @@ export const properties = {
     key: 'string',
     'config.distributedVirtualSwitch': 'ref',
   },
-  DistributedVirtualSwitch: { name: 'string', uuid: 'string' },
+  DistributedVirtualSwitch: { name: 'string', uuid: 'string', 'config.uplinkPortgroup': 'ref[]' },
   VirtualMachine: {
     name: 'string',
     parent: 'ref',
