@@ -14,8 +14,9 @@ import type { Benchmark } from './benchmark.ts'
 import { figure, inTurns, Series, timed } from './measure.ts'
 
 const program = join(import.meta.dirname, 'pump.pl')
-const frames = 64 * 1024
-const payload = 1460 // as much as fits into an Ethernet frame
+/** As much as fits into an Ethernet frame; and what guests hand over at once of a connection that has much to send. */
+const single = { frames: 64 * 1024, payload: 1460 }
+const joined = { frames: 16 * 1024, payload: 44 * 1460 }
 
 export const network: Benchmark = {
   name: 'network',
@@ -26,30 +27,40 @@ export const network: Benchmark = {
     if (refusal !== null) return { figures: [], notes: [refusal] }
     const made = await someNetworks()
     try {
-      const series = new Series<'ours' | 'bare' | 'address' | 'forward'>()
+      const series = new Series<'ours' | 'bare' | 'ours joined' | 'bare joined' | 'address' | 'forward'>()
       const [ours, bare] = [await aPair(made), await aPair(made)]
       await guard(networkFolder(made.directory, bare[0].network.id), 'flush ruleset\n')
       const service = await aService(made)
       await inTurns(rounds, {
-        ours: async round => series.note(round, 'ours', await pump(made, ours)),
-        bare: async round => series.note(round, 'bare', await pump(made, bare)),
+        ours: async round => series.note(round, 'ours', await pump(made, ours, single)),
+        bare: async round => series.note(round, 'bare', await pump(made, bare, single)),
+        oursJoined: async round => series.note(round, 'ours joined', await pump(made, ours, joined)),
+        bareJoined: async round => series.note(round, 'bare joined', await pump(made, bare, joined)),
         address: async round => series.note(round, 'address', await firstAddress(made)),
         forward: async round => series.note(round, 'forward', await forward(made, service)),
       })
-      const bytes = frames * (payload + 54)
+      const against = (floor: readonly number[]) => ({ floor, limit: 1.25 })
       return {
         figures: [
-          figure('network: 95 MiB from tap to tap', 'ms', series.of('ours'), { floor: series.of('bare'), limit: 1.25 }),
+          figure(`network: ${told(single)}`, 'ms', series.of('ours'), against(series.of('bare'))),
+          figure(`network: ${told(joined)}`, 'ms', series.of('ours joined'), against(series.of('bare joined'))),
           figure('network: made, and first address served', 'ms', series.of('address'), { limit: 300 }),
           figure('network: forward active, and first byte through it', 'ms', series.of('forward'), { limit: 50 }),
         ],
-        notes: [`${Math.round(bytes / 2 ** 20)} MiB in ${frames} frames; bare: bridge and taps without the guard.`],
+        notes: [
+          'From tap to tap, in frames of full size and in such as guests join; bare: bridge and taps without the guard.',
+        ],
       }
     } finally {
       await made.dispose()
     }
   },
 }
+
+type Load = typeof single
+
+const told = ({ frames, payload }: Load) =>
+  `${Math.round((frames * (payload + 54)) / 2 ** 20)} MiB in frames of ${payload + 54} bytes`
 
 type Pair = readonly [ReturnType<typeof aMember>, ReturnType<typeof aMember>]
 
@@ -60,7 +71,7 @@ async function aPair({ networks }: SomeNetworks): Promise<Pair> {
   return pair
 }
 
-async function pump(made: SomeNetworks, [from, to]: Pair): Promise<number> {
+async function pump(made: SomeNetworks, [from, to]: Pair, { frames, payload }: Load): Promise<number> {
   const [frame, answer] = [tcpData(from, to, payload), tcpData(to, from, 0)]
   const child = made.become([from, to], ['perl', program, String(frames), frame, answer])
   const [said] = (await once(child.stdout, 'data')) as [Buffer]

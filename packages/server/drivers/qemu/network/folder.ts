@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { parseId } from '@ramet/core/ids.ts'
+import { addressNumber } from '@ramet/core/ipv4.ts'
 import type { NetworkId, NicId, VmId } from '@ramet/core/ids.ts'
 import { writeWhole } from '../../../write-whole.ts'
 import type { Forward, NetworkSpec } from '../../networks.ts'
@@ -85,6 +86,12 @@ export function namespacePrefix(directory: string): string {
 export function tapNames(nic: NicId): readonly [string, string] {
   const short = nic.replaceAll('-', '').slice(0, 12)
   return [`ra${short}`, `rb${short}`]
+}
+
+/** Numbers of these taps as interfaces: nobody else's in the network, whose addresses are, and far above those that the kernel gives. */
+export function tapIndexes(address: string): readonly [number, number] {
+  const first = 2 ** 30 + 2 * ((addressNumber(address) ?? 0) % 2 ** 24)
+  return [first, first + 1]
 }
 
 export async function listNetworks(directory: string): Promise<NetworkId[]> {

@@ -1,7 +1,7 @@
 // What may pass in a network, as nftables of its own namespace. A machine sends only from its own MAC and addresses, asks for no other's
 // address, answers no DHCP, and reaches of the gateway nothing but addresses and names. The whole is made from the members and replaced at once.
 import type { Member } from './folder.ts'
-import { tapNames } from './folder.ts'
+import { tapIndexes, tapNames } from './folder.ts'
 import { uplink } from './way-out.ts'
 
 /** In a DHCP message, behind the header of UDP: the MAC of the client that it speaks for. */
@@ -13,12 +13,13 @@ export function guardRules(members: readonly Member[], isOutward = false): strin
 add table bridge guard
 delete table bridge guard
 table bridge guard {
+  set usual { type iface_index . ether_addr . ipv4_addr; }
   set cards { type ifname . ether_addr; }
   set addresses { type ifname . ether_addr . ipv4_addr; }
   set clients { typeof iifname . ether saddr . ${client}; }
   chain sent {
     type filter hook prerouting priority -300; policy drop;
-${members.map(member => brake('iifname', member)).join('')}    ip protocol != udp iifname . ether saddr . ip saddr @addresses accept comment "most frames; the rest costs them nothing"
+${members.map(member => brake('iifname', member)).join('')}    ip protocol != udp iif . ether saddr . ip saddr @usual accept comment "most frames; a number is found sooner than a name"
     iifname != "r*" accept
     udp sport 67 drop
     udp dport 67 jump asked
@@ -33,10 +34,7 @@ ${members.map(member => brake('iifname', member)).join('')}    ip protocol != ud
     iifname . ether saddr . ip saddr @addresses iifname . ether saddr . ${client} @clients accept
     drop
   }
-  chain received {
-    type filter hook postrouting priority 300; policy accept;
-${members.map(member => brake('oifname', member)).join('')}  }
-}
+${received(members)}}
 add table inet gate
 delete table inet gate
 table inet gate {
@@ -54,6 +52,16 @@ table inet gate {
 ${isOutward ? passingOut : ''}  }
 ${isOutward ? leaving : ''}}
 ${members.map(admission).join('')}`
+}
+
+/** A chain that has nothing to say costs each frame too. */
+function received(members: readonly Member[]): string {
+  const brakes = members.map(member => brake('oifname', member)).join('')
+  if (brakes === '') return ''
+  return `  chain received {
+    type filter hook postrouting priority 300; policy accept;
+${brakes}  }
+`
 }
 
 const passingOut = `    iifname "br0" oifname "${uplink}" accept
@@ -76,9 +84,11 @@ function brake(side: 'iifname' | 'oifname', { nic, mbps }: Member): string {
 
 /** Lets one more in, whose speed is not limited. May be repeated. */
 export function admission({ nic, mac, address }: Member): string {
+  const numbers = tapIndexes(address)
   return tapNames(nic)
     .map(
-      tap =>
+      (tap, which) =>
+        `add element bridge guard usual { ${numbers[which]} . ${mac} . ${address} }\n` +
         `add element bridge guard cards { "${tap}" . ${mac} }\n` +
         `add element bridge guard addresses { "${tap}" . ${mac} . ${address} }\n` +
         `add element bridge guard clients { "${tap}" . ${mac} . 0x${mac.replaceAll(':', '')} }\n`,

@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test'
 import { aFreePort, aNetwork } from '../../contract-networks.ts'
 import { type FrameMachine, aFrameMachine, asksForAddress, offerOf } from './a-machine.ts'
 import { type SomeNetworks, aMember, refusal, someNetworks } from './a-network.ts'
-import { type Station, arp, dhcp, ethernet, everybody, optionOf, ping, tcpSyn, udp } from './frames.ts'
+import { type Station, arp, dhcp, ethernet, everybody, optionOf, ping, tcpData, tcpSyn, udp } from './frames.ts'
 import { gatewayMac } from './segment.ts'
 
 const gateway: Station = { mac: gatewayMac, address: '10.1.1.1' }
@@ -38,25 +38,32 @@ describe('isolation of guest networks', { skip: refusal ?? false }, () => {
   test('a machine sends from its own MAC and address alone', async () => {
     const passing = {
       'to one': udp({ from: ann!, to: bob!, payload: 'one' }),
+      'to one, in a connection': tcpData(ann!, bob!, 100),
       'to all': udp({ from: ann!, to: all, payload: 'all' }),
       'who is there': arp('ask', ann!.mac, ann!, bob!.address),
       'here I am': arp('answer', ann!.mac, ann!, ann!.address),
       'is this address free': arp('ask', ann!.mac, { ...ann!, address: '0.0.0.0' }, '10.1.1.77'),
     }
     assert.deepEqual(await heardByBob(passing), Object.keys(passing))
-    const posing = (as: Partial<Station>) => udp({ from: { ...ann!, ...as }, to: bob!, payload: JSON.stringify(as) })
-    assert.deepEqual(
-      await heardByBob({
-        'a free address': posing({ address: nobody.address }),
-        'a free MAC': posing({ mac: nobody.mac }),
-        'the address of another': posing({ address: bob!.address }),
-        'the MAC of another': posing({ mac: bob!.mac }),
-        'the gateway': posing(gateway),
-        'no address': posing({ address: '0.0.0.0' }),
-        'another network card': posing({ mac: eve!.mac, address: eve!.address }),
-      }),
-      [],
-    )
+    const poses: Record<string, Partial<Station>> = {
+      'a free address': { address: nobody.address },
+      'a free MAC': { mac: nobody.mac },
+      'the address of another': { address: bob!.address },
+      'the MAC of another': { mac: bob!.mac },
+      'the gateway': gateway,
+      'no address': { address: '0.0.0.0' },
+      'another network card': { mac: eve!.mac, address: eve!.address },
+      'a neighbour': { mac: bob!.mac, address: bob!.address },
+    }
+    for (const frame of [
+      (from: Station) => udp({ from, to: bob!, payload: JSON.stringify(from) }),
+      (from: Station) => tcpData(from, bob!, 100),
+      (from: Station) => ping(from, bob!),
+    ])
+      assert.deepEqual(
+        await heardByBob(mapped(poses, as => frame({ mac: ann!.mac, address: ann!.address, ...as }))),
+        [],
+      )
   })
 
   test('a machine answers ARP for nobody else', async () => {
@@ -154,6 +161,9 @@ describe('isolation of guest networks', { skip: refusal ?? false }, () => {
     )
   })
 })
+
+const mapped = <From, To>(from: Record<string, From>, change: (one: From) => To): Record<string, To> =>
+  Object.fromEntries(Object.entries(from).map(([name, one]) => [name, change(one)]))
 
 /** The length of the test's ping, in the answer's header. */
 const answerOfPing = '001c'

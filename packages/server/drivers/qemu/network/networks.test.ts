@@ -14,7 +14,7 @@ import { findPrograms, killAndWait } from '../process/process.ts'
 import { aFrameMachine, asksForAddress, offerOf } from './a-machine.ts'
 import { type SomeNetworks, aMember, refusal, someNetworks, somebody } from './a-network.ts'
 import { optionOf } from './frames.ts'
-import { networkFolder, tapNames } from './folder.ts'
+import { networkFolder, tapIndexes, tapNames } from './folder.ts'
 import { isMemberOf, isOrdinary, processOf } from './keeper.ts'
 import { parseSubnet } from './subnet.ts'
 import { makeSegment, removeSegment, tapsSeenBy } from './segment.ts'
@@ -52,6 +52,7 @@ describe('guest networks', { skip: refusal ?? false }, () => {
     const first = made.hold(nic)
     await eventually('the first tap', async () => isDeepStrictEqual(await taps(nic), [own]))
     await eventually('the program', () => isSleep(first))
+    assert.deepEqual(await numbersIn(nic), [tapIndexes(nic.address)[0]], 'by which the guard knows it')
     const status = await readFile(`/proc/${first.pid}/status`, 'utf8')
     assert.match(status, new RegExp(`Uid:(\\s+${somebody.uid}){4}\\n`))
     assert.match(status, new RegExp(`Gid:(\\s+${somebody.gid}){4}\\n`))
@@ -65,6 +66,15 @@ describe('guest networks', { skip: refusal ?? false }, () => {
     first.kill('SIGKILL')
     await eventually('the first tap to end', async () => isDeepStrictEqual(await taps(nic), [others]))
   })
+
+  /** Of all links that are joined to the bridge. */
+  async function numbersIn({ network }: NetworkNicSpec): Promise<number[]> {
+    const script = `
+      const links = require('node:child_process').execFileSync('ip', ['-oneline', 'link', 'show', 'master', 'br0'], { encoding: 'utf8' });
+      console.log(JSON.stringify([...links.matchAll(/^(\\d+):/gm)].map(([, number]) => Number(number))))`
+    const [numbers] = (await once(made.inside(network, script).stdout, 'data')) as [Buffer]
+    return JSON.parse(String(numbers)) as number[]
+  }
 
   test('the default card of a machine is told a router and name servers, and others neither', async () => {
     const network = aNetwork()

@@ -2,8 +2,8 @@
 # enter a namespace nor open a tap nor hand an open file over; perl-base, which every Debian has, can. A tap lives as long as the
 # process that holds it, so none is ever left over.
 #
-#   perl taps.pl become UID:GID {NAMESPACES TAP,OTHER-TAP BRIDGE FD}... -- PROGRAM ARGUMENT...
-#   perl taps.pl give MONITOR NETDEV NAMESPACES TAP,OTHER-TAP BRIDGE
+#   perl taps.pl become UID:GID {NAMESPACES TAP:NUMBER,OTHER-TAP:NUMBER BRIDGE FD}... -- PROGRAM ARGUMENT...
+#   perl taps.pl give MONITOR NETDEV NAMESPACES TAP:NUMBER,OTHER-TAP:NUMBER BRIDGE
 #
 # NAMESPACES are files, separated by commas, entered one after the other. While a process is replaced by another, both hold a tap
 # of the same card: the second one gets the other name. Where BRIDGE is empty, the tap is joined to nothing, and carries nothing.
@@ -16,7 +16,7 @@ use POSIX ();
 use constant { SETNS => 308, SENDMSG => 46, PRCTL => 157, AF_UNIX => 1, AF_INET => 2 };  # x86_64
 use constant { SOCK_STREAM => 1, SOCK_DGRAM => 2, SOL_SOCKET => 1, SCM_RIGHTS => 1, PATIENCE => 15, PR_CAPBSET_DROP => 24 };
 use constant { UNSHARE => 272, CLONE_NEWNET => 0x40000000 };
-use constant { TUNSETIFF => 0x400454ca, SIOCGIFFLAGS => 0x8913, SIOCSIFFLAGS => 0x8914 };
+use constant { TUNSETIFF => 0x400454ca, TUNSETIFINDEX => 0x400454da, SIOCGIFFLAGS => 0x8913, SIOCSIFFLAGS => 0x8914 };
 use constant { SIOCGIFINDEX => 0x8933, SIOCBRADDIF => 0x89a2, IFF_UP => 1 };
 use constant TAP => 0x0002 | 0x1000 | 0x4000;    # IFF_TAP, IFF_NO_PI, IFF_VNET_HDR: checksums are left to whom they cost nothing
 
@@ -40,8 +40,10 @@ sub enter {
 }
 
 sub open_tap {
-  for my $name (split /,/, shift) {
+  for my $card (split /,/, shift) {
+    my ($name, $number) = split /:/, $card;
     open my $tap, '+<', '/dev/net/tun' or fail("/dev/net/tun: $!");
+    ioctl $tap, TUNSETIFINDEX, pack 'i', $number or fail("no tap with the number $number: $!");
     my $request = pack 'a16 s x22', $name, TAP;
     return ($tap, $name) if ioctl $tap, TUNSETIFF, $request;
     $!{EBUSY} or fail("no tap $name: $!");

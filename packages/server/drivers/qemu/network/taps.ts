@@ -4,7 +4,7 @@ import type { NetworkNicSpec, NicSpec } from '../../driver.ts'
 import type { Identity } from '../process/privileges.ts'
 import { problems } from '../problems.ts'
 import { lastLine, runTool } from '../process/tools.ts'
-import { networkFolder, tapNames } from './folder.ts'
+import { networkFolder, tapIndexes, tapNames } from './folder.ts'
 import { entrance, insider, isOrdinary } from './keeper.ts'
 import { bridge } from './segment.ts'
 
@@ -41,9 +41,12 @@ export async function giveTap(directory: string, nic: NetworkNicSpec, monitor: s
   if (code !== 0) throw problems.tapNotGiven(lastLine(stderr))
 }
 
-/** The namespaces of a card, the names its tap may have, and the bridge that it is joined to; a silent one is alone in a new namespace. */
-function placeOf(directory: string, { id, network, silent }: NetworkNicSpec): string[] {
-  const names = tapNames(id).join()
+/** The namespaces of a card, the names that its tap may have with their numbers, and the bridge that it is joined to; a silent one is alone in a new namespace. */
+function placeOf(directory: string, { id, network, address, silent }: NetworkNicSpec): string[] {
+  const numbers = tapIndexes(address)
+  const names = tapNames(id)
+    .map((name, which) => `${name}:${numbers[which]}`)
+    .join()
   if (silent) return [[...entrance(directory), '-'].join(), names, '']
   return [networkFolder(directory, network.id).namespaces.join(), names, bridge]
 }
