@@ -56,6 +56,21 @@ function flattening(chain: readonly Link[], first: number, at: number): Flatteni
   }
 }
 
+/**
+ * How so many more linked disks come to stand on a machine that carries some: of a `cut`, a new instant; of one that is `kept`, from the threshold
+ * on; or, beyond what its hypervisor takes, not at all. Null: there is no such number.
+ */
+export function wayToClone(
+  deltas: number,
+  more: number,
+  { threshold, most }: { readonly threshold: number | null; readonly most: number | null },
+): 'cut' | 'kept' | 'none' {
+  const after = deltas + more
+  const atMost = most ?? Infinity
+  if (threshold !== null && after > Math.min(threshold, atMost)) return 'kept'
+  return more > 0 && after > atMost ? 'none' : 'cut'
+}
+
 export interface ChainFacts {
   readonly depth: number
   /** Layers that VM snapshots name. */

@@ -201,7 +201,14 @@ export const settings = [
     'Integer',
     '200',
     'Advanced',
-    'From so many disks of clones on those of a running source on, people are advised to clone a frozen one, which they cost nothing',
+    'So many disks of clones may stand on what a running source wrote. Beyond, instant clones are made of one instant that is kept (instantclone.delta.switch), events advise to freeze the source, and it is consolidated by schedule even where others read its layers',
+  ),
+  setting(
+    'instantclone.delta.switch',
+    'Boolean',
+    'true',
+    'Advanced',
+    'Beyond instantclone.delta.threshold, instant clones of a running source are made of one instant of it that is kept, and show it as it was then; false: each call holds a new one, up to what the hypervisor takes',
   ),
   setting('vm.clone.max.count', 'Integer', '200', 'Advanced', 'The most clones that one call may ask for'),
   setting(

@@ -127,7 +127,7 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
     const layers = watchLayers(db, jobs, log)
     closing.push(() => layers.close())
     await layers.sweep()
-    const forks = watchForks(db, jobs, log)
+    const forks = watchForks({ db, settings, log }, jobs)
     closing.push(() => forks.close())
     await forks.sweep()
     const consolidation = watchConsolidation({ db, settings, log }, jobs)

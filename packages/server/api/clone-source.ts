@@ -1,15 +1,13 @@
-// What is cloned: a machine as it is now, or as a VM snapshot has it, with all its disks. Every refusal names its parameter. Of a machine that
-// runs, or has been stopped, the clones share a fork with all others that are asked for before that is begun; a frozen one has its own.
+// What is cloned: a machine as it is now, or as a VM snapshot has it, with all its disks. Every refusal names its parameter. Of which instant
+// of the machine is for clone-fork.ts.
 import { type CloneType, decideCloneType, fullCloneSetting } from '@ramet/core/clone-type.ts'
-import { newId, type ServiceOfferingId, type StoragePoolId, type VmId, type VmSnapshotId } from '@ramet/core/ids.ts'
+import type { ServiceOfferingId, StoragePoolId, VmId, VmSnapshotId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { App } from '../app.ts'
 import type { CloneNode } from '../jobs/clone-node.ts'
-import { forkVm, memoryOfStopped } from '../jobs/fork-vm.ts'
+import { memoryOfStopped } from '../jobs/fork-vm.ts'
 import type { JobOrigin } from '../jobs/tools.ts'
 import type { Tx } from '../store/database.ts'
-import { forkOfFrozen, forkToJoin, insertFork } from '../store/forks.ts'
-import { holdLockKey } from '../store/jobs.ts'
 import type { NewVolume } from '../store/new-vm.ts'
 import type { Row } from '../store/tables.ts'
 import { demandDeployable } from '../store/vm-snapshot-seeds.ts'
@@ -17,6 +15,7 @@ import { disksOf } from '../store/vm-snapshots.ts'
 import { demandAction, type Vm, vmById } from '../store/vms.ts'
 import { volumesOf } from '../store/volumes.ts'
 import type { Caller } from './caller.ts'
+import { forkForClones } from './clone-fork.ts'
 import { type DataThen, dataVolumesAsked } from './data-volumes.ts'
 import { type Source, vmSnapshotSource } from './deploy-source.ts'
 import { chosenZone, demandSizes, serviceOfferingNamed } from './deployment.ts'
@@ -193,13 +192,15 @@ async function disksOfSnapshot(app: App, id: VmSnapshotId): Promise<SourceDisk[]
   })
 }
 
-/** What the clones are made of: the frozen instant, one that others wait for, or one that a new job makes. Null: not of a node. */
+/** What the clones are made of: an instant of the machine, or a VM snapshot with memory. Null: not of a node. */
 export async function nodeOf(
   app: App,
   tx: Tx,
-  { vm, disks, isInstant, vmSnapshot }: CloneSource,
+  source: CloneSource,
+  count: number,
   origin: JobOrigin,
 ): Promise<CloneNode | null> {
+  const { vm, disks, isInstant, vmSnapshot } = source
   if (vmSnapshot && !isInstant) return null
   const pool = await poolOfRoot(tx, disks)
   const node = { vm: vm.id, pool, goesOn: isInstant }
@@ -207,15 +208,7 @@ export async function nodeOf(
     await demandDeployable(tx, vmSnapshot)
     return { ...node, from: { vmSnapshot } }
   }
-  const frozen = vm.is_frozen && (await forkOfFrozen(tx, vm.id))
-  if (frozen) return { ...node, from: { fork: frozen.id, job: null } }
-  await holdLockKey(tx, `fork:${vm.id}`)
-  const joined = await forkToJoin(tx, vm.id, isInstant)
-  if (joined) return { ...node, from: joined }
-  const fork = newId<'fork'>()
-  await insertFork(tx, { id: fork, vm_id: vm.id, with_memory: isInstant })
-  const job = await app.jobs.start(tx, forkVm, { vm: vm.id, fork }, { ...origin, command: 'forkVirtualMachine' })
-  return { ...node, from: { fork, job } }
+  return { ...node, from: await forkForClones(app, tx, { ...source, count }, origin) }
 }
 
 async function poolOfRoot(tx: Tx, [root]: readonly SourceDisk[]): Promise<StoragePoolId> {

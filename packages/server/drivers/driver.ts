@@ -313,7 +313,7 @@ export interface Capabilities {
   readonly longestChain: number
   /** From so many layers without a name on, a chain is shortened without being asked. */
   readonly consolidateAt: number
-  /** The most layers that may stand on one of an account; null: any number. */
+  /** The most disks of others that may stand on what a running machine wrote; null: any number. */
   readonly mostDeltas: number | null
   /** Guest networks outlive the machines in them: `networks`, and network cards of the kind 'network'. */
   readonly networks: boolean

@@ -28,7 +28,14 @@ export interface CloneNode {
   /** The machine that is cloned. */
   readonly vm: VmId
   readonly pool: StoragePoolId
-  readonly from: { readonly fork: ForkId; readonly job: JobId | null } | { readonly vmSnapshot: VmSnapshotId }
+  readonly from:
+    | {
+        readonly fork: ForkId
+        readonly job: JobId | null
+        /** Of an instant that was kept already, for people. */
+        readonly heldAt?: string
+      }
+    | { readonly vmSnapshot: VmSnapshotId }
   /** An instant clone: it goes on from the node's memory. */
   readonly goesOn: boolean
 }

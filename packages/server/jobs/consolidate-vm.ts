@@ -5,8 +5,10 @@ import type { LayerId, VmId } from '@ramet/core/ids.ts'
 import { layersHeldBy, linksOf } from '../store/chains.ts'
 import type { Db } from '../store/database.ts'
 import { vmLock } from '../store/vms.ts'
+import { giveUpKept } from './drop-fork.ts'
 import { defineJob, nothing } from './define-job.ts'
 import { holdForFlattening, demandRoom, flatten, publishFlattened } from './flatten.ts'
+import { originOf } from './tools.ts'
 
 export interface ConsolidateVm {
   readonly vm: VmId
@@ -25,8 +27,9 @@ export const consolidateVm = defineJob<ConsolidateVm>({
   instance: input => input.vm,
 })
   .record('plan', {
-    do: async ({ tx, input, driver, settings }) => {
+    do: async ({ tx, input, driver, settings, jobs, job }) => {
       const vm = await holdForFlattening(tx, input.vm, 'consolidation', driver)
+      await giveUpKept(tx, vm.id, jobs, originOf(job))
       const found = await planOfConsolidation(tx, vm.id, input.evenShared)
       await demandRoom(tx, settings, found.plan)
       return found
@@ -52,23 +55,36 @@ export interface Consolidation {
   readonly plan: readonly Flattening[]
   /** Layers in the way that VM snapshots name. */
   readonly kept: number
+  /** These VM snapshots; absent in jobs that an earlier version began. */
+  readonly snapshots?: readonly string[]
 }
 
 export async function planOfConsolidation(db: Db, vm: VmId, evenShared: boolean): Promise<Consolidation> {
   const held = await layersHeldBy(db, vm)
   const plan: Flattening[] = []
   const kept = new Set<LayerId>()
+  const names = new Set<string>()
   for (const { layer } of held.filter(({ snapshot }) => snapshot === null)) {
     const chain = await linksOf(db, vm, layer)
     plan.push(...planConsolidation(chain, evenShared))
-    for (const { id, named, owned } of chain) if (named && owned && id !== layer) kept.add(id)
+    for (const { id, snapshots } of chain)
+      for (const name of snapshots) {
+        kept.add(id)
+        names.add(name)
+      }
   }
-  return { plan, kept: kept.size }
+  return { plan, kept: kept.size, snapshots: [...names] }
 }
 
 /** For the event log. */
-export function outcomeOf({ plan, kept }: Consolidation): string {
+export function outcomeOf({ plan, kept, snapshots = [] }: Consolidation): string {
   const gone = plan.reduce((sum, { between }) => sum + between.length, 0)
-  const stays = kept > 0 ? [`${kept} stay: VM snapshots name them, and they cannot be consolidated`] : []
+  const [some, more] = [snapshots.slice(0, 5).join(', '), snapshots.length > 5 ? ', …' : '']
+  const stays =
+    kept > 0
+      ? [
+          `${kept} stay: VM snapshots name them (${some}${more}), and they cannot be consolidated before these are deleted`,
+        ]
+      : []
   return [`${gone} layers fewer`, ...stays].join('; ')
 }

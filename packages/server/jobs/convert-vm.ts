@@ -8,8 +8,10 @@ import { layersHeldBy, linksOf } from '../store/chains.ts'
 import type { Db } from '../store/database.ts'
 import { setCloneType, vmLock } from '../store/vms.ts'
 import { defineJob, nothing } from './define-job.ts'
+import { giveUpKept } from './drop-fork.ts'
 import { forestOf, noteDisks } from './forest-machine.ts'
 import { holdForFlattening, demandRoom, flatten, publishFlattened } from './flatten.ts'
+import { originOf } from './tools.ts'
 
 export interface ConvertVm {
   readonly vm: VmId
@@ -25,8 +27,9 @@ export const convertVm = defineJob<ConvertVm>({
   instance: input => input.vm,
 })
   .record('plan', {
-    do: async ({ tx, input, driver, settings }) => {
+    do: async ({ tx, input, driver, settings, jobs, job }) => {
       const vm = await holdForFlattening(tx, input.vm, 'conversion', driver)
+      await giveUpKept(tx, vm.id, jobs, originOf(job))
       const plan = await planOfConversion(tx, vm)
       await demandRoom(tx, settings, plan)
       return { plan, isKept: driver.forest !== null }

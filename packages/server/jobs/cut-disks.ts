@@ -10,7 +10,15 @@ import { Problem } from '@ramet/core/problem.ts'
 import type { CutFacts, DiskCut, LayerFacts } from '../drivers/driver.ts'
 import type { Tx } from '../store/database.ts'
 import { LeaseLost } from '../store/jobs.ts'
-import { forgetLayer, layerChain, layerRef, layerRefIfAny, publishLayer, reserveLayer } from '../store/layers.ts'
+import {
+  forgetLayer,
+  layerChain,
+  layerRef,
+  layerRefIfAny,
+  noteWriter,
+  publishLayer,
+  reserveLayer,
+} from '../store/layers.ts'
 import { memoryRef } from '../store/memory-images.ts'
 import { demandPoolServesDisks } from '../store/pools.ts'
 import { setVolume, type Volume } from '../store/volumes.ts'
@@ -151,6 +159,7 @@ export async function publishCut(
     await publishLayer(tx, layer, facts[index] as LayerFacts)
     const held = ofOld[index]
     if (held) await publishLayer(tx, old, held)
+    await noteWriter(tx, old, volume)
     await setVolume(tx, volume, { layer_id: layer })
   }
 }

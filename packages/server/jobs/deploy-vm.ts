@@ -114,7 +114,13 @@ interface Place {
   readonly isOfSnapshot?: boolean
   readonly isToRun: boolean
   /** What the caller is told when the job is done. */
-  readonly told: { readonly sealedpassword?: string }
+  readonly told: { readonly sealedpassword?: string; readonly outcome?: string }
+}
+
+/** Told, since whoever clones a running machine expects it as it is now. */
+function ofKeptInstant(node: CloneNode | undefined): { outcome?: string } {
+  if (!node || !('fork' in node.from) || !node.from.heldAt) return {}
+  return { outcome: `as its source was at ${node.from.heldAt}: that instant is kept (instantclone.delta.threshold)` }
 }
 
 function baseOf({ pool, cloneType, copy }: Place, made: LayerId | undefined) {
@@ -160,7 +166,8 @@ async function takePlace(context: Context): Promise<Place> {
   const copy = copies.find(each => each.pool === pool.id)?.layer ?? null
   const isOfSnapshot = input.vmSnapshot !== undefined
   // A clone's disks need nothing on the pool but its node.
-  const [isBlank, told] = [!input.template && !isOfSnapshot, sealed ? { sealedpassword: sealed } : {}]
+  const isBlank = !input.template && !isOfSnapshot
+  const told = { ...(sealed && { sealedpassword: sealed }), ...ofKeptInstant(input.node) }
   return { pool: pool.id, cloneType, copy, isBlank, isOfSnapshot, isToRun: input.start, told }
 }
 

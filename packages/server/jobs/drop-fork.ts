@@ -2,7 +2,7 @@
 // machines that went on from it run.
 import type { ForkId, VmId } from '@ramet/core/ids.ts'
 import type { Tx } from '../store/database.ts'
-import { forgetFork, forkOfFrozen, holdFork, isForkUnneeded, setFork } from '../store/forks.ts'
+import { forgetFork, forkOfFrozen, holdFork, isForkUnneeded, keptForkOf, setFork } from '../store/forks.ts'
 import { setVm } from '../store/vms.ts'
 import type { RecordContext } from './define-job.ts'
 import { removeIfUnneeded } from './remove-layer.ts'
@@ -28,6 +28,14 @@ export async function leaveFork(context: Recording, vm: VmId, fork: ForkId | nul
   if (!fork) return
   await setVm(context.tx, vm, { fork_id: null })
   await dropForkIfUnneeded(context, fork)
+}
+
+/** The instant of a running machine that further clones were to be made of. */
+export async function giveUpKept(tx: Tx, vm: VmId, jobs: JobStarter, origin: JobOrigin): Promise<void> {
+  const fork = await keptForkOf(tx, vm)
+  if (!fork) return
+  await setFork(tx, fork.id, { is_kept: false })
+  await dropFork(tx, fork.id, jobs, origin)
 }
 
 /** A frozen machine that is destroyed gives up the instant at which it stood still; its clones keep what they read of it. */

@@ -1,9 +1,11 @@
 // Holds a machine at one instant, for clones to be made of it: a cut of all its disks and, for instant clones, of its memory. The machine
 // runs on, on new layers. It is no VM snapshot, and nobody asks for it by itself: the clones that wait for it begin when it is done, and all
-// that were asked for before it began share it. Nothing keeps it longer than that (drop-fork.ts).
+// that were asked for before it began share it. Nothing keeps it longer than that (drop-fork.ts), but
+// where the machine carries many clones already: then it is kept, for all that follow (api/clone-fork.ts).
 import type { ForkId, VmId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
-import { deltasOn, holdFork, nameDisksOfFork, setFork } from '../store/forks.ts'
+import { deltasOf } from '../store/deltas.ts'
+import { holdFork, nameDisksOfFork, setFork } from '../store/forks.ts'
 import { demandAction, holdVm, type Vm, vmLock } from '../store/vms.ts'
 import type { Settings } from '../settings.ts'
 import {
@@ -42,22 +44,26 @@ export const forkVm = defineJob<ForkVm>({
       await nameDisksOfFork(tx, input.fork, await publishInstant(tx, made))
       await setFork(tx, input.fork, { state: 'Ready', stun_ms: cut?.stunMs ?? null })
       const way = cut?.way ? [`memory: ${cut.way}`] : []
-      const advice = adviceOn(await deltasOn(tx, input.vm), settings)
+      const fork = await holdFork(tx, input.fork)
+      const advice = adviceOn(await deltasOf(tx, input.vm, true), fork?.is_kept ?? false, settings)
       return [...stunOf(cut), ...way, ...advice].join(', ')
     },
     undo: nothing('nothing follows it'),
   })
   .returning(made => ({ outcome: made.publish }))
   .whenItFails(async context => {
-    await setFork(context.tx, context.input.fork, { state: 'Error' })
+    await setFork(context.tx, context.input.fork, { state: 'Error', is_kept: false })
     await dropForkIfUnneeded(context, context.input.fork)
   })
 
 /** What is told to whoever clones a running machine again and again. */
-function adviceOn(deltas: number, settings: Settings): string[] {
-  if (deltas < settings.number('instantclone.delta.threshold')) return []
+function adviceOn(deltas: number, isKept: boolean, settings: Settings): string[] {
+  const threshold = settings.number('instantclone.delta.threshold')
+  if (!isKept && deltas < threshold) return []
+  const stand = `${deltas} disks stand on those of the machine`
+  if (!isKept) return [`${stand}: clones of a frozen one (freezeVirtualMachine) cost it nothing`]
   return [
-    `${deltas} disks stand on those of the machine: clones of a frozen one (freezeVirtualMachine) cost it nothing`,
+    `${stand}, and more than ${threshold} would: instant clones are made of this instant from now on, until consolidateVirtualMachine, or until fewer stand there (instantclone.delta.threshold)`,
   ]
 }
 

@@ -5,15 +5,22 @@ import { Problem } from '@ramet/core/problem.ts'
 import { sql } from 'kysely'
 import type { Db, Tx } from './database.ts'
 
+/** Forks that somebody stands still in, or that clones are being made of; one that is only kept goes before its layers are worked on. */
+const forksInUse = sql`(select f.* from fork_disk f join fork on fork.id = f.fork_id
+  where fork.is_frozen or fork.state in ('Allocated', 'Creating') or exists (select from vm where vm.fork_id = fork.id))`
+
 const isNamed = sql<boolean>`(exists (select from volume v where v.layer_id = c.id)
   or exists (select from vm_snapshot_disk d where d.layer_id = c.id)
-  or exists (select from fork_disk f where f.layer_id = c.id)
+  or exists (select from ${forksInUse} f where f.layer_id = c.id)
   or exists (select from template_spool_ref r where r.layer_id = c.id and not r.marked_for_gc)
   or exists (select from vmsnapshot_spool_ref r where r.id = c.id and r.state <> 'Destroying'))`
 
+/** A link of a chain, and the VM snapshots that name it. */
+export type NamedLink = Link & { readonly snapshots: readonly string[] }
+
 /** The chain of a layer, base first, as it concerns the machine. */
-export async function linksOf(db: Db, vm: VmId, layer: LayerId): Promise<Link[]> {
-  const { rows } = await sql<Link>`
+export async function linksOf(db: Db, vm: VmId, layer: LayerId): Promise<NamedLink[]> {
+  const { rows } = await sql<NamedLink>`
     with recursive chain as (
       select l.*, 0 as height from layer l where l.id = ${layer}
       union all
@@ -32,12 +39,14 @@ export async function linksOf(db: Db, vm: VmId, layer: LayerId): Promise<Link[]>
         where s.vm_id <> ${vm}
       union
       -- What a fork names is being read, or copied, by clones.
-      select a.root from above a join fork_disk f on f.layer_id = a.id
+      select a.root from above a join ${forksInUse} f on f.layer_id = a.id
       union
       select a.root from above a join template_spool_ref r on r.layer_id = a.id)
     select c.id, c.allocated_bytes as bytes, c.account_id is not null as owned, ${isNamed} as named,
       c.account_id is not null and c.id not in (select root from shared) as exclusive,
-      (select count(*)::int from layer l where l.parent_id = c.id) as children
+      (select count(*)::int from layer l where l.parent_id = c.id) as children,
+      array(select s.display_name from vm_snapshot_disk d join vm_snapshot s on s.id = d.snapshot_id
+        where d.layer_id = c.id order by s.display_name) as snapshots
     from chain c order by c.height desc`.execute(db)
   return rows
 }
@@ -73,12 +82,11 @@ export async function holdChainsOf(tx: Tx, vm: VmId): Promise<void> {
 interface Limits {
   readonly hypervisor: string
   readonly longest_chain: number
-  readonly most_deltas: number | null
 }
 
 /** Throws where the hypervisor takes no further layer on this one. */
 export async function demandShortChain(tx: Tx, parent: LayerId): Promise<void> {
-  const { rows } = await sql<ChainFacts & Limits & { owned: boolean; deltas: number }>`
+  const { rows } = await sql<ChainFacts & Limits>`
     with recursive c as (
       select l.id, l.parent_id, l.pool_id, l.account_id, 0 as height from layer l where l.id = ${parent}
       union all
@@ -87,9 +95,7 @@ export async function demandShortChain(tx: Tx, parent: LayerId): Promise<void> {
       select count(*)::int as depth, count(*) filter (where account_id is not null and not ${isNamed})::int as unnamed,
         count(*) filter (where exists (select from vm_snapshot_disk d where d.layer_id = c.id))::int as kept
       from c)
-    select whole.*, c.account_id is not null as owned, h.hypervisor, h.longest_chain, h.most_deltas,
-      (select count(*)::int from layer l
-        where h.most_deltas is not null and c.account_id is not null and l.parent_id = c.id) as deltas
+    select whole.*, h.hypervisor, h.longest_chain
     from whole, c join storage_pool p on p.id = c.pool_id join cluster on cluster.id = p.cluster_id
       join hypervisor_capabilities h on h.hypervisor = cluster.hypervisor
     where c.height = 0`.execute(tx)
@@ -97,12 +103,6 @@ export async function demandShortChain(tx: Tx, parent: LayerId): Promise<void> {
   if (!found) return
   const reason = chainRefusal(found, found.hypervisor, found.longest_chain)
   if (reason) throw new Problem('refused', 'chain-too-long', reason)
-  if (found.owned && found.most_deltas !== null && found.deltas >= found.most_deltas) throw tooManyDeltas(found)
-}
-
-function tooManyDeltas({ deltas, hypervisor }: { deltas: number; hypervisor: string }): Problem {
-  const text = `${deltas} disks stand on this one, the most that ${hypervisor} takes; destroy some of their machines, or make them independent with convertVirtualMachineToFullClone`
-  return new Problem('refused', 'too-many-deltas', text)
 }
 
 /** Machines with layers in their chains that nobody names, and how many of these the longest such chain has. */
@@ -113,7 +113,7 @@ export async function unnamedByVm(db: Db): Promise<{ vm: VmId; unnamed: number }
       where l.account_id is not null and l.state = 'ready'
         and not exists (select from volume v where v.layer_id = l.id)
         and not exists (select from vm_snapshot_disk d where d.layer_id = l.id)
-        and not exists (select from fork_disk f where f.layer_id = l.id)
+        and not exists (select from ${forksInUse} f where f.layer_id = l.id)
         and not exists (select from template_spool_ref r where r.layer_id = l.id and not r.marked_for_gc)
       union all
       select a.root, l.id from layer l join above a on l.parent_id = a.id),
@@ -124,12 +124,11 @@ export async function unnamedByVm(db: Db): Promise<{ vm: VmId; unnamed: number }
   return rows
 }
 
-export async function consolidateAt(db: Db, vm: VmId): Promise<number> {
-  const { consolidate_at } = await db
+export async function budgetOf(db: Db, vm: VmId) {
+  return db
     .selectFrom('hypervisor_capabilities')
     .innerJoin('vm', 'vm.hypervisor', 'hypervisor_capabilities.hypervisor')
-    .select('hypervisor_capabilities.consolidate_at')
+    .select(['consolidate_at', 'most_deltas', 'hypervisor_capabilities.hypervisor'])
     .where('vm.id', '=', vm)
     .executeTakeFirstOrThrow()
-  return consolidate_at
 }

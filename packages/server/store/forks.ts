@@ -10,7 +10,10 @@ import { vmLock } from './vms.ts'
 
 export type Fork = Row<'fork'>
 
-export async function insertFork(tx: Tx, fork: Pick<Fork, 'id' | 'vm_id' | 'with_memory'>): Promise<void> {
+export async function insertFork(
+  tx: Tx,
+  fork: Pick<Fork, 'id' | 'vm_id' | 'with_memory'> & { readonly is_kept?: boolean },
+): Promise<void> {
   await tx
     .insertInto('fork')
     .values({ ...fork, state: 'Allocated' })
@@ -28,6 +31,7 @@ export async function forkToJoin(
     .select('id')
     .where('vm_id', '=', vm)
     .where('state', '=', 'Allocated')
+    .where('is_kept', '=', false)
     .$if(withMemory, query => query.where('with_memory', '=', true))
     .orderBy('created')
     .forUpdate()
@@ -36,7 +40,7 @@ export async function forkToJoin(
   return job && { fork: found.id, job }
 }
 
-async function jobMaking(tx: Tx, vm: VmId, fork: ForkId): Promise<JobId | undefined> {
+export async function jobMaking(tx: Tx, vm: VmId, fork: ForkId): Promise<JobId | undefined> {
   const job = await tx
     .selectFrom('job')
     .select('id')
@@ -83,9 +87,20 @@ export async function disksOfFork(db: Db, fork: ForkId): Promise<Row<'fork_disk'
   return db.selectFrom('fork_disk').selectAll().where('fork_id', '=', fork).orderBy('device_id').execute()
 }
 
-/** Whether nothing is being made of it any more, and nobody stands still in it. */
-export async function isForkUnneeded(tx: Tx, { id, is_frozen, state }: Fork): Promise<boolean> {
-  if (is_frozen || state === 'Allocated' || state === 'Creating') return false
+/** The instant of a running machine that further clones are made of; it stays until the transaction ends. */
+export async function keptForkOf(tx: Tx, vm: VmId): Promise<Fork | undefined> {
+  return tx
+    .selectFrom('fork')
+    .selectAll()
+    .where('vm_id', '=', vm)
+    .where('is_kept', '=', true)
+    .forUpdate()
+    .executeTakeFirst()
+}
+
+/** Whether nothing is being made of it any more, nobody stands still in it, and it is not kept. */
+export async function isForkUnneeded(tx: Tx, { id, is_frozen, is_kept, state }: Fork): Promise<boolean> {
+  if (is_frozen || is_kept || state === 'Allocated' || state === 'Creating') return false
   const made = await tx.selectFrom('vm').select('id').where('fork_id', '=', id).executeTakeFirst()
   return made === undefined
 }
@@ -106,11 +121,23 @@ export interface Freed {
 export async function leftForks(db: Db): Promise<ForkId[]> {
   const { rows } = await sql<{ id: ForkId }>`
     select f.id from fork f
-    where not f.is_frozen and not exists (select from vm where vm.fork_id = f.id)
+    where not f.is_frozen and not f.is_kept and not exists (select from vm where vm.fork_id = f.id)
       and not exists (select from job j where j.completed is null and j.input::text like '%' || f.id || '%')`.execute(
     db,
   )
   return rows.map(({ id }) => id)
+}
+
+/** Machines of which an instant is kept that is made. */
+export async function sourcesKept(db: Db): Promise<VmId[]> {
+  const rows = await db
+    .selectFrom('fork')
+    .select('vm_id')
+    .where('is_kept', '=', true)
+    .where('state', '=', 'Ready')
+    .where(eb => eb.not(eb.exists(eb.selectFrom('vm').select('vm.id').whereRef('vm.fork_id', '=', 'fork.id'))))
+    .execute()
+  return rows.map(({ vm_id }) => vm_id)
 }
 
 /** Machines that stand on what the fork names, or are being made of it; not its own. */
@@ -138,17 +165,4 @@ export async function demandNoClones(tx: Tx, fork: Fork, source: string): Promis
     'source-has-clones',
     `Virtual machine ${source} is the frozen source of ${clones.length} ${clones.length === 1 ? 'clone' : 'clones'} (${some}${more}); destroy and expunge them, or make them independent with convertVirtualMachineToFullClone, first`,
   )
-}
-
-/** How many disks of others stand on those that the machine writes, through all its layers. */
-export async function deltasOn(db: Db, vm: VmId): Promise<number> {
-  const { rows } = await sql<{ count: number }>`
-    with recursive chain as (
-      select l.id, l.parent_id, l.account_id from volume v join layer l on l.id = v.layer_id
-        where v.vm_id = ${vm} and v.removed is null
-      union
-      select l.id, l.parent_id, l.account_id from layer l join chain c on l.id = c.parent_id)
-    select count(*)::int as count from layer l join chain c on c.id = l.parent_id
-    where c.account_id is not null and l.id not in (select id from chain)`.execute(db)
-  return rows[0]?.count ?? 0
 }

@@ -1,6 +1,6 @@
 // The layer forest on disk: reserve a layer before its file is made, publish it when the file is safe, and let go of it
 // by the plan of core/layer.ts. Edges are foreign keys: the database itself refuses to forget a layer in use.
-import type { AccountId, LayerId, StoragePoolId } from '@ramet/core/ids.ts'
+import type { AccountId, LayerId, StoragePoolId, VolumeId } from '@ramet/core/ids.ts'
 import { type Forest, forestOf, type Layer } from '@ramet/core/layer.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import { type RawBuilder, sql } from 'kysely'
@@ -56,6 +56,11 @@ export async function publishLayer(tx: Tx, id: LayerId, facts: LayerFacts): Prom
     .set({ state: 'ready', virtual_bytes: facts.virtualBytes, allocated_bytes: facts.allocatedBytes })
     .where('id', '=', id)
     .execute()
+}
+
+/** The volume wrote the layer until a cut: what others put on it is a delta of that volume's machine. */
+export async function noteWriter(tx: Tx, id: LayerId, volume: VolumeId): Promise<void> {
+  await tx.updateTable('layer').set({ volume_id: volume }).where('id', '=', id).execute()
 }
 
 /** From here on nothing can be put on the layer, and its file may go. A layer that something stands on is refused. */

@@ -367,7 +367,8 @@ create table layer (
   state text not null check (state in ('creating', 'ready', 'removing')),
   virtual_bytes bigint not null,
   allocated_bytes bigint not null default 0,
-  created timestamptz not null default now()
+  created timestamptz not null default now(),
+  volume_id uuid -- what wrote it until a cut made it hold still
 );
 create index layer_by_parent on layer (parent_id);
 create index layer_by_pool on layer (pool_id);
@@ -577,6 +578,8 @@ create table volume (
   disk_depth integer -- how many files it consisted of
 );
 create index volume_by_vm on volume (vm_id) where removed is null;
+alter table layer add foreign key (volume_id) references volume on delete set null;
+create index layer_by_volume on layer (volume_id) where volume_id is not null;
 
 create index volume_by_account on volume (account_id) where removed is null;
 
@@ -726,10 +729,22 @@ create table fork (
   is_frozen boolean not null default false, -- the machine stands still in it
   state text not null check (state in ('Allocated', 'Creating', 'Ready', 'Error')), -- Allocated: others may still join
   stun_ms double precision, -- how long the guest stood still
-  created timestamptz not null default now()
+  created timestamptz not null default now(),
+  is_kept boolean not null default false -- the machine carries many clones: further instant ones are made of this instant
 );
 create index fork_by_vm on fork (vm_id);
 create unique index fork_of_frozen on fork (vm_id) where is_frozen;
+create unique index fork_kept_of_vm on fork (vm_id) where is_kept;
+
+-- An instant of a machine is kept while that runs, on one host.
+create function leave_kept_fork() returns trigger language plpgsql as $$
+begin
+  update fork set is_kept = false where vm_id = new.id and is_kept;
+  return null;
+end $$;
+
+create trigger leave_kept_fork after update of state, host_id on vm for each row
+  when (new.state <> 'Running' or old.host_id is distinct from new.host_id) execute function leave_kept_fork();
 
 -- The layers that a fork names, one a disk: none of them can be forgotten.
 create table fork_disk (

@@ -312,6 +312,7 @@ export interface Tables {
     virtual_bytes: number
     allocated_bytes: Generated<number>
     created: Created
+    volume_id: Nullable<id.VolumeId>
   }
   template_spool_ref: {
     id: id.Id<'template-spool-ref'>
@@ -511,6 +512,7 @@ export interface Tables {
     state: 'Allocated' | 'Creating' | 'Ready' | 'Error'
     stun_ms: Nullable<number>
     created: Created
+    is_kept: Generated<boolean>
   }
   fork_disk: {
     fork_id: id.ForkId

@@ -4,6 +4,7 @@ import type { LayerId, VmId } from '@ramet/core/ids.ts'
 import { type ExpressionBuilder, sql, type SqlBool } from 'kysely'
 import { jsonArrayFrom } from 'kysely/helpers/postgres'
 import type { Db } from './database.ts'
+import { deltasOn } from './deltas.ts'
 import type { Tables } from './tables.ts'
 
 /** What a list is narrowed by and ordered. */
@@ -183,10 +184,13 @@ export interface Lineage {
   readonly sharedBytes: number
   /** Bytes of the machine's own layer. */
   readonly exclusiveBytes: number
+  /** Disks of others on what the machine wrote. */
+  readonly deltas: number
 }
 
 /** Where each root layer stands, for all at once. */
 export async function lineagesOf(db: Db, tips: readonly LayerId[]): Promise<Map<LayerId, Lineage>> {
+  const deltas = await deltasOn(db, tips)
   const { rows } = await sql<{ tip: LayerId; depth: number; total: number; own: number }>`
     with recursive chain as (
       select id as tip, id, parent_id, allocated_bytes, 0 as depth from layer where id = any(${tips}::uuid[])
@@ -196,7 +200,10 @@ export async function lineagesOf(db: Db, tips: readonly LayerId[]): Promise<Map<
       sum(allocated_bytes) filter (where depth = 0)::bigint as own
     from chain group by tip`.execute(db)
   return new Map(
-    rows.map(({ tip, depth, total, own }) => [tip, { depth, sharedBytes: total - own, exclusiveBytes: own }]),
+    rows.map(({ tip, depth, total, own }) => [
+      tip,
+      { depth, sharedBytes: total - own, exclusiveBytes: own, deltas: deltas.get(tip) ?? 0 },
+    ]),
   )
 }
 

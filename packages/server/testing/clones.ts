@@ -31,8 +31,8 @@ export async function expunge(lab: Lab, id: VmId): Promise<void> {
 
 /** Looks for what nobody needs, as the server does now and then, until nothing is left to do. */
 export async function swept(lab: Lab): Promise<void> {
-  const { db, jobs, log } = lab.app
-  const watch = watchForks(db, jobs, log)
+  const { jobs } = lab.app
+  const watch = watchForks(lab.app, jobs)
   await quiet(lab)
   await watch.sweep()
   watch.close()

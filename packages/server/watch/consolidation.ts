@@ -1,5 +1,6 @@
 // Consolidates machines' disks: every machine's at the times of consolidation.schedule, and at once those whose chains have become
-// long, counted in layers that nobody names. By ordinary jobs, which wait for their turn, and run under nobody's feet: what others
+// long, counted in layers that nobody names. Where others stand on these, they are copied out of a chain that is long, and out of that of a
+// machine that carries many clones. By ordinary jobs, which wait for their turn, and run under nobody's feet: what others
 // read stays. One that failed is tried again after an hour.
 import type { VmId } from '@ramet/core/ids.ts'
 import { isDueBetween } from '@ramet/core/cron.ts'
@@ -7,8 +8,9 @@ import { consolidateVm, planOfConsolidation } from '../jobs/consolidate-vm.ts'
 import type { Runner } from '../jobs/runner.ts'
 import type { Log } from '../log.ts'
 import type { Settings } from '../settings.ts'
-import { consolidateAt, unnamedByVm } from '../store/chains.ts'
+import { budgetOf, unnamedByVm } from '../store/chains.ts'
 import { type Database, inTransaction, type Tx } from '../store/database.ts'
+import { deltasOf } from '../store/deltas.ts'
 import { jobOn } from '../store/jobs.ts'
 import { holdVm, vmLock } from '../store/vms.ts'
 import { sql } from 'kysely'
@@ -27,9 +29,10 @@ export function watchConsolidation(
   let last = new Date()
 
   async function sweep(all: boolean): Promise<void> {
-    for (const { vm, unnamed } of await unnamedByVm(db))
-      await inTransaction(db, tx => consolidate(tx, jobs, vm, unnamed, all)).catch(error =>
-        log.warn({ err: error, vm }, 'cannot consolidate the disks of a machine'),
+    const threshold = settings.number('instantclone.delta.threshold')
+    for (const found of await unnamedByVm(db))
+      await inTransaction(db, tx => consolidate(tx, jobs, threshold, found, all)).catch(error =>
+        log.warn({ err: error, vm: found.vm }, 'cannot consolidate the disks of a machine'),
       )
   }
 
@@ -46,15 +49,22 @@ export function watchConsolidation(
   return { sweep, close: () => clearInterval(timer) }
 }
 
-async function consolidate(tx: Tx, jobs: Runner, id: VmId, unnamed: number, all: boolean): Promise<void> {
-  const isLong = unnamed >= (await consolidateAt(tx, id))
+async function consolidate(
+  tx: Tx,
+  jobs: Runner,
+  threshold: number,
+  { vm: id, unnamed }: { vm: VmId; unnamed: number },
+  all: boolean,
+): Promise<void> {
+  const isLong = unnamed >= (await budgetOf(tx, id)).consolidate_at
   if (!all && !isLong) return
   const vm = await holdVm(tx, id) // of two servers the second finds the first one's job
   if ((await jobOn(tx, vmLock(id))) || (await hasFailed(tx, id))) return
-  const { plan } = await planOfConsolidation(tx, id, isLong)
+  const evenShared = isLong || (await deltasOf(tx, id, true)) >= threshold
+  const { plan } = await planOfConsolidation(tx, id, evenShared)
   if (plan.length === 0) return
   const origin = { command: 'consolidateVirtualMachine', account: vm.account_id, user: null }
-  await jobs.start(tx, consolidateVm, { vm: id, evenShared: isLong }, origin)
+  await jobs.start(tx, consolidateVm, { vm: id, evenShared }, origin)
 }
 
 async function hasFailed(tx: Tx, vm: VmId): Promise<boolean> {

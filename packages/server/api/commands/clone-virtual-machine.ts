@@ -58,7 +58,7 @@ export const cloneVirtualMachine = jobCommand({
         volume: count * bytes.length,
         primaryBytes: count * bytes.reduce((sum, each) => sum + each, 0),
       })
-      const node = await nodeOf(app, tx, asked, origin)
+      const node = await nodeOf(app, tx, asked, count, origin)
       const fork = node && 'fork' in node.from ? node.from.fork : null
       const clones = []
       for (const name of names) {

@@ -13,15 +13,15 @@ export const consolidateVirtualMachine = jobCommand({
   params: {
     virtualmachineid: id<'vm'>('the virtual machine').must,
     dryrun: flag(
-      'answer the plan at once: layers and bytes to copy, and how many layers VM snapshots name; and do nothing',
+      'answer the plan at once: layers and bytes to copy, and how many layers which VM snapshots name; and do nothing',
     ),
   },
   result: vmResult,
   async run({ app, caller, params }) {
     const vm = await vmOfCall(app, caller, params.virtualmachineid, 'virtualmachineid')
     demandAction(vm, 'consolidation')
-    const { plan, kept } = await planOfConsolidation(app.db, vm.id, true)
-    if (params.dryrun) return { plan: { ...planOnWire(vm, plan), keptbyvmsnapshots: kept } }
+    const { plan, kept, snapshots } = await planOfConsolidation(app.db, vm.id, true)
+    if (params.dryrun) return { plan: { ...planOnWire(vm, plan), keptbyvmsnapshots: kept, vmsnapshots: snapshots } }
     return startVmJob(app, caller, 'consolidateVirtualMachine', consolidateVm, { vm: vm.id, evenShared: true })
   },
 })

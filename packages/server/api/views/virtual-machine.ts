@@ -1,4 +1,4 @@
-// A virtual machine on the wire: CloudStack's fields, and Ramet's own (clonetype, chaindepth, sharedbytes, …).
+// A virtual machine on the wire: CloudStack's fields, and Ramet's own (clonetype, chaindepth, deltas, …).
 import { allowedFrom, refusal, type VmAction } from '@ramet/core/vm.ts'
 import type { ListedTag } from '../../store/tags.ts'
 import type { Lineage, ListedVm } from '../../store/vm-list.ts'
@@ -85,6 +85,10 @@ export const virtualMachineView = view<VmOnWire>('virtualmachine', {
   chaindepth: integer('disk layers from the base to its own', vm => vm.lineage?.depth ?? vm.root_disk_depth),
   sharedbytes: long('bytes of disk layers that others may share', vm => vm.lineage?.sharedBytes),
   exclusivebytes: long('bytes of its own disk layer', vm => vm.lineage?.exclusiveBytes ?? vm.root_disk_bytes),
+  deltas: integer(
+    'delta disks of others on what its root disk wrote; those on an instant that stands still cost it nothing and do not count',
+    vm => vm.lineage?.deltas,
+  ),
   customized: boolean(
     'false for an instant clone that still shares something with its source in its guest',
     vm => vm.customized,

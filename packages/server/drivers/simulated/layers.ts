@@ -11,7 +11,8 @@ import { type Blocks, change, type SimulatedLayer, type World } from './world.ts
 
 export const imageBytes = 2 ** 30
 export const templateBytes = 64 * 2 ** 20
-const overlayBytes = 196_616
+/** Of an empty one. */
+export const overlayBytes = 196_616
 
 export function simulatedLayers(world: World, call: Calling): Driver['layers'] {
   return {

@@ -4,7 +4,7 @@ import type { LayerId, VmId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { Cut, CutFacts, Driver, LayerChain, LayerFacts, LayerRef, Merge } from '../driver.ts'
 import type { Calling } from './calling.ts'
-import { copying, demandLayers, layerIn } from './layers.ts'
+import { copying, demandLayers, layerIn, overlayBytes } from './layers.ts'
 import { factsOfMemory, saveMemory } from './memory.ts'
 import { type Blocks, change, runningIn, type SimulatedMachine, type World } from './world.ts'
 
@@ -108,11 +108,16 @@ export function mergeLayers(world: World, chain: LayerChain, merge: Merge): Laye
   const layer = {
     ...into,
     base: merge.onto?.id ?? null,
-    allocatedBytes: between.reduce((sum, { allocatedBytes }) => sum + allocatedBytes, into.allocatedBytes),
+    allocatedBytes: between.reduce((sum, each) => sum + contentBytes(each), into.allocatedBytes),
     blocks: Object.assign({}, ...[...between, into].map(({ blocks }) => blocks)) as Blocks,
   }
   change(world, { layer })
   return layer
+}
+
+/** Without the tables that any layer has. */
+function contentBytes({ allocatedBytes }: LayerFacts): number {
+  return Math.max(0, allocatedBytes - overlayBytes)
 }
 
 /** An earlier try did it. */
