@@ -5,7 +5,7 @@ import { newId, type StoragePoolId, type VmId, type VolumeId } from '@ramet/core
 import { call } from '../testing/call.ts'
 import { stopTestDatabase } from '../testing/database.ts'
 import { eventually } from '../testing/eventually.ts'
-import { ended, type Lab, run, simulatedLab } from '../testing/lab.ts'
+import { ended, type Lab, run, simulatedLab, stateOf } from '../testing/lab.ts'
 import { aMachine, anAttached, aRemotePool, aUsed, aVolume, done } from '../testing/volumes.ts'
 import { attachVolume } from './attach-volume.ts'
 import type { JobDefinition } from './define-job.ts'
@@ -75,7 +75,7 @@ describe('while a job is at work', () => {
     const { state, vm_id, layer_id } = await volume(root)
     assert.deepEqual({ state, vm_id, layer_id }, { state: 'Ready', vm_id: vm, layer_id: was.layer_id })
     assert.ok(lab.world.layers.has(was.layer_id as never))
-    assert.equal((await run(lab, startVm, { vm })).state, 'done')
+    assert.equal(await stateOf(lab, vm), 'Running')
   })
 
   test('a disk that is in the place of an attachment is not pulled out when that fails', async () => {

@@ -1,6 +1,6 @@
 // Makes a machine's root disk anew: from its template, from another, or empty where it was installed from an ISO. The new disk
 // is whole before the machine is stopped, takes the old one's place in one transaction, and the old one is set aside only
-// when nothing can fail any more: whatever happens, the machine has one of them. Data disks are not touched. The guest finds a
+// when nothing can fail any more: whatever happens, the machine has one of them, and a machine that ran runs again (interrupt-vm.ts). Data disks are not touched. The guest finds a
 // new instance id in its seed and customises itself as at its first boot.
 import type { CloneType } from '@ramet/core/clone-type.ts'
 import type { DiskOfferingId, LayerId, StoragePoolId, TemplateId, VmId, VolumeId } from '@ramet/core/ids.ts'
@@ -12,6 +12,7 @@ import { demandUnprotected } from '../store/volumes.ts'
 import { defineJob, nothing, type RecordContext } from './define-job.ts'
 import { copiesOf } from './disk-demand.ts'
 import { expungeVolume } from './destroy-volume.ts'
+import { interruption } from './interrupt-vm.ts'
 import {
   type Before,
   exchangeRoots,
@@ -25,7 +26,7 @@ import {
 } from './restore-disk.ts'
 import { templateOnPool } from './template-on-pool.ts'
 import { originOf } from './tools.ts'
-import { beginStop, noteRunning, runMachine, stopMachine, takeHost } from './vm-steps.ts'
+import { noteRunning, runMachine, stopMachine, takeHost } from './vm-steps.ts'
 
 export interface RestoreVm {
   readonly vm: VmId
@@ -69,21 +70,19 @@ export const restoreVm = defineJob<RestoreVm>({
     do: context => makeRoot(context, planOf(context.made.begin, context.made['cache-template'])),
     undo: unmakeRoot,
   })
-  .record('begin-stop', {
-    do: async context => {
-      const { state } = await holdVm(context.tx, context.input.vm)
-      if (state === 'Running') await beginStop.do(context)
-    },
-    undo: beginStop.undo,
-  })
-  .act('stop', stopMachine)
+  .record('begin-stop', interruption.begin)
+  .actWhen('stop', { ...interruption.stop, do: stopMachine.do })
   .record('note-stopped', {
-    do: async ({ tx, input }) => {
-      const { state } = await holdVm(tx, input.vm)
-      if (state === 'Stopping') await moveVm(tx, input.vm, 'OperationSucceeded', { host_id: null })
-      if (state !== 'Restoring') await moveVm(tx, input.vm, 'RestoringRequested')
+    do: async context => {
+      if (!context.made.begin.wasRunning) return
+      await interruption.note.do(context)
+      await moveVm(context.tx, context.input.vm, 'RestoringRequested')
     },
-    undo: nothing('the first step ends the state Restoring; power that was cut stays cut'),
+    undo: async context => {
+      if (!(context.made as { begin: Begun }).begin.wasRunning) return undefined
+      await giveUp(context)
+      return interruption.note.undo(context as RecordContext<RestoreVm, { begin: Begun }>)
+    },
   })
   .record('exchange', {
     do: context => exchangeRoots(context, context.made.begin.old, context.made['make-disk']),
