@@ -10,6 +10,7 @@ import { Drivers, type Opener } from './drivers/drivers.ts'
 import { qemuDriver } from './drivers/qemu/driver.ts'
 import { vsphereOpener } from './drivers/vsphere/opener.ts'
 import { openSimulator, type Simulator } from './drivers/simulated/simulator.ts'
+import { askedJobs } from './jobs/asked-jobs.ts'
 import { type CrashPoints, crashPointsFrom } from './jobs/crash-points.ts'
 import type { JobDefinition } from './jobs/define-job.ts'
 import { definitions } from './jobs/definitions.ts'
@@ -170,7 +171,7 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
         settings,
         secrets,
         passwords,
-        jobs,
+        jobs: askedJobs(jobs),
         changes,
         log,
         hypervisor,

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { type JobId, newId } from '@ramet/core/ids.ts'
+import type { Problem } from '@ramet/core/problem.ts'
 import { simulatedDriver } from '../drivers/simulated/driver.ts'
 import { silentLog } from '../log.ts'
 import { freshMs } from '../store/jobs.ts'
@@ -151,6 +152,12 @@ describe('the job runner', () => {
     assert.equal(stuck.state, 'stuck')
     assert.match(stuck.problem?.message ?? '', /it does not work.*the undo neither.*retryJob/)
     script()
+    const behind = start({ key: 'stuck' })
+    await assert.rejects(behind, ({ code, message }: Problem) => {
+      assert.equal(code, 'job-stuck')
+      assert.ok(message.includes(`retryJob jobid=${stuck.id}`) && message.includes('the undo neither'))
+      return true
+    })
     await lab.app.db.updateTable('job').set({ state: 'undoing' }).where('id', '=', stuck.id).execute()
     lab.app.jobs.kick()
     const settled = await eventually('it ends', async () => {
