@@ -15,7 +15,7 @@ import { Problem } from '@ramet/core/problem.ts'
 import type { LayerChain } from '../drivers/driver.ts'
 import { chainBytes, layerChain } from '../store/layers.ts'
 import type { Tx } from '../store/database.ts'
-import { disksOfFork, holdFork } from '../store/forks.ts'
+import { disksOfFork, shareFork } from '../store/forks.ts'
 import { holdReadyMemory, memoryRef } from '../store/memory-images.ts'
 import { disksOf, usableVmSnapshot } from '../store/vm-snapshots.ts'
 import { setVm } from '../store/vms.ts'
@@ -71,7 +71,7 @@ async function nodeOf(tx: Tx, node: CloneNode): Promise<Node> {
     const { memory_image_id: memory } = await usableVmSnapshot(tx, from.vmSnapshot)
     return { disks: (await disksOf(tx, from.vmSnapshot)).map(asDisk), memory }
   }
-  const fork = await holdFork(tx, from.fork)
+  const fork = await shareFork(tx, from.fork)
   if (fork?.state !== 'Ready')
     throw new Problem(
       'refused',

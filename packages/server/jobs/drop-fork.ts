@@ -2,7 +2,7 @@
 // machines that went on from it run.
 import type { ForkId, VmId } from '@ramet/core/ids.ts'
 import type { Tx } from '../store/database.ts'
-import { forgetFork, forkOfFrozen, holdFork, isForkUnneeded, keptForkOf, setFork } from '../store/forks.ts'
+import { forgetFork, forkOfFrozen, holdFork, isForkUnneeded, keptForkOf, setFork, staysAnyway } from '../store/forks.ts'
 import { setVm } from '../store/vms.ts'
 import type { RecordContext } from './define-job.ts'
 import { removeIfUnneeded } from './remove-layer.ts'
@@ -27,7 +27,7 @@ export async function dropFork(tx: Tx, id: ForkId, jobs: JobStarter, origin: Job
 export async function leaveFork(context: Recording, vm: VmId, fork: ForkId | null): Promise<void> {
   if (!fork) return
   await setVm(context.tx, vm, { fork_id: null })
-  await dropForkIfUnneeded(context, fork)
+  if (!(await staysAnyway(context.tx, fork))) await dropForkIfUnneeded(context, fork)
 }
 
 /** The instant of a running machine that further clones were to be made of. */

@@ -63,6 +63,17 @@ export async function forkOfFrozen(tx: Tx, vm: VmId): Promise<Fork | undefined> 
     .executeTakeFirst()
 }
 
+/** It does not go before the transaction ends; any number may hold it so at once. */
+export async function shareFork(tx: Tx, id: ForkId): Promise<Fork | undefined> {
+  return tx.selectFrom('fork').selectAll().where('id', '=', id).forShare().executeTakeFirst()
+}
+
+/** Of one that stays anyway nobody waits for the other's lock; whoever ends that looks itself, or a sweep does. */
+export async function staysAnyway(db: Db, id: ForkId): Promise<boolean> {
+  const fork = await db.selectFrom('fork').select(['is_frozen', 'is_kept']).where('id', '=', id).executeTakeFirst()
+  return fork ? fork.is_frozen || fork.is_kept : true
+}
+
 /** The fork's row, locked until the transaction ends. */
 export async function holdFork(tx: Tx, id: ForkId): Promise<Fork | undefined> {
   return tx.selectFrom('fork').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()
