@@ -477,10 +477,10 @@ export interface Driver {
      */
     freeze(vm: VmId, image: MemoryImageRef, progress: Progress, signal: AbortSignal): Promise<MemoryImageFacts>
     /**
-     * Asks the guest to let go of the network cards that a clone found in its memory, and pulls them out; a Problem ('unavailable') when it
-     * does not in time: they stay without link. Cards of its own are left alone, and so is a machine that is off.
+     * Asks the guest to let go of the network cards that a clone found in its memory, and pulls them out. Answers the places of those that it
+     * did not let go of in time: they stay, without link. Cards of its own are left alone, and so is a machine that is off.
      */
-    pullInheritedNics(vm: VmId, signal: AbortSignal): Promise<void>
+    pullInheritedNics(vm: VmId, signal: AbortSignal): Promise<readonly number[]>
     /**
      * Does what `layers.merge` does with a disk of a running machine, while the guest works. False when the machine is off or goes off
      * before the end.

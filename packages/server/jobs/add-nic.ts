@@ -57,7 +57,7 @@ async function begin({ tx, input, driver }: RecordContext<AddNic, object>): Prom
   return nic.id
 }
 
-function freePlace({ name }: Vm, taken: ReadonlySet<number>, most: number): number {
+export function freePlace({ name }: Vm, taken: ReadonlySet<number>, most: number): number {
   for (let place = 0; place < most; place += 1) if (!taken.has(place)) return place
   throw new Problem('refused', 'nics-full', `Virtual machine ${name} has ${taken.size} NICs, and can have no more`)
 }

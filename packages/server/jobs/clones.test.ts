@@ -86,7 +86,7 @@ describe('a clone', () => {
     await quiet(lab)
     writeMemory(lab.world, source, 'new thought')
     assert.deepEqual([inMind(lab, clone), inMind(lab, source)], ['thought', 'new thought'])
-    assert.equal(lab.world.machines.get(clone)?.inheritedNics, 0, 'the cards of its source are pulled out')
+    assert.deepEqual(lab.world.machines.get(clone)?.inherited, [], 'the cards of its source are pulled out')
     assert.ok((await row(clone)).memory_image_id)
     assert.ok(((await row(clone)).memory_counted_mib ?? 0) < (await row(clone)).memory_mib)
     await stop(lab, clone)
@@ -133,6 +133,28 @@ describe('a clone', () => {
     lab.world.delays.clear()
     await expunge(lab, clone)
     await expunge(lab, source)
+  })
+
+  test('whose guest keeps the cards of its source has its own beside them, at places of their own, also when it boots', async () => {
+    const source = await aTwoDiskMachine(lab)
+    lab.world.heldNics = [0]
+    const clone = await aClone(lab, source, 'instant')
+    await quiet(lab)
+    lab.world.heldNics = []
+    const cards = await nicsOf(lab.app.db, clone)
+    assert.deepEqual(
+      cards.map(({ device_id }) => device_id),
+      [1],
+    )
+    assert.deepEqual(lab.world.machines.get(clone)?.nics, { 1: cards[0]?.id })
+    assert.ok(cards[0]?.ssh_port, 'its SSH can be reached')
+    const told = await listed(lab, 'listEvents', { type: 'NIC.CHANGE', resourceid: clone, listall: true })
+    assert.ok(told.some(({ description }) => /keeps card 0 of its source.*without link/.test(String(description))))
+    await stop(lab, clone)
+    await start(lab, clone)
+    assert.deepEqual(lab.world.machines.get(clone)?.nics, { 1: cards[0]?.id })
+    const { errortext } = await callJob(lab, 'rebootVirtualMachine', { id: clone })
+    assert.equal(errortext, undefined)
   })
 
   test('is a machine like any other: snapshots, reverts, clones of clones', async () => {

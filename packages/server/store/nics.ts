@@ -168,3 +168,8 @@ export async function forgetNic(tx: Tx, id: NicId): Promise<void> {
 function newMac(): string {
   return ['52', '54', '00', ...(randomBytes(3).toString('hex').match(/../g) ?? [])].join(':')
 }
+
+/** To a place that is free. */
+export async function moveNic(tx: Tx, id: NicId, place: number): Promise<void> {
+  await tx.updateTable('nic').set({ device_id: place }).where('id', '=', id).execute()
+}

@@ -128,7 +128,7 @@ function started(
     memoryMib,
     cpus,
     memory,
-    inheritedNics: isClone ? 1 : 0,
+    inherited: isClone ? [0] : [],
   }
 }
 

@@ -16,7 +16,7 @@ export function simulatedNics(world: World, call: Calling): Cards {
       if (machine) {
         const more = cardsOf(vm, [nic])
         const there = machine.nics?.[nic.deviceId]
-        if (there && there !== nic.id)
+        if ((there && there !== nic.id) || machine.inherited?.includes(nic.deviceId))
           throw new Problem('in-use', 'device-in-use', `The running machine has another card at place ${nic.deviceId}`)
         admit(world, vm, [nic], more.sshPorts)
         const nics = { ...machine.nics, ...more.nics }

@@ -41,7 +41,10 @@ export function simulatedSnapshots(world: World, call: Calling): Snapshots {
     pullInheritedNics: async (vm, signal) => {
       await call('machines.pullInheritedNics', 0, signal)
       const machine = runningIn(world, vm)
-      if (machine) change(world, { machine: { ...machine, inheritedNics: 0 } })
+      if (!machine) return []
+      const inherited = (machine.inherited ?? []).filter(place => world.heldNics.includes(place))
+      change(world, { machine: { ...machine, inherited } })
+      return inherited
     },
     merge: async (vm, { chain }, merge, progress, signal) => {
       await call('machines.merge', 0, signal)

@@ -53,8 +53,8 @@ export interface SimulatedMachine {
   readonly cpus?: number
   /** What its guest has in mind; lost when it goes off. */
   readonly memory?: string
-  /** Cards of the machine that it is a clone of. */
-  readonly inheritedNics?: number
+  /** Places of cards of the machine that it is a clone of. */
+  readonly inherited?: readonly number[]
   /** Who its guest was made by `customize`. */
   readonly guest?: { readonly instanceId: string; readonly hostname: string }
   /** In its CD-ROM drive. */
@@ -101,6 +101,8 @@ export interface World {
   readonly misfits: Map<MemoryImageId, string>
   /** What comes of bringing a guest's file systems to rest. */
   quiesced: Quiesced
+  /** Places of cards that guests of clones never let go of. */
+  heldNics: readonly number[]
   /** What cannot be confirmed when a guest is customized. */
   identityProblems: readonly string[]
   readonly machines: Map<VmId, SimulatedMachine>
@@ -141,6 +143,7 @@ export function newWorld(): World {
     memory: new Map(),
     misfits: new Map(),
     quiesced: 'quiesced',
+    heldNics: [],
     identityProblems: [],
     machines: new Map(),
     networks: new Map(),

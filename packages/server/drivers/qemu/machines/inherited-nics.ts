@@ -38,15 +38,29 @@ export async function inheritedIn(qmp: Qmp): Promise<{ id: NicId; deviceId: numb
   return found
 }
 
-export async function pullInheritedNics(machine: Machine, signal: AbortSignal): Promise<void> {
+/** Answers the places of those that the guest keeps. One that it lets go of later goes then: it was asked. */
+export async function pullInheritedNics(machine: Machine, signal: AbortSignal): Promise<number[]> {
   const qmp = await machine.monitor()
-  await Promise.all(
+  const held = await Promise.all(
     (await inheritedIn(qmp)).map(async ({ id, deviceId }) => {
-      await pullOut(qmp, nicDeviceId(deviceId), problems.guestHoldsNic(deviceId, releaseLimitMs / 1000), signal)
+      if (!(await isPulledOut(qmp, deviceId, signal))) return deviceId
       const gone = qmp.execute('netdev_del', { id: netdevName(id) })
       await gone.catch((error: unknown) => refuseAllBut(/not found/, error))
+      return null
     }),
   )
+  return held.filter(place => place !== null)
+}
+
+async function isPulledOut(qmp: Qmp, place: number, signal: AbortSignal): Promise<boolean> {
+  const held = problems.guestHoldsNic(place, releaseLimitMs / 1000)
+  try {
+    await pullOut(qmp, nicDeviceId(place), held, signal)
+    return true
+  } catch (error) {
+    if (error === held) return false
+    throw error
+  }
 }
 
 /** Places of the cards that are on taps: as QEMU's own list of its network has it. */

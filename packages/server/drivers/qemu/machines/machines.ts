@@ -100,8 +100,11 @@ export class Machines {
       merge: (vm, { deviceId, chain }, merge, progress, signal) =>
         this.#merge(vm, streamOf(deviceId, chain, merge), progress, signal),
       freeze: (vm, image, progress, signal) => this.#inTurn(vm, () => this.#freeze(vm, image, progress, signal)),
-      pullInheritedNics: async (vm, signal) =>
-        void (await this.#whileOn(vm, machine => pullInheritedNics(machine, signal))),
+      pullInheritedNics: async (vm, signal) => {
+        let held: readonly number[] = []
+        await this.#whileOn(vm, async machine => void (held = await pullInheritedNics(machine, signal)))
+        return held
+      },
       getVmSnapshotConfigs: ({ recorded, memory }) => this.#around.images.configIn(memory, recorded),
       setClock: async (vm, limitMs) => {
         await this.#seen()
