@@ -138,9 +138,9 @@ describe('disks of clones on a source', () => {
       clones.push(await aClone(lab, source, 'instant'))
     }
     const shown = () => Promise.all([source, ...clones].map(id => found(lab, id)))
-    const before = await shown()
+    const earlier = await shown()
     assert.deepEqual(
-      before.map(([root]) => root),
+      earlier.map(([root]) => root),
       ['four', 'one', 'two', 'three', 'three'],
     )
     const watch = watchConsolidation({ ...lab.app, log: silentLog }, lab.app.jobs)
@@ -150,7 +150,7 @@ describe('disks of clones on a source', () => {
     assert.ok(await kept(source), 'not at other times')
     await watch.sweep(true)
     await swept(lab)
-    assert.deepEqual(await shown(), before)
+    assert.deepEqual(await shown(), earlier)
     assert.deepEqual([await deltas(source), await depthOf(lab, source), await kept(source)], [0, 2, undefined])
     for (const id of clones) await expunge(lab, id)
   })

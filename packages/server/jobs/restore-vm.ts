@@ -79,9 +79,9 @@ export const restoreVm = defineJob<RestoreVm>({
       await moveVm(context.tx, context.input.vm, 'RestoringRequested')
     },
     undo: async context => {
-      if (!(context.made as { begin: Begun }).begin.wasRunning) return undefined
+      if (!context.made.begin.wasRunning) return undefined
       await giveUp(context)
-      return interruption.note.undo(context as RecordContext<RestoreVm, { begin: Begun }>)
+      return interruption.note.undo(context)
     },
   })
   .record('exchange', {
