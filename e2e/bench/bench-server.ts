@@ -1,31 +1,21 @@
 // The server that is measured: a process of its own on a fresh data directory, with `tiny` on its pool.
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { readAdmin } from '@ramet/client/admin.ts'
-import { eventually } from '@ramet/server/testing/eventually.ts'
 import { buildTiny } from '../../images/tiny/build.ts'
 import { imageCache } from '../image-cache.ts'
 import { type ServerProcess, startServer } from '../server-process.ts'
 import { type DeployOptions, World } from '../world.ts'
 import { LiveEvents } from './live-events.ts'
-
-/** Milliseconds from the call. */
-export interface Deployed {
-  readonly id: string
-  /** The answer with the job's id. */
-  readonly answered: number
-  /** The process's monitor said `running`, by the server's log, to the millisecond; NaN where no machine was started. */
-  readonly running: number
-  /** It was told that the job is done. */
-  readonly done: number
-}
+import { type Deployed, TimedCalls } from './timed-calls.ts'
 
 export class BenchServer {
   readonly directory: string
   readonly world: World
   readonly #server: ServerProcess
   readonly #events: LiveEvents
+  readonly #calls: TimedCalls
   #tiny: Promise<string> | null = null
 
   private constructor(directory: string, server: ServerProcess, world: World, events: LiveEvents) {
@@ -33,6 +23,7 @@ export class BenchServer {
     this.#server = server
     this.world = world
     this.#events = events
+    this.#calls = new TimedCalls(`${directory}.log`, world, events)
   }
 
   static async start(): Promise<BenchServer> {
@@ -63,38 +54,32 @@ export class BenchServer {
   }
 
   deploy(template: string, name: string, cloneType: 'linked' | 'full', set: DeployOptions = {}): Promise<Deployed> {
-    return this.#deploy({ templateid: template, name, clonetype: cloneType, ...set })
+    return this.#calls.make('deployVirtualMachine', {
+      ...this.#fields(),
+      templateid: template,
+      name,
+      clonetype: cloneType,
+      ...set,
+    })
   }
 
   /** A linked clone of a VM snapshot. */
   deploySnapshot(vmsnapshotid: string, name: string): Promise<Deployed> {
-    return this.#deploy({ vmsnapshotid, name, clonetype: 'linked' })
+    return this.#calls.make('deployVirtualMachine', { ...this.#fields(), vmsnapshotid, name, clonetype: 'linked' })
   }
 
-  async #deploy(set: DeployOptions & { readonly name: string }): Promise<Deployed> {
-    const { client, zone, offering } = this.world
-    const begin = performance.now()
-    const asked = { zoneid: zone, serviceofferingid: offering, keypair: 'demo', ...set }
-    const { id, jobid } = await client.call('deployVirtualMachine', asked)
-    const answered = performance.now() - begin
-    const told = await this.#events.untilEnd(String(jobid))
-    const last = told.at(-1)
-    if (last?.state !== 'done') throw await this.#failure(set.name, String(jobid))
-    const running = set['startvm'] === false ? Number.NaN : await this.#loggedRunning(String(id))
-    return { id: String(id), answered, running: running - performance.timeOrigin - begin, done: last.at - begin }
+  /** An instant clone. */
+  clone(virtualmachineid: string, name: string): Promise<Deployed> {
+    return this.#calls.make('cloneVirtualMachine', { virtualmachineid, name, clonetype: 'instant' })
   }
 
-  async #loggedRunning(vm: string): Promise<number> {
-    return eventually('the log tells that the machine runs', async () => {
-      const lines = (await readFile(`${this.directory}.log`, 'utf8')).split('\n')
-      const line = lines.findLast(each => each.includes(vm) && each.includes('a machine runs'))
-      return line ? Date.parse((JSON.parse(line) as { time: string }).time) : null
-    })
+  /** Where it is written down which process a machine is. */
+  recordOf(id: string): string {
+    return join(this.directory, 'vms', id, 'machine.json')
   }
 
-  async #failure(name: string, jobid: string): Promise<Error> {
-    const { jobresult } = await this.world.client.call('queryAsyncJobResult', { jobid })
-    return new Error(`the deployment of ${name} failed: ${JSON.stringify(jobresult)}`)
+  #fields() {
+    return { zoneid: this.world.zone, serviceofferingid: this.world.offering, keypair: 'demo' }
   }
 
   /** Forced stop and expunge: its guest must not keep a processor busy while the next is measured. */

@@ -7,10 +7,11 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { eventually } from '@ramet/server/testing/eventually.ts'
 import { type Fields, list } from '../world.ts'
-import type { BenchServer, Deployed } from './bench-server.ts'
+import type { BenchServer } from './bench-server.ts'
 import type { Benchmark } from './benchmark.ts'
 import { bigTemplate } from './full-clone.ts'
 import { figure, inTurns, Series, timed } from './measure.ts'
+import type { Deployed } from './timed-calls.ts'
 
 const run = promisify(execFile)
 const machines = 20

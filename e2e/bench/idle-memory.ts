@@ -2,7 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Benchmark } from './benchmark.ts'
 import { figure } from './measure.ts'
-import { pssBytes, withSimulatedCloud } from './simulated.ts'
+import { pssBytes } from './memory-use.ts'
+import { withSimulatedCloud } from './simulated.ts'
 
 const settleMs = 10_000
 const limit = 150 * 2 ** 20

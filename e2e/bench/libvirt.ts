@@ -1,7 +1,7 @@
 // The peer: libvirt, by its daemon started here on a socket of its own and by virsh, as an operator would script it.
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -99,6 +99,14 @@ export class LibvirtMachine {
   async start(): Promise<void> {
     await run('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', this.#base, this.#overlay])
     await this.#libvirt.virsh(`define ${this.#file}; start ${this.name}`)
+  }
+
+  /** Starts it, and waits until its guest says on its console that it is up. */
+  async boot(): Promise<void> {
+    await this.start()
+    const told = () => readFile(join(this.#folder, 'console.log'), 'utf8').catch(() => '')
+    for (const deadline = Date.now() + 120_000; !(await told()).includes('ramet-tiny ready'); await delay(200))
+      if (Date.now() > deadline) throw new Error("libvirt's guest does not come up")
   }
 
   async remove(): Promise<void> {

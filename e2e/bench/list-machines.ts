@@ -2,7 +2,8 @@
 import type { Benchmark } from './benchmark.ts'
 import { fill } from './fill.ts'
 import { figure, timed } from './measure.ts'
-import { pssBytes, withSimulatedCloud } from './simulated.ts'
+import { pssBytes } from './memory-use.ts'
+import { withSimulatedCloud } from './simulated.ts'
 
 const machines = 25_000
 const page = 500

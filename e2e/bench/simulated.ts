@@ -1,6 +1,6 @@
 // A simulated cloud to be measured: a server process of its own, as many hosts as are asked for, and no guest that would take
 // processors away from it.
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Client } from '@ramet/client/client.ts'
@@ -67,10 +67,4 @@ async function countRunning(client: Client): Promise<number> {
     retrieveonlyresourcecount: true,
   })
   return Number(count ?? 0)
-}
-
-/** Proportional set size of the process: memory that it has alone, and its share of what it has together with others. */
-export async function pssBytes(pid: number): Promise<number> {
-  const rollup = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8')
-  return 1024 * Number(/^Pss:\s+(\d+) kB$/m.exec(rollup)?.[1])
 }

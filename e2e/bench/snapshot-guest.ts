@@ -79,8 +79,8 @@ export class SnapshotLab {
     return [...chain, layer] as unknown as LayerChain
   }
 
-  /** Boots, and fills a part of its memory with something. */
-  async guest(memoryMib: number, data: LayerChain | null = null): Promise<SnapshotGuest> {
+  /** Boots, and fills a part of its memory with something unless it is to stay idle. */
+  async guest(memoryMib: number, data: LayerChain | null = null, isFilled = true): Promise<SnapshotGuest> {
     const root = await this.fork([this.template])
     const blank = this.layer()
     if (!data) await this.driver.layers.blank(blank, 1024 * mib, owner)
@@ -107,7 +107,7 @@ export class SnapshotLab {
     const { sshPorts } = await this.driver.machines.start(spec)
     const guest = new SnapshotGuest(this, spec, disks, Object.values(sshPorts)[0] ?? 0)
     await guest.untilAnswers()
-    await guest.say(fillMemory(memoryMib))
+    if (isFilled) await guest.say(fillMemory(memoryMib))
     return guest
   }
 
@@ -129,19 +129,19 @@ export class SnapshotLab {
 
 export class SnapshotGuest {
   readonly #lab: SnapshotLab
-  readonly #spec: MachineSpec
+  readonly spec: MachineSpec
   readonly port: number
   disks: DiskSpec[]
 
   constructor(lab: SnapshotLab, spec: MachineSpec, disks: DiskSpec[], port: number) {
     this.#lab = lab
-    this.#spec = spec
+    this.spec = spec
     this.disks = disks
     this.port = port
   }
 
   get vm() {
-    return this.#spec.vm
+    return this.spec.vm
   }
 
   sshWords(command: string): string[] {
@@ -184,9 +184,9 @@ export class SnapshotGuest {
     await driver.machines.stop(this.vm, 0, never)
     this.disks = await Promise.all(disks.map(async disk => ({ ...disk, chain: await this.#lab.fork(disk.chain) })))
     const spec = {
-      ...this.#spec,
+      ...this.spec,
       disks: this.disks as unknown as MachineSpec['disks'],
-      nics: this.#spec.nics.map(nic => ({ ...nic, sshPort: this.port })),
+      nics: this.spec.nics.map(nic => ({ ...nic, sshPort: this.port })),
       generationId: globalThis.crypto.randomUUID(),
       memory,
     }

@@ -1,7 +1,7 @@
 // VM snapshots, by the driver: how long the guest stands still for a cut of two disks, and with its memory; how long a revert to a
 // memory takes; what a guest notices of a live delete. libvirt's internal snapshots take turns where there is a like: of a
 // domain with the same board, memory and devices, whose guest filled as much of its memory.
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { argumentsWhere, bareMachine } from './bare-qemu.ts'
@@ -93,10 +93,7 @@ async function theirGuest(server: BenchServer, libvirt: Libvirt, guest: Snapshot
   try {
     const bare = await bareMachine(args, folders[0])
     const domain = await LibvirtMachine.prepare(libvirt, folders[1], bare.base, args)
-    await domain.start()
-    const isUp = () => readFile(join(folders[1], 'console.log'), 'utf8').then(text => text.includes('ramet-tiny ready'))
-    for (const deadline = Date.now() + 120_000; !(await isUp().catch(() => false)); await sleep(200))
-      if (Date.now() > deadline) throw new Error('its guest does not come up')
+    await domain.boot()
     return {
       domain,
       notes: [
