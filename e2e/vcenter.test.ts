@@ -224,6 +224,34 @@ describe('a cluster of a vCenter', { skip: noVcenter(), timeout: 300_000 }, () =
     assert.deepEqual(await ask('listVMSnapshot', 'vmSnapshot', { virtualmachineid: id }), [])
   })
 
+  test('has instant clones of a machine that runs, one of them when the server was killed at it, and linked and full ones', async () => {
+    const id = String(linked['id'])
+    await run('startVirtualMachine', { id })
+    linked = await machine(id)
+    const clone = (set: DeployOptions) => run('cloneVirtualMachine', { virtualmachineid: id, ...set })
+    const { virtualmachine } = await clone({ clonetype: 'instant', count: 2, name: 'twin' })
+    const made = virtualmachine as Fields[]
+    assert.deepEqual(
+      made.map(({ name, state, clonetype, hostid }) => [name, state, clonetype, hostid]),
+      ['twin-1', 'twin-2'].map(name => [name, 'Running', 'instant', linked['hostid']]),
+    )
+    const others = await Promise.all((['linked', 'full'] as const).map(clonetype => clone({ clonetype })))
+    made.push(...others.map(other => other['virtualmachine'] as Fields))
+    const earlier = (await vcenter.calls())['InstantClone_Task'] ?? 0
+    const asked = { virtualmachineid: id, clonetype: 'instant', name: 'late' }
+    const late = noted(await server.client.call('cloneVirtualMachine', asked))
+    await eventually('it is under way', async () => ((await vcenter.calls())['InstantClone_Task'] ?? 0) > earlier)
+    await server.end('SIGKILL')
+    server = await startServer(dataDir())
+    await eventually('it runs', async () => (await machine(late['id']))['state'] === 'Running')
+    made.push(late)
+    assert.equal((await vcenter.calls())['InstantClone_Task'], earlier + 1)
+    assert.equal((await there()).length, 1 + made.length)
+    await assert.rejects(run('destroyVirtualMachine', { id, expunge: true }), /4 machines stand on the disks/)
+    for (const each of made) await run('destroyVirtualMachine', { id: String(each['id']), expunge: true })
+    assert.equal((await machine(id))['state'], 'Running')
+  })
+
   test('is killed away from: a clone that was under way is there once, when the next server has finished', async () => {
     const earlier = (await vcenter.calls())['CloneVM_Task'] ?? 0
     const [offering] = await ask('listServiceOfferings', 'serviceoffering', { name: 'Tiny Instance' })

@@ -46,11 +46,17 @@ async function startRegister(world: World, clusterid: string, name: string): Pro
 async function clear(world: World, { cluster }: Pick<Place, 'cluster'>): Promise<void> {
   await world.quiet()
   const machines = await list(world.client, 'listVirtualMachines', 'virtualmachine', { listall: true })
-  for (const { id, hypervisor } of machines) if (hypervisor === 'VMware') await world.expunge({ id: id as string })
+  const theirs = machines.filter(({ hypervisor }) => hypervisor === 'VMware')
+  for (const { id } of clonesFirst(theirs)) await world.expunge({ id: id as string })
   const templates = await list(world.client, 'listTemplates', 'template', { templatefilter: 'all' })
   for (const { id, hypervisor } of templates) if (hypervisor === 'VMware') await world.deleteTemplate(id as string)
   await world.quiet()
   await world.client.call('deleteCluster', { id: cluster })
+}
+
+/** What stands on another's disks goes before that one. */
+function clonesFirst(machines: readonly Fields[]): Fields[] {
+  return machines.toSorted((a, b) => String(b['created']).localeCompare(String(a['created'])))
 }
 
 /** A machine with a VM snapshot of its memory. */
@@ -91,6 +97,15 @@ export const forestLanes: readonly Lane[] = [
       () =>
         world.startDeploy(template, `kept-${++count}`),
   ),
+  ...(['instant', 'linked'] as const).map(clonetype => ({
+    ...lane('spawn-vm', null, async (world, at) => {
+      const { id } = await world.deploy(at.template, `kept-${++count}`)
+      const name = `kept-${++count}`
+      return () => world.client.call('cloneVirtualMachine', { virtualmachineid: id, clonetype, name })
+    }),
+    case: `makes ${clonetype === 'instant' ? 'an' : 'a'} ${clonetype} clone of a machine`,
+    points: /\/(take-place|spawn|publish)\//,
+  })),
   lane('snapshot-vm', 'publish/done/before', async (world, { template }) => {
     const { id } = await world.deploy(template, `kept-${++count}`)
     return () => world.client.call('createVMSnapshot', { virtualmachineid: id })

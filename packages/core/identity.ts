@@ -18,5 +18,7 @@ export const identityProblems = {
   address: (mac: string) => `network card ${mac} has not the address that it was given`,
   hookFailed: (code: number) => `script ${afterClone} ended with code ${code}`,
   hookUnconfirmed: `script ${afterClone} has not ended yet`,
+  insideGuest:
+    'nobody has looked into the guest: hostname, machine-id, SSH host keys, addresses, clock and random numbers may be those of the source, unless its tools read guestinfo and see to them',
   unremembered: 'guest did not note that it was customized',
 } as const

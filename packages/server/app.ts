@@ -35,7 +35,7 @@ export interface App {
   /** What a host is and has; a Problem when it does not answer. */
   hostFacts(host: HostRef): Promise<HostFacts>
   /** What is free of its memory, measured now. */
-  hostMemory(host: HostRef): Promise<HostMemory>
+  hostMemory(host: HostRef, cluster: ClusterId | null): Promise<HostMemory>
   /** The end of a machine's console output. */
   consoleLog(vm: VmId, maxBytes: number): Promise<Uint8Array>
   /** Folders of primary storage on the hosts. */

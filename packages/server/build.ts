@@ -178,7 +178,7 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
         capabilitiesOf: cluster => drivers.of(cluster).capabilities,
         clusters: clustersOf(drivers, clusters),
         hostFacts: driver.hosts.facts,
-        hostMemory: driver.hosts.memory,
+        hostMemory: (host, cluster) => drivers.of(cluster).hosts.memory(host),
         consoleLog,
         storage,
       },

@@ -1,7 +1,7 @@
 // What cloneVirtualMachine asks for besides its source: names, networks, what is inherited, and room on the host, judged before anything is
 // written; and what its result shows.
 import { hostNameRefusal } from '@ramet/core/names.ts'
-import type { HostId, NetworkId } from '@ramet/core/ids.ts'
+import type { NetworkId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { App } from '../app.ts'
 import type { CloneVms } from '../jobs/clone-vms.ts'
@@ -79,7 +79,7 @@ export async function demandHostRoom(app: App, { vm, source }: CloneSource, coun
   const room = rooms.find(each => each.id === id)
   if (!id || !room) return
   const each = countedMemory(app.settings, { memory_mib: source.sizes.memoryMib })
-  const free = Math.min(room.memoryFreeMib, await freeOf(app, id, room.name))
+  const free = Math.min(room.memoryFreeMib, await freeOf(app, vm, { id, name: room.name }))
   const fit = Math.min(Math.floor(free / each), Math.floor(room.cpuFree / source.sizes.cpus))
   if (fit >= count) return
   throw new Problem(
@@ -90,8 +90,12 @@ export async function demandHostRoom(app: App, { vm, source }: CloneSource, coun
 }
 
 /** MiB that the host really has, whatever was promised to whom. */
-async function freeOf(app: App, id: HostId, name: string): Promise<number> {
-  const { availableBytes } = await app.hostMemory({ id, name })
+async function freeOf(
+  app: App,
+  { cluster_id }: CloneSource['vm'],
+  host: Parameters<App['hostMemory']>[0],
+): Promise<number> {
+  const { availableBytes } = await app.hostMemory(host, cluster_id)
   return Math.floor(availableBytes / 2 ** 20)
 }
 

@@ -1,7 +1,7 @@
 // What is cloned: a machine as it is now, or as a VM snapshot has it, with all its disks. Every refusal names its parameter. Of which instant
 // of the machine is for clone-fork.ts.
 import { type CloneType, decideCloneType, fullCloneSetting } from '@ramet/core/clone-type.ts'
-import type { ServiceOfferingId, StoragePoolId, VmId, VmSnapshotId } from '@ramet/core/ids.ts'
+import { newId, type ServiceOfferingId, type StoragePoolId, type VmId, type VmSnapshotId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { App } from '../app.ts'
 import type { CloneNode } from '../jobs/clone-node.ts'
@@ -51,8 +51,6 @@ export async function cloneSource(app: App, caller: Caller, asked: CloneAsked): 
   const { virtualmachineid, vmsnapshotid } = asked
   if (virtualmachineid && vmsnapshotid)
     throw invalid('vmsnapshotid', 'and virtualmachineid exclude each other; give one of them')
-  if (asked.clonetype === 'instant' && !app.capabilitiesOf(null).instantClone)
-    throw invalid('clonetype', `instant is not possible on ${app.hypervisor}; ask for linked or full`)
   if (virtualmachineid) return ofMachine(app, caller, virtualmachineid, asked)
   if (vmsnapshotid) return ofVmSnapshot(app, caller, vmsnapshotid, asked)
   throw invalid('virtualmachineid', 'is missing, or vmsnapshotid is')
@@ -61,6 +59,7 @@ export async function cloneSource(app: App, caller: Caller, asked: CloneAsked): 
 async function ofMachine(app: App, caller: Caller, id: VmId, asked: CloneAsked): Promise<CloneSource> {
   const vm = await vmOfCall(app, caller, id, 'virtualmachineid')
   demandAction(vm, 'clone')
+  demandWay(app, vm, asked)
   const isInstant = asked.clonetype === 'instant'
   if (isInstant && vm.state !== 'Running' && !vm.is_frozen) throw memoryOfStopped(vm)
   const volumes = await volumesOf(app.db, vm.id)
@@ -98,7 +97,6 @@ function decidedType(
 
 /** What a machine made of `vm` is, but for its disks: it inherits all that the call does not say. */
 async function sourceOf(app: App, vm: Vm, asked: CloneAsked): Promise<Omit<Source, 'volumes'>> {
-  if (app.capabilitiesOf(vm.cluster_id).disks === 'machines') throw ownDisks(vm)
   const [zone, offering, image] = await Promise.all([
     chosenZone(app, vm.zone_id),
     serviceOfferingNamed(app, asked.serviceofferingid ?? vm.service_offering_id),
@@ -120,15 +118,20 @@ async function sourceOf(app: App, vm: Vm, asked: CloneAsked): Promise<Omit<Sourc
     image: image || null,
     iso: vm.iso_id,
     template: null,
-    cluster: null,
+    cluster: vm.cluster_id,
   }
 }
 
-function ownDisks({ name }: Vm): Problem {
+function demandWay(app: App, { cluster_id, hypervisor }: Vm, { clonetype }: CloneAsked): void {
+  if (clonetype === 'instant' && !app.capabilitiesOf(cluster_id).instantClone)
+    throw invalid('clonetype', `instant is not possible on ${hypervisor}; ask for linked or full`)
+}
+
+function instantOfSnapshot(vm: string, snapshot: string): Problem {
   return new Problem(
     'unsupported',
-    'own-disks',
-    `The hypervisor keeps the disks of ${name} itself; take a VM snapshot, and make machines of that with deployVirtualMachine vmsnapshotid=…`,
+    'instant-of-vm-snapshot',
+    `The hypervisor of ${vm} makes instant clones of machines that run, not of VM snapshots: give virtualmachineid, or revert to ${snapshot} first. Linked and full clones of it can be made`,
   )
 }
 
@@ -148,7 +151,10 @@ async function ofVmSnapshot(app: App, caller: Caller, id: VmSnapshotId, asked: C
   const snapshot = await vmSnapshotOfCall(app, caller, id)
   const vm = await vmById(app.db, snapshot.vm_id)
   if (!vm) throw new Error(`there is no machine of VM snapshot ${id}`)
+  demandWay(app, vm, asked)
   const isInstant = asked.clonetype === 'instant'
+  const isKept = app.capabilitiesOf(vm.cluster_id).disks === 'machines'
+  if (isInstant && isKept) throw instantOfSnapshot(vm.name, snapshot.display_name)
   if (isInstant && snapshot.type !== 'DiskAndMemory')
     throw new Problem(
       'refused',
@@ -204,6 +210,8 @@ export async function nodeOf(
   if (vmSnapshot && !isInstant) return null
   const pool = await poolOfRoot(tx, disks)
   const node = { vm: vm.id, pool, goesOn: isInstant }
+  if (app.capabilitiesOf(vm.cluster_id).disks === 'machines')
+    return { ...node, from: { itself: { fork: isInstant ? null : newId<'fork'>() } } }
   if (vmSnapshot) {
     await demandDeployable(tx, vmSnapshot)
     return { ...node, from: { vmSnapshot } }

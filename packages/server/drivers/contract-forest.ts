@@ -13,7 +13,6 @@ import type {
   Forest,
   ForeignTask,
   ForestMachine,
-  NodeRef,
   SnapshotNode,
   Spawn,
   TemplateNode,
@@ -44,7 +43,7 @@ export interface ForestLab {
   readonly forest: Forest
   readonly template: TemplateNode
   aMachine(about?: Partial<ForestMachine>): ForestMachine
-  aSpawn(from: NodeRef, cloneType: Spawn['cloneType'], about?: Partial<Spawn>): Spawn
+  aSpawn(from: Spawn['from'], cloneType: Spawn['cloneType'], about?: Partial<Spawn>): Spawn
   /** A machine of the template that is off, and one that runs. */
   aClone(cloneType: Spawn['cloneType']): Promise<ForestMachine>
   running(): Promise<ForestMachine>
@@ -285,11 +284,37 @@ export function forestContract(
         const clone = await lab.forest.instant(wanted, following)
         assert.equal(clone.power, 'on')
         assert.ok(clone.disks.every(({ depth }) => depth > 1))
+        assert.ok(!clone.isOfFrozen && clone.unconfirmed.length > 0)
+        await assert.rejects(lab.driver.machines.discard(source.vm), { code: 'machine-running' })
         assert.deepEqual(await lab.forest.instant(wanted, following), clone)
         assert.equal((await lab.driver.machines.facts(source.vm)).power, 'on')
         await lab.removed(machine.vm)
       }
       await lab.removed(source.vm)
+    })
+
+    test('linked clones of a machine that runs share a fork of it, which is no VM snapshot, and goes when they are gone', async () => {
+      const source = await lab.running()
+      const fork = { kind: 'fork', id: newId<'fork'>(), vm: source.vm } as const
+      const [first, second] = [lab.aSpawn(fork, 'linked'), lab.aSpawn(fork, 'linked')]
+      const [facts] = await Promise.all([first, second].map(wanted => lab.forest.spawn(wanted, following)))
+      assert.ok(facts?.disks.every(({ depth }) => depth > 1))
+      assert.deepEqual(await lab.forest.spawn(first, following), facts)
+      assert.deepEqual(await lab.forest.snapshots(source.vm), [])
+      assert.equal(await lab.forest.tidy(source.vm, following), 0)
+      await lab.removed(first.machine.vm, second.machine.vm)
+      for (const gone of [1, 0]) assert.equal(await lab.forest.tidy(source.vm, following), gone)
+      await lab.removed(source.vm)
+      assert.equal(await lab.forest.tidy(source.vm, following), 0)
+    })
+
+    test('a full clone of a machine that runs is off, and stands on nothing', async () => {
+      const source = await lab.running()
+      const wanted = lab.aSpawn({ kind: 'vm', id: source.vm }, 'full')
+      const { disks } = await lab.forest.spawn(wanted, following)
+      assert.deepEqual([places(disks), ...disks.map(({ depth }) => depth)], [[0, 1], 1, 1])
+      assert.equal((await lab.driver.machines.facts(source.vm)).power, 'on')
+      await lab.removed(wanted.machine.vm, source.vm)
     })
 
     forestSnapshots(() => lab)
@@ -324,7 +349,7 @@ async function aLab(made: ForestUnderTest): Promise<ForestLab> {
     }
   }
 
-  function aSpawn(from: NodeRef, cloneType: Spawn['cloneType'], about: Partial<Spawn> = {}): Spawn {
+  function aSpawn(from: Spawn['from'], cloneType: Spawn['cloneType'], about: Partial<Spawn> = {}): Spawn {
     return { machine: aMachine(), from, pool: made.pool, cloneType, rootBytes: null, disks: [0, 1], ...about }
   }
 

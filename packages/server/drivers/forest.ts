@@ -1,7 +1,7 @@
 // What the server asks of a hypervisor that keeps its own disk chains (docs/decisions/0022): the four moves on nodes, in ids of ours.
 // A node is what machines are made of: a template, a VM snapshot, or the seed of one. The driver keeps our ids beside what they name,
 // so that a repeat finds what an earlier try made. As everywhere in the contract: same arguments, same end state.
-import type { SeedId, TemplateId, VmId, VmSnapshotId } from '@ramet/core/ids.ts'
+import type { ForkId, SeedId, TemplateId, VmId, VmSnapshotId } from '@ramet/core/ids.ts'
 import type {
   FirstBoot,
   HostFacts,
@@ -19,8 +19,10 @@ export type TemplateNode = { readonly kind: 'template'; readonly id: TemplateId 
 export type SnapshotNode = { readonly kind: 'vm-snapshot'; readonly id: VmSnapshotId; readonly vm: VmId }
 /** A flat copy of a VM snapshot's root disk, which nobody runs. */
 export type SeedNode = { readonly kind: 'seed'; readonly id: SeedId }
-/** A machine that runs, as it is now: for instant clones only. */
-export type RunningNode = { readonly kind: 'vm'; readonly id: VmId }
+/** A machine as it is when it is copied: for full clones, and while it runs for instant ones. */
+export type MachineNode = { readonly kind: 'vm'; readonly id: VmId }
+/** A machine at the instant at which the first linked clone is made of the fork; it is no VM snapshot, and goes by `tidy`. */
+export type ForkNode = { readonly kind: 'fork'; readonly id: ForkId; readonly vm: VmId }
 export type NodeRef = TemplateNode | SnapshotNode | SeedNode
 
 /** A disk of a machine or of a node, as it is. */
@@ -83,7 +85,8 @@ export interface ForestMachine {
 
 export interface Spawn {
   readonly machine: ForestMachine
-  readonly from: NodeRef
+  /** A machine for full clones only, a fork for linked ones only. */
+  readonly from: NodeRef | MachineNode | ForkNode
   readonly pool: PoolRef
   /** A full clone shares no file with the node; a linked one stands on its disks. */
   readonly cloneType: 'full' | 'linked'
@@ -98,7 +101,14 @@ export interface SpawnFacts {
 }
 
 /** What a machine that runs becomes twice: the clone runs too, and stands on the source's disks and memory. */
-export type InstantSpawn = Omit<Spawn, 'from' | 'cloneType' | 'rootBytes' | 'disks'> & { readonly from: RunningNode }
+export type InstantSpawn = Omit<Spawn, 'from' | 'cloneType' | 'rootBytes' | 'disks'> & { readonly from: MachineNode }
+
+export interface InstantFacts extends SpawnFacts, MachineFacts {
+  /** Did the source stand still, frozen from inside its guest? Then the clone put no file on its disks. */
+  readonly isOfFrozen: boolean
+  /** What of the clone's identity nobody looked at, for people. */
+  readonly unconfirmed: readonly string[]
+}
 
 export interface ForkWish {
   /** For people; the id is what counts. */
@@ -188,7 +198,9 @@ export interface Forest {
   /** Gives a machine that is off the size, cards and CD that are described, and lets it run. One that runs is left alone. */
   start(machine: ForestMachine, signal: AbortSignal): Promise<MachineFacts>
   /** A running copy of a running machine; 'unsupported' where the hypervisor makes none. */
-  instant(wanted: InstantSpawn, following: Following): Promise<SpawnFacts & MachineFacts>
+  instant(wanted: InstantSpawn, following: Following): Promise<InstantFacts>
+  /** Forks of the machine that nothing stands on any more go. Answers how many went. */
+  tidy(vm: VmId, following: Following): Promise<number>
   /**
    * Back to the snapshot: off, or running where that has memory and `run` is asked. `operation` names the act: what was done under
    * that name is not done again, for the guest may have written since.

@@ -36,6 +36,8 @@ export interface CloneNode {
         readonly heldAt?: string
       }
     | { readonly vmSnapshot: VmSnapshotId }
+    /** The machine itself, where the hypervisor keeps its disks: as it is when it is copied; linked clones of one call share a fork. */
+    | { readonly itself: { readonly fork: ForkId | null } }
   /** An instant clone: it goes on from the node's memory. */
   readonly goesOn: boolean
 }
@@ -71,6 +73,7 @@ async function nodeOf(tx: Tx, node: CloneNode): Promise<Node> {
     const { memory_image_id: memory } = await usableVmSnapshot(tx, from.vmSnapshot)
     return { disks: (await disksOf(tx, from.vmSnapshot)).map(asDisk), memory }
   }
+  if (!('fork' in from)) throw new Error(`machine ${node.vm} has no layers that a clone could stand on`)
   const fork = await shareFork(tx, from.fork)
   if (fork?.state !== 'Ready')
     throw new Problem(

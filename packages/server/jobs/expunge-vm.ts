@@ -3,6 +3,7 @@
 import type { LayerId, MemoryImageId, VmId, VolumeId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { Tx } from '../store/database.ts'
+import { demandNoneStandsOn, standOnNothing } from '../store/clone-sources.ts'
 import { recordEvent } from '../store/events.ts'
 import { layerRefIfAny, markRemoving } from '../store/layers.ts'
 import { forgetMemory, markMemoryRemoving, memoryRefIfAny } from '../store/memory-images.ts'
@@ -53,6 +54,7 @@ export const expungeVm = defineJob<ExpungeVm>({
         throw new Problem('refused', 'vm-recovered', `Virtual machine ${vm.name} was recovered in time; it stays`)
       if (!input.evenRunning) demandAction(vm, 'expunge')
       await demandNoDeployments(tx, vm.id)
+      await demandNoneStandsOn(tx, vm)
       if (vm.state === 'Running') await moveVm(tx, vm.id, 'StopRequested')
       else await moveVm(tx, vm.id, 'ExpungeOperation', { destroyed: vm.destroyed ?? new Date() })
     },
@@ -146,6 +148,7 @@ export const expungeVm = defineJob<ExpungeVm>({
       for (const layer of made['let-go-of-disks']) await forgetLayerAndAncestors(tx, layer, jobs, originOf(job))
       // The ends of other branches; what they stand on goes with the last of them.
       for (const layer of made['let-go-of-snapshots'].layers) await removeIfUnneeded(tx, layer, jobs, originOf(job))
+      await standOnNothing(tx, input.vm)
       await tx.deleteFrom('affinity_group_vm').where('vm_id', '=', input.vm).execute()
       await tx.deleteFrom('nic').where('vm_id', '=', input.vm).execute()
       await setVm(tx, input.vm, { removed: new Date(), host_id: null, password_hash: null, user_data: null })

@@ -16,6 +16,7 @@ import { deleteVmSnapshot } from './delete-vm-snapshot.ts'
 import type { DeployVm } from './deploy-vm.ts'
 import { snapshotVm } from './snapshot-vm.ts'
 import { revertVm } from './revert-vm.ts'
+import { volumesOf } from '../store/volumes.ts'
 import { scenario, type Scenario } from './scenario.ts'
 import { spawnVm } from './spawn-vm.ts'
 import { stopVm } from './stop-vm.ts'
@@ -49,6 +50,12 @@ export const forestScenarios: readonly Scenario[] = [
     async (lab, { template }) => void (await done(lab, deleteTemplate, { template })),
   ),
   scenario(spawnVm, aSpawning, isExpunged),
+  ...(['instant', 'linked', 'full'] as const).map(way =>
+    only(
+      way === 'instant' ? ['take-place', 'spawn', 'publish'] : ['take-place', 'spawn'],
+      scenario(spawnVm, lab => aCloning(lab, way), isExpunged),
+    ),
+  ),
   scenario(snapshotVm, aFork, leavesOneInError),
   ...[true, false].map(withMemory =>
     only(
@@ -102,6 +109,18 @@ async function aSpawning(lab: Lab): Promise<DeployVm> {
   const inThere = { network_id: network.id, ip_address: null }
   await lab.app.db.updateTable('nic').set(inThere).where('vm_id', '=', input.vm).execute()
   return input
+}
+
+/** Of a machine that runs. */
+async function aCloning(lab: Lab, way: 'instant' | 'linked' | 'full'): Promise<DeployVm> {
+  const source = await aSpawned(lab)
+  const { disks, ...asked } = await aSpawning(lab)
+  const [root] = await volumesOf(lab.app.db, source)
+  if (!root?.pool_id) throw new Error('the source has no disk')
+  const fork = way === 'linked' ? newId<'fork'>() : null
+  const node = { vm: source, pool: root.pool_id, from: { itself: { fork } }, goesOn: way === 'instant' }
+  const of = disks.map(disk => ({ ...disk, of: root.id }))
+  return { ...asked, template: null, node, disks: of, cloneType: way === 'full' ? 'full' : 'linked' }
 }
 
 async function isExpunged(lab: Lab, { vm }: { vm: VmId }): Promise<void> {

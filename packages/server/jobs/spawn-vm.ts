@@ -1,9 +1,10 @@
 // Deploys a machine where the hypervisor keeps its own disks: room on a host and a pool, a clone that the hypervisor makes of a template
-// or a VM snapshot, and its start. It is asked as deploy-vm is, and fails as that does.
+// a VM snapshot or a machine, and its start. It is asked as deploy-vm is, and fails as that does.
 import { decideCloneType, fullCloneSetting, type CloneType } from '@ramet/core/clone-type.ts'
 import type { HostId, StoragePoolId } from '@ramet/core/ids.ts'
 import type { HostRef } from '../drivers/driver.ts'
-import type { NodeRef, SpawnFacts } from '../drivers/forest.ts'
+import type { Spawn } from '../drivers/forest.ts'
+import { standOnNothing } from '../store/clone-sources.ts'
 import { storageTagsOf } from '../store/capacity.ts'
 import type { Tx } from '../store/database.ts'
 import { recordEvent } from '../store/events.ts'
@@ -15,24 +16,35 @@ import { setVolume, volumesOf } from '../store/volumes.ts'
 import { defineJob, nothing, type RecordContext, type StepContext } from './define-job.ts'
 import { type DeployVm, leavePlace, publishStart } from './deploy-vm.ts'
 import { forestMachine, forestOf, noteDisks } from './forest-machine.ts'
+import { countedMemory } from './run-clone.ts'
+import { holdSource, publishInstantClone, type Spawned } from './spawn-clone.ts'
 import { choosePlace, runMachine } from './vm-steps.ts'
 
 export const spawnVm = defineJob<DeployVm>({
   kind: 'spawn-vm',
-  event: 'VM.CREATE',
+  event: input => (input.node ? 'VM.CLONE' : 'VM.CREATE'),
   doing: 'deploying virtual machine',
   instanceType: 'VirtualMachine',
   cancellable: true,
   lock: input => vmLock(input.vm),
   instance: input => input.vm,
 })
-  .record('take-place', { do: takePlace, undo: leavePlace })
+  .record('take-place', {
+    do: takePlace,
+    undo: async context => {
+      await leavePlace(context)
+      await standOnNothing(context.tx, context.input.vm)
+    },
+  })
   .act('spawn', {
     do: spawn,
-    undo: ({ driver, input }) => driver.machines.discard(input.vm),
+    undo: async ({ driver, input, signal }) => {
+      await driver.machines.stop(input.vm, 0, signal) // an instant clone runs
+      await driver.machines.discard(input.vm)
+    },
   })
   .actWhen('run', {
-    when: made => made['take-place'].isToRun,
+    when: made => made['take-place'].isToRun && !made.spawn.instant,
     do: runMachine.do,
     undo: runMachine.undo,
   })
@@ -52,11 +64,14 @@ export const spawnVm = defineJob<DeployVm>({
           startEvent: job.start_event_id,
         })
       }
-      if (made.run) await publishStart(context, made.run)
+      const facts = made.run ?? made.spawn.instant?.facts
+      if (facts) await publishStart(context, facts)
+      if (!input.node || !made.spawn.instant) return ''
+      return publishInstantClone(context, input.node, made.spawn.instant)
     },
     undo: nothing('nothing follows it'),
   })
-  .returning(made => made['take-place'].told)
+  .returning(made => ({ ...made['take-place'].told, ...(made.publish && { outcome: made.publish }) }))
   .whenItFails(async ({ tx, input, problem }) => {
     await moveVm(tx, input.vm, 'OperationFailedToError', { error: problem?.message ?? null, host_id: null })
   })
@@ -81,22 +96,30 @@ async function takePlace(context: Context): Promise<Place> {
       call: input.cloneType ?? undefined,
       createFullClone: settings.flag(fullCloneSetting[vm.hypervisor], pool),
     })
+  const { node } = input
+  const source = node && (await holdSource(tx, vm, node, typeOn(node.pool)))
+  const counted = node?.goesOn ? countedMemory(settings, vm) : null
   const { host, pool } = await choosePlace(tx, settings, vm.id, {
     cpus: input.start ? vm.cpus : 0,
-    memoryMib: input.start ? vm.memory_mib : 0,
+    memoryMib: input.start ? (counted ?? vm.memory_mib) : 0,
     diskBytes: await bytesOnEach(tx, vm, input, typeOn),
     zone: vm.zone_id,
     tags: await storageTagsOf(tx, vm.id),
-    host: input.host,
+    host: (node?.goesOn && source?.host_id) || input.host,
     cluster: input.cluster,
     pod: input.pod,
-    pool: input.vmSnapshot?.pool,
+    pool: input.vmSnapshot?.pool ?? node?.pool,
   })
   const cloneType = typeOn(pool.id)
   await tx.insertInto('user_vm_clone_setting').values({ vm_id: vm.id, clone_type: cloneType }).execute()
   for (const { volume } of input.disks) await setVolume(tx, volume, { pool_id: pool.id, state: 'Creating' })
   if (input.start)
-    await moveVm(tx, vm.id, 'StartRequested', { host_id: host.id, last_host_id: host.id, password_hash: hash })
+    await moveVm(tx, vm.id, 'StartRequested', {
+      host_id: host.id,
+      last_host_id: host.id,
+      memory_counted_mib: counted,
+      ...(!node?.goesOn && { password_hash: hash }), // its guest knows that of its source
+    })
   else await setVm(tx, vm.id, { password_hash: hash })
   const told = sealed ? { sealedpassword: sealed } : {}
   return { host: host.id, pool: pool.id, cloneType, isToRun: input.start, told }
@@ -115,40 +138,47 @@ async function bytesOnEach(tx: Tx, vm: Vm, input: DeployVm, typeOn: (pool: Stora
   return new Map(pools.map(({ id }) => [id, typeOn(id) === 'full' ? copied : deltaBytes]))
 }
 
-async function bytesOfSource(tx: Tx, vm: Vm, { template }: DeployVm): Promise<number> {
+async function bytesOfSource(tx: Tx, vm: Vm, { template, node }: DeployVm): Promise<number> {
   if (template) {
     const { physical_bytes, virtual_bytes } = await activeTemplate(tx, template)
     return physical_bytes ?? virtual_bytes ?? 0
   }
-  const [root] = await volumesOf(tx, vm.id)
-  return root?.size_bytes ?? 0
+  const [root, ...data] = await volumesOf(tx, vm.id)
+  const copied = node ? data : [] // the others are of a VM snapshot's root disk
+  return copied.reduce((sum, { size_bytes }) => sum + size_bytes, root?.size_bytes ?? 0)
 }
 
 type Acting = StepContext<DeployVm, { readonly 'take-place': Place }>
 
-async function spawn({ db, driver, input, made, progress, signal }: Acting): Promise<SpawnFacts> {
+async function spawn({ db, driver, input, made, progress, signal }: Acting): Promise<Spawned> {
   const { host, pool: poolId, cloneType } = made['take-place']
-  const [pool, there, [root]] = await Promise.all([poolById(db, poolId), hostById(db, host), volumesOf(db, input.vm)])
+  const [pool, there, volumes] = await Promise.all([poolById(db, poolId), hostById(db, host), volumesOf(db, input.vm)])
+  const [root] = volumes
   if (!pool || !there || !root) throw new Error(`the host, pool or root disk of machine ${input.vm} is gone`)
-  return forestOf(driver).spawn(
-    {
-      machine: await forestMachine(db, input.vm, hostRef(there)),
-      from: sourceOf(input),
-      pool: { id: pool.id, path: pool.path },
-      cloneType,
-      rootBytes: root.size_bytes,
-      disks: [0],
-    },
-    { progress, signal },
-  )
+  const [forest, following] = [forestOf(driver), { progress, signal }]
+  const machine = await forestMachine(db, input.vm, hostRef(there))
+  const at = { machine, pool: { id: pool.id, path: pool.path } }
+  if (input.node?.goesOn) {
+    const from = { kind: 'vm', id: input.node.vm } as const
+    const { disks, isOfFrozen, unconfirmed, ...facts } = await forest.instant({ ...at, from }, following)
+    return { disks, instant: { facts, isOfFrozen, unconfirmed } }
+  }
+  const disks = volumes.map(({ device_id }) => device_id ?? 0)
+  const from = sourceOf(input, cloneType)
+  return forest.spawn({ ...at, from, cloneType, rootBytes: root.size_bytes, disks }, following)
 }
 
 function hostRef({ id, name }: HostRef): HostRef {
   return { id, name }
 }
 
-function sourceOf({ template, vmSnapshot }: DeployVm): NodeRef {
+function sourceOf({ template, vmSnapshot, node }: DeployVm, cloneType: CloneType): Spawn['from'] {
   if (template) return { kind: 'template', id: template }
+  if (node && 'itself' in node.from) {
+    const { fork } = node.from.itself
+    if (cloneType === 'full' || !fork) return { kind: 'vm', id: node.vm }
+    return { kind: 'fork', id: fork, vm: node.vm }
+  }
   if (!vmSnapshot) throw new Error('a machine is made of a template or a VM snapshot')
   return { kind: 'vm-snapshot', id: vmSnapshot.snapshot, vm: vmSnapshot.vm }
 }

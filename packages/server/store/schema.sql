@@ -757,6 +757,14 @@ create table fork_disk (
 );
 create index fork_disk_by_layer on fork_disk (layer_id);
 
+-- Whose disks a machine stands on, where the hypervisor keeps them: those of its source, and what these stood on.
+create table clone_source (
+  vm_id uuid not null references vm,
+  source_id uuid not null references vm,
+  primary key (vm_id, source_id)
+);
+create index clone_source_by_source on clone_source (source_id);
+
 alter table vm
   add foreign key (fork_id) references fork,
   add foreign key (memory_image_id) references memory_image on delete set null;

@@ -514,6 +514,7 @@ export interface Tables {
     created: Created
     is_kept: Generated<boolean>
   }
+  clone_source: { vm_id: id.VmId; source_id: id.VmId }
   fork_disk: {
     fork_id: id.ForkId
     volume_id: id.VolumeId

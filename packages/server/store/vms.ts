@@ -4,6 +4,7 @@ import { Problem } from '@ramet/core/problem.ts'
 import { refusal, type VmAction, type VmEvent, vmMoves, type VmState } from '@ramet/core/vm.ts'
 import type { CloneType } from '@ramet/core/clone-type.ts'
 import { type RawBuilder, sql, type Updateable } from 'kysely'
+import { standOnNothing } from './clone-sources.ts'
 import type { Db, Tx } from './database.ts'
 import type { Row, Tables } from './tables.ts'
 
@@ -92,7 +93,9 @@ export async function setCloneType(tx: Tx, vm: VmId, cloneType: CloneType): Prom
     .values({ vm_id: vm, clone_type: cloneType })
     .onConflict(conflict => conflict.column('vm_id').doUpdateSet({ clone_type: cloneType }))
     .execute()
-  if (cloneType === 'full') await setVm(tx, vm, { is_instant: false })
+  if (cloneType !== 'full') return
+  await setVm(tx, vm, { is_instant: false })
+  await standOnNothing(tx, vm)
 }
 
 /** With what each must know of its network. */

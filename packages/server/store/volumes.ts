@@ -3,7 +3,7 @@
 import type { JobId, VmId, VolumeId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import { volumeAfter, type VolumeEvent } from '@ramet/core/volume.ts'
-import type { Updateable } from 'kysely'
+import { sql, type Updateable } from 'kysely'
 import type { Db, Tx } from './database.ts'
 import { jobOn } from './jobs.ts'
 import type { Row, Tables } from './tables.ts'
@@ -126,4 +126,16 @@ export async function uploadedFile(db: Db, id: VolumeId): Promise<string | undef
     .where('volume.id', '=', id)
     .executeTakeFirst()
   return row?.install_path ? `${row.path}/${row.install_path}` : undefined
+}
+
+/** An instant clone had each disk of the running machine leave a file behind. Answers how many the deepest consists of now. */
+export async function deepen(tx: Tx, vm: VmId): Promise<number> {
+  const volumes = await tx
+    .updateTable('volume')
+    .set({ disk_depth: sql`disk_depth + 1` })
+    .where('vm_id', '=', vm)
+    .where('removed', 'is', null)
+    .returning('disk_depth')
+    .execute()
+  return Math.max(0, ...volumes.map(({ disk_depth }) => disk_depth ?? 0))
 }

@@ -231,53 +231,62 @@ export async function stateOf(lab: Lab, vm: VmId): Promise<string> {
 /** Everything that lasts, in the database and on the hypervisor, without times and without jobs and events. */
 export async function inventory(lab: Lab) {
   const { db } = lab.app
-  const [vms, volumes, layers, copies, templates, clones, keys, groups, vmSnapshots, memories, snapshots, seeds] =
-    await Promise.all([
-      db
-        .selectFrom('vm')
-        .select(['id', 'state', 'host_id', 'template_id', 'service_offering_id', 'cpus', 'memory_mib'])
-        .select(['password_hash', 'seed_version', 'generation_id', 'iso_id'])
-        .select(['is_instant', 'is_frozen', 'fork_id', 'memory_image_id', 'memory_counted_mib'])
-        .where('removed', 'is', null)
-        .orderBy('id')
-        .execute(),
-      db
-        .selectFrom('volume')
-        .select(['id', 'state', 'layer_id', 'pool_id', 'vm_id'])
-        .where('removed', 'is', null)
-        .orderBy('id')
-        .execute(),
-      db.selectFrom('layer').select(['id', 'state', 'parent_id']).orderBy('id').execute(),
-      db
-        .selectFrom('template_spool_ref')
-        .select(['template_id', 'state', 'layer_id', 'marked_for_gc'])
-        .where('state', '!=', 'Allocated')
-        .orderBy('template_id')
-        .execute(),
-      db
-        .selectFrom('template')
-        .select(['id', 'state', 'download_state'])
-        .where('removed', 'is', null)
-        .orderBy('id')
-        .execute(),
-      db.selectFrom('user_vm_clone_setting').select(['vm_id', 'clone_type']).orderBy('vm_id').execute(),
-      db.selectFrom('vm_ssh_key_pair').selectAll().orderBy('vm_id').orderBy('name').execute(),
-      db.selectFrom('affinity_group').select('id').orderBy('id').execute(),
-      db
-        .selectFrom('vm_snapshot')
-        .select(['id', 'vm_id', 'state', 'parent_id', 'is_current'])
-        .where('removed', 'is', null)
-        .orderBy('id')
-        .execute(),
-      db.selectFrom('memory_image').select(['id', 'state']).orderBy('id').execute(),
-      db
-        .selectFrom('snapshot')
-        .select(['id', 'volume_id', 'state'])
-        .where('removed', 'is', null)
-        .orderBy('id')
-        .execute(),
-      db.selectFrom('vmsnapshot_spool_ref').select(['id', 'vm_snapshot_id', 'state']).orderBy('id').execute(),
-    ])
+  const [
+    vms,
+    volumes,
+    layers,
+    copies,
+    templates,
+    clones,
+    sources,
+    keys,
+    groups,
+    vmSnapshots,
+    memories,
+    snapshots,
+    seeds,
+  ] = await Promise.all([
+    db
+      .selectFrom('vm')
+      .select(['id', 'state', 'host_id', 'template_id', 'service_offering_id', 'cpus', 'memory_mib'])
+      .select(['password_hash', 'seed_version', 'generation_id', 'iso_id'])
+      .select(['is_instant', 'is_frozen', 'fork_id', 'memory_image_id', 'memory_counted_mib'])
+      .where('removed', 'is', null)
+      .orderBy('id')
+      .execute(),
+    db
+      .selectFrom('volume')
+      .select(['id', 'state', 'layer_id', 'pool_id', 'vm_id'])
+      .where('removed', 'is', null)
+      .orderBy('id')
+      .execute(),
+    db.selectFrom('layer').select(['id', 'state', 'parent_id']).orderBy('id').execute(),
+    db
+      .selectFrom('template_spool_ref')
+      .select(['template_id', 'state', 'layer_id', 'marked_for_gc'])
+      .where('state', '!=', 'Allocated')
+      .orderBy('template_id')
+      .execute(),
+    db
+      .selectFrom('template')
+      .select(['id', 'state', 'download_state'])
+      .where('removed', 'is', null)
+      .orderBy('id')
+      .execute(),
+    db.selectFrom('user_vm_clone_setting').select(['vm_id', 'clone_type']).orderBy('vm_id').execute(),
+    db.selectFrom('clone_source').selectAll().orderBy('vm_id').orderBy('source_id').execute(),
+    db.selectFrom('vm_ssh_key_pair').selectAll().orderBy('vm_id').orderBy('name').execute(),
+    db.selectFrom('affinity_group').select('id').orderBy('id').execute(),
+    db
+      .selectFrom('vm_snapshot')
+      .select(['id', 'vm_id', 'state', 'parent_id', 'is_current'])
+      .where('removed', 'is', null)
+      .orderBy('id')
+      .execute(),
+    db.selectFrom('memory_image').select(['id', 'state']).orderBy('id').execute(),
+    db.selectFrom('snapshot').select(['id', 'volume_id', 'state']).where('removed', 'is', null).orderBy('id').execute(),
+    db.selectFrom('vmsnapshot_spool_ref').select(['id', 'vm_snapshot_id', 'state']).orderBy('id').execute(),
+  ])
   const forks = await db
     .selectFrom('fork')
     .leftJoin('fork_disk as disk', 'disk.fork_id', 'fork.id')
@@ -309,7 +318,7 @@ export async function inventory(lab: Lab) {
   )
   const machines = [...own, ...kept].toSorted()
   const memoryFiles = [...lab.world.memory.keys()].toSorted()
-  const recorded = { vms, volumes, layers, copies, templates, clones, keys, groups, hosts }
+  const recorded = { vms, volumes, layers, copies, templates, clones, sources, keys, groups, hosts }
   const reached = { networks, segments, nics, cards, publicIps, rules, forwards }
   return { ...recorded, ...reached, forks, vmSnapshots, memories, snapshots, seeds, memoryFiles, files, machines }
 }

@@ -84,6 +84,7 @@ async function waitingFor(db: Database): Promise<VmId[]> {
     .selectFrom('vm')
     .select('id')
     .where('customized', '=', false)
+    .where('cluster_id', 'is', null) // elsewhere nobody looks into guests
     .where('removed', 'is', null)
     .where('state', '=', 'Running')
     .where(({ exists, not, selectFrom }) => {

@@ -1,9 +1,18 @@
 import { unfreezeVm } from '../../jobs/unfreeze-vm.ts'
+import { Problem } from '@ramet/core/problem.ts'
 import { demandNoClones, forkOfFrozen } from '../../store/forks.ts'
 import { demandAction } from '../../store/vms.ts'
 import { jobCommand } from '../command.ts'
 import { id } from '../parameters.ts'
 import { startVmJob, vmOfCall, vmResult } from '../vm-call.ts'
+
+function goesOnByStart(name: string): Problem {
+  return new Problem(
+    'unsupported',
+    'frozen-inside-guest',
+    `On vSphere a machine that was frozen from inside its guest is not thawed in place: stop ${name} (stopVirtualMachine forced=true) and start it again`,
+  )
+}
 
 export const unfreezeVirtualMachine = jobCommand({
   name: 'unfreezeVirtualMachine',
@@ -13,6 +22,7 @@ export const unfreezeVirtualMachine = jobCommand({
   result: vmResult,
   async run({ app, caller, params }) {
     const vm = await vmOfCall(app, caller, params.id)
+    if (app.capabilitiesOf(vm.cluster_id).disks === 'machines') throw goesOnByStart(vm.name)
     demandAction(vm, 'unfreeze')
     await app.db.transaction().execute(async tx => {
       const fork = await forkOfFrozen(tx, vm.id)

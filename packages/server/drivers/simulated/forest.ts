@@ -1,8 +1,10 @@
 // The moves on nodes of a simulated vCenter: what is a snapshot, a linked clone, a full one, in records.
-import type { VmSnapshotId } from '@ramet/core/ids.ts'
+import type { ForkId, VmSnapshotId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { ForeignInventory, ForeignMachine, Forest, NodeFacts, SnapshotFacts, Spawn } from '../forest.ts'
+import { withoutForks } from '../forks-hidden.ts'
 import { problems } from '../vsphere/problems.ts'
+import { simulatedClones, takeFork } from './forest-clones.ts'
 import {
   allDisks,
   demandKept,
@@ -55,11 +57,10 @@ export function simulatedForest(vcenter: Vcenter): Forest {
       const { vm } = wanted.machine
       const made = keptAs(world, id, vm)
       if (made) return { disks: made.disks.map(diskFacts) }
+      if (wanted.from.kind === 'fork') await takeFork(vcenter, wanted.from, following)
       return tasks.copy('CloneVM_Task', vm, following, () => ({ disks: spawn(vcenter, wanted).disks.map(diskFacts) }))
     },
-    instant: async () => {
-      throw new Problem('unsupported', 'no-instant-clone', 'The simulated vCenter makes no instant clones')
-    },
+    ...simulatedClones(vcenter),
     start: async (machine, signal) => {
       demandHost(vcenter, machine.host)
       await call('forest.start', world.behaviour.startMs, signal)
@@ -136,7 +137,7 @@ export function simulatedForest(vcenter: Vcenter): Forest {
     snapshots: async vm => {
       await call('forest.snapshots')
       const kept = keptAs(world, id, vm)
-      return kept ? kept.snapshots.map(each => factsOfSnapshot(kept, each)) : null
+      return kept ? withoutForks(kept.snapshots.map(each => factsOfSnapshot(kept, each))) : null
     },
     onInventoryChange: listener => {
       world.watchers.add(listener)
@@ -186,8 +187,10 @@ function nodeFacts({ disks, withMemory, cpus, memoryMib }: Origin): NodeFacts {
   return { disks: disks.map(diskFacts), withMemory, cpus, memoryMib }
 }
 
-function factsOfSnapshot({ current }: Kept, { id, key, name, parent, memory, createdAt }: KeptSnapshot): SnapshotFacts {
-  return { id, key, name, parent, createdAt, isCurrent: key === current, withMemory: memory !== null }
+function factsOfSnapshot({ current }: Kept, of: KeptSnapshot): SnapshotFacts & { readonly isFork: boolean } {
+  const { key, name, parent, memory, createdAt, isFork = false } = of
+  const id = of.id as VmSnapshotId | null
+  return { id, key, name, parent, createdAt, isCurrent: key === current, withMemory: memory !== null, isFork }
 }
 
 function spawn(vcenter: Vcenter, { machine, from, pool, cloneType, rootBytes, disks: places }: Spawn): Kept {
@@ -211,13 +214,13 @@ function grown(disk: KeptDisk, bytes: number | null, cloneType: Spawn['cloneType
   return { ...disk, virtualBytes: bytes }
 }
 
-function networksOf({ networks }: Vcenter, { plugs }: Spawn['machine']): readonly string[] {
+export function networksOf({ networks }: Vcenter, { plugs }: Pick<Spawn['machine'], 'plugs'>): readonly string[] {
   for (const { network } of plugs) if (!networks.includes(network)) throw problems.noNetwork(network)
   return plugs.map(({ network }) => network)
 }
 
 /** With an id of ours, or somebody else's. */
-export function withSnapshot(kept: Kept, id: VmSnapshotId | null, name: string, memory: boolean): Kept {
+export function withSnapshot(kept: Kept, id: VmSnapshotId | ForkId | null, name: string, memory: boolean): Kept {
   const { disks, cpus, memoryMib, current: parent } = kept
   const key = `snapshot-${id ?? `of-others-${kept.snapshots.length + 1}`}`
   const mind = memory && kept.power === 'on' ? kept.memory : null
@@ -227,7 +230,7 @@ export function withSnapshot(kept: Kept, id: VmSnapshotId | null, name: string, 
 }
 
 /** What hung on the snapshot hangs on its parent; its files are merged into what stands on them. */
-function without(kept: Kept, { key, parent, disks }: KeptSnapshot): Kept {
+export function without(kept: Kept, { key, parent, disks }: KeptSnapshot): Kept {
   const snapshots = kept.snapshots
     .filter(each => each.key !== key)
     .map(each => (each.parent === key ? { ...each, parent } : each))

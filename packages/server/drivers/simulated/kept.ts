@@ -1,14 +1,16 @@
 // What a simulated vCenter holds: machines, templates and seeds with their disks and snapshots. One is a plain record that every change
 // replaces, so that the world's journal keeps it as it keeps the rest.
-import type { HostId, SeedId, TemplateId, VmId, VmSnapshotId } from '@ramet/core/ids.ts'
-import type { NodeRef } from '../forest.ts'
+import type { ForkId, HostId, SeedId, TemplateId, VmId, VmSnapshotId } from '@ramet/core/ids.ts'
+import type { Spawn } from '../forest.ts'
 import type { MachineFacts, Power } from '../driver.ts'
 import { problems } from '../vsphere/problems.ts'
 import { type KeptDisk, ownFiles } from './kept-disks.ts'
 import { change, type World } from './world.ts'
 
 export interface KeptSnapshot {
-  readonly id: VmSnapshotId | null
+  readonly id: VmSnapshotId | ForkId | null
+  /** What linked clones stand on, and no VM snapshot. */
+  readonly isFork?: boolean
   readonly key: string
   readonly name: string
   readonly parent: string | null
@@ -44,6 +46,8 @@ export interface Kept {
   readonly memory: string
   /** The last revert: one of that name is not done again. */
   readonly operation: string | null
+  /** It stands still, frozen from inside its guest. */
+  readonly isFrozen?: boolean
 }
 
 export function put(world: World, kept: Kept): Kept {
@@ -69,7 +73,7 @@ export function demandKept(world: World, vcenter: string, id: VmId | TemplateId 
   return found
 }
 
-export function snapshotIn({ snapshots, name }: Kept, id: VmSnapshotId): KeptSnapshot {
+export function snapshotIn({ snapshots, name }: Kept, id: VmSnapshotId | ForkId): KeptSnapshot {
   const found = snapshots.find(each => each.id === id)
   if (!found) throw problems.gone(`the snapshot ${id} of ${name}`, undefined)
   return found
@@ -84,8 +88,8 @@ export interface Origin {
 }
 
 /** The node as machines are made of it. */
-export function originOf(world: World, vcenter: string, from: NodeRef): Origin {
-  if (from.kind === 'vm-snapshot') {
+export function originOf(world: World, vcenter: string, from: Spawn['from']): Origin {
+  if (from.kind === 'vm-snapshot' || from.kind === 'fork') {
     const kept = demandKept(world, vcenter, from.vm)
     const { disks, memory, cpus, memoryMib } = snapshotIn(kept, from.id)
     return { kept, disks, withMemory: memory !== null, cpus, memoryMib }

@@ -28,7 +28,7 @@ export const capabilities: Capabilities = {
   addHosts: false,
   vmSnapshot: true,
   memorySnapshot: true,
-  instantClone: false,
+  instantClone: true,
   liveMerge: true,
   longestChain: 32,
   consolidateAt: 16,

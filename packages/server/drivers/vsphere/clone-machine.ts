@@ -26,7 +26,7 @@ export function cloneMachine(vcenter: Vcenter, request: CloneRequest, options?: 
 
 async function make(vcenter: Vcenter, request: CloneRequest, options?: RunOptions): Promise<Ref<'VirtualMachine'>> {
   const { source, folder, name } = request
-  const spec = cloneSpec(request, await devicesOf(vcenter, request))
+  const spec = cloneSpec(request, request.devices ?? (await devicesOf(vcenter, request)))
   const run = () => vcenter.run(source, 'CloneVM_Task', { folder, name, spec }, options)
   return await makeOnce(vcenter, request, run)
 }

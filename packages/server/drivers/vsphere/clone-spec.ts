@@ -14,6 +14,8 @@ export function guestOptions(told: GuestInfo = {}): Data<'OptionValue'>[] {
 
 export interface CloneRequest {
   readonly source: Ref<'VirtualMachine'>
+  /** The source's, at the snapshot where there is one; absent: they are read. */
+  readonly devices?: readonly Device[]
   /** Clone the state of that snapshot; a linked clone must. */
   readonly snapshot: Ref<'VirtualMachineSnapshot'> | null
   readonly kind: 'full' | 'linked'
@@ -41,7 +43,6 @@ export interface CloneRequest {
 const copy = 'moveAllDiskBackingsAndDisallowSharing'
 const child = 'createNewChildDiskBacking'
 
-/** `devices` are the source's, at the snapshot where there is one. */
 export function cloneSpec(request: CloneRequest, devices: readonly Device[]): Data<'VirtualMachineCloneSpec'> {
   const { datastore, pool, host, kind, snapshot, disks: wanted, cpus, memoryMib, customization } = request
   const disks = disksOf(devices)

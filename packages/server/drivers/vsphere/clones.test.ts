@@ -90,8 +90,8 @@ describe('clones that share disks', { skip: noVcenter() }, () => {
     }
     await assert.rejects(instantClone(lab.vcenter, request), { kind: 'refused', code: 'vsphere-wrong-state' })
     await powerOn(lab.vcenter, source)
-    const made = await instantClone(lab.vcenter, request)
-    assert.equal(await instantClone(lab.vcenter, request), made)
+    const { vm: made } = await instantClone(lab.vcenter, request)
+    assert.deepEqual(await instantClone(lab.vcenter, request), { vm: made, isOfFrozen: false })
     assert.equal(await lab.powerOf(made), 'poweredOn')
     const { config } = await readObject(lab.vcenter.connection, made, ['config'])
     assert.equal(config?.extraConfig?.find(({ key }) => key === 'guestinfo.ip')?.value, '192.0.2.7')

@@ -2,6 +2,7 @@
 import { parseId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { Forest, SnapshotFacts } from '../forest.ts'
+import { withoutForks } from '../forks-hidden.ts'
 import { type Cluster, pathOf } from './cluster.ts'
 import { readDisks } from './disk-facts.ts'
 import { foreignInventory, inventoryNews } from './foreign.ts'
@@ -12,6 +13,7 @@ import type { MachineRef, Ours } from './ours.ts'
 import { destroyMachine } from './power.ts'
 import { problems } from './problems.ts'
 import { frozenFiles, standingOn } from './standing-on.ts'
+import { tidyForks } from './forks.ts'
 import { takeQuietly } from './quiesce.ts'
 import { revertOnce } from './revert.ts'
 import { type SnapshotNode, describeSnapshot, readSnapshots, removeSnapshot } from './snapshots.ts'
@@ -76,9 +78,13 @@ export function vsphereForest(cluster: Cluster, ours: Ours, nodes: Nodes, machin
     async instant(wanted, following) {
       machines.knowHost(wanted.machine.host)
       const source = await machines.demand(wanted.from.id)
-      const disks = await instant(cluster, source, wanted, following)
+      const made = await instant(cluster, source, wanted, following)
       await ours.own(wanted.machine.vm)
-      return { disks, ...(await machines.facts(wanted.machine.vm)) }
+      return { ...made, ...(await machines.facts(wanted.machine.vm)) }
+    },
+    async tidy(vm, following) {
+      const ref = await ours.find(vm)
+      return ref ? tidyForks(vcenter, nodes, ref, { ...following, vm }) : 0
     },
     async revert(snapshot, run, operation, following) {
       const { source, node } = await nodes.snapshot(snapshot)
@@ -122,7 +128,7 @@ export function vsphereForest(cluster: Cluster, ours: Ours, nodes: Nodes, machin
     },
     async snapshots(vm) {
       const ref = await ours.find(vm)
-      return ref && (await readSnapshots(vcenter, ref)).map(snapshotFacts)
+      return ref && withoutForks((await readSnapshots(vcenter, ref)).map(snapshotFacts))
     },
     onInventoryChange: news,
     onTask: listener =>
@@ -130,9 +136,11 @@ export function vsphereForest(cluster: Cluster, ours: Ours, nodes: Nodes, machin
   }
 }
 
-function snapshotFacts({ ref, id, name, parent, current, withMemory, createdAt }: SnapshotNode): SnapshotFacts {
+function snapshotFacts(node: SnapshotNode): SnapshotFacts & { readonly isFork: boolean } {
+  const { ref, id, name, parent, current, withMemory, createdAt, isFork } = node
   const ours = id === null ? null : parseId<'vm-snapshot'>(id)
-  return { id: ours, key: keyOf(ref), name, parent: parent && keyOf(parent), isCurrent: current, withMemory, createdAt }
+  const [key, below] = [keyOf(ref), parent && keyOf(parent)]
+  return { id: ours, key, name, parent: below, isCurrent: current, withMemory, createdAt, isFork }
 }
 
 /** As vSphere writes it: without its type. */

@@ -23,27 +23,33 @@ export interface InstantCloneRequest {
   readonly operation: string
 }
 
+export interface InstantCloned {
+  readonly vm: Ref<'VirtualMachine'>
+  /** Did its source stand still, frozen from inside its guest? */
+  readonly isOfFrozen: boolean
+}
+
 export function instantClone(
   vcenter: Vcenter,
   request: InstantCloneRequest,
   options?: RunOptions,
-): Promise<Ref<'VirtualMachine'>> {
+): Promise<InstantCloned> {
   return telling(request.name, async () => {
     if (!vcenter.features.instantClone) throw problems.unsupported('instant clones need a vCenter 6.7 or newer')
-    const made = await madeBefore(vcenter, request)
-    if (made) return made
-    const { source, name } = request
-    const paths = ['config.hardware.device', 'runtime.instantCloneFrozen'] as const
-    const { 'config.hardware.device': devices = [], 'runtime.instantCloneFrozen': frozen } = await readObject(
-      vcenter.connection,
-      source,
-      paths,
-    )
+    const { source } = request
+    const paths = ['name', 'config.hardware.device', 'runtime.instantCloneFrozen'] as const
+    const [made, found] = await Promise.all([
+      madeBefore(vcenter, request),
+      readObject(vcenter.connection, source, paths),
+    ])
+    const { name = '', 'config.hardware.device': devices = [], 'runtime.instantCloneFrozen': frozen } = found
+    const isOfFrozen = frozen === true
+    if (made) return { vm: made, isOfFrozen }
     const depth = depthOf(devices)
-    if (depth >= deepest && frozen !== true) throw problems.deltaLimit(name, depth)
-    return await makeOnce(vcenter, request, () =>
-      vcenter.run(source, 'InstantClone_Task', { spec: specOf(request, devices) }, options),
-    )
+    if (depth >= deepest && !isOfFrozen) throw problems.deltaLimit(name, depth)
+    const spec = specOf(request, devices)
+    const vm = await makeOnce(vcenter, request, () => vcenter.run(source, 'InstantClone_Task', { spec }, options))
+    return { vm, isOfFrozen }
   })
 }
 

@@ -10,9 +10,8 @@ import type { MachineRef, Ours } from './ours.ts'
 import { asPower, destroyMachine, moveToHost, powerOff } from './power.ts'
 import { PowerWatch } from './power-watch.ts'
 import { problems, telling } from './problems.ts'
-import { readSnapshots } from './snapshots.ts'
+import { snapshotTree } from './snapshots.ts'
 import { ownFiles, standingOn } from './standing-on.ts'
-import { readDisks } from './disk-facts.ts'
 import { isFault } from './vim25/faults.ts'
 import { type Properties, readObject, readObjects } from './vim25/properties.ts'
 import type { Ref } from './vim25/schema.ts'
@@ -153,11 +152,19 @@ export class Machines {
     const { vcenter } = this.#cluster
     if ((await this.facts(vm)).power === 'on')
       throw new Problem('refused', 'machine-running', 'The machine runs; stop it before it is discarded')
-    if ((await readSnapshots(vcenter, ref)).length > 0) {
-      const above = await standingOn(vcenter, ref, ownFiles(await readDisks(vcenter, ref)))
-      if (above !== null) throw problems.inUse('The machine', above)
-    }
+    await this.#demandNothingAbove(ref)
     await this.power.during(ref, () => destroyMachine(vcenter, ref, { vm }))
     this.#ours.forget(vm)
+  }
+
+  /** Linked clones stand on what a snapshot froze, and instant clones of a running machine have it leave files behind. */
+  async #demandNothingAbove(ref: MachineRef): Promise<void> {
+    const { vcenter } = this.#cluster
+    const wanted = ['snapshot', 'config.hardware.device'] as const
+    const { snapshot, 'config.hardware.device': devices = [] } = await readObject(vcenter.connection, ref, wanted)
+    const files = ownFiles(devices)
+    if (snapshotTree(snapshot).length === 0 && files.every(({ length }) => length < 2)) return
+    const above = await standingOn(vcenter, ref, new Set(files.flat()))
+    if (above !== null) throw problems.inUse('The machine', above)
   }
 }

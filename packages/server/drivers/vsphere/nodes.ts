@@ -1,5 +1,5 @@
 // Nodes that machines are made of: a machine of vSphere and one of its snapshots.
-import type { TemplateId } from '@ramet/core/ids.ts'
+import type { TemplateId, VmId } from '@ramet/core/ids.ts'
 import type { NodeFacts, NodeRef, SnapshotNode as SnapshotRefOfOurs } from '../forest.ts'
 import { type Device, folderOf } from './devices.ts'
 import { diskFacts } from './disk-facts.ts'
@@ -33,6 +33,11 @@ export class Nodes {
     return asNode(base ? [source, base] : null) ?? missing('the base of the seed')
   }
 
+  /** As it is when it is copied. */
+  async machine(id: VmId): Promise<{ source: MachineRef; snapshot: null }> {
+    return { source: (await this.#ours.find(id)) ?? missing('the machine'), snapshot: null }
+  }
+
   async snapshot(node: SnapshotRefOfOurs): Promise<Node> {
     const source = (await this.#ours.find(node.vm)) ?? missing('the machine')
     const found = (await readSnapshots(this.#vcenter, source)).find(({ id }) => id === node.id)
@@ -63,8 +68,15 @@ export class Nodes {
     }
   }
 
-  async devices({ snapshot }: Node): Promise<readonly Device[]> {
-    return (await readObject(this.#vcenter.connection, snapshot, ['config'])).config?.hardware.device ?? []
+  async devices({
+    source,
+    snapshot,
+  }: {
+    source: MachineRef
+    snapshot: SnapshotRef | null
+  }): Promise<readonly Device[]> {
+    const of = snapshot ?? source
+    return (await readObject(this.#vcenter.connection, of as MachineRef, ['config'])).config?.hardware.device ?? []
   }
 }
 

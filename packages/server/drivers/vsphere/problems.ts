@@ -108,7 +108,7 @@ export const problems = {
     new Problem(
       'refused',
       'vsphere-delta-limit',
-      `A disk of ${what} is ${depth} files deep, and vSphere allows 255; consolidate it first`,
+      `A disk of ${what} is ${depth} files deep, for each instant clone of a running machine adds one, and vSphere allows 255. Shorten it with consolidateVirtualMachine, or freeze the machine from inside its guest: instant clones of a frozen one add none`,
     ),
   wrongState: (what: string, cause: unknown) =>
     new Problem('refused', 'vsphere-wrong-state', `${what} is not in a state for this: ${textOf(cause)}`, { cause }),

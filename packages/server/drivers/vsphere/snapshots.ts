@@ -14,6 +14,8 @@ export interface SnapshotNode {
   readonly ref: SnapshotRef
   /** Our id; null for one that was made by somebody else. */
   readonly id: string | null
+  /** The instant that linked clones stand on, and no VM snapshot. */
+  readonly isFork: boolean
   /** Our name for the last revert to it that was begun. */
   readonly revert: string | null
   readonly name: string
@@ -30,18 +32,22 @@ export interface SnapshotWish {
   readonly name: string
   readonly memory: boolean
   readonly quiesce: boolean
+  readonly isFork?: boolean
 }
 
 const mark = 'ramet-snapshot'
+const forkMark = 'ramet-fork'
 
 /** The snapshots of a machine, parents before children. */
 export function snapshotTree(info: Data<'VirtualMachineSnapshotInfo'> | undefined): SnapshotNode[] {
   const visit = (tree: Data<'VirtualMachineSnapshotTree'>, parent: SnapshotRef | null): SnapshotNode[] => {
     const ref = tree.snapshot as SnapshotRef
-    const [first, id, revert] = tree.description.split(' ')
+    const [first = '', id, revert] = tree.description.split(' ')
+    const isOurs = first === mark || first === forkMark
     const node: SnapshotNode = {
       ref,
-      id: (first === mark ? id : undefined) ?? null,
+      id: (isOurs ? id : undefined) ?? null,
+      isFork: first === forkMark,
       revert: (first === mark ? revert : undefined) ?? null,
       name: tree.name,
       parent,
@@ -84,8 +90,9 @@ export function takeSnapshot(
     const find = async () => (await readSnapshots(vcenter, vm)).find(({ id }) => id === wish.id)
     const made = await find()
     if (made) return made
-    const { name, memory, quiesce, id } = wish
-    const parameters = { name, description: `${mark} ${id}`, memory, quiesce: quiesce && !memory }
+    const { name, memory, quiesce, id, isFork } = wish
+    const description = `${isFork ? forkMark : mark} ${id}`
+    const parameters = { name, description, memory, quiesce: quiesce && !memory }
     await unlessUnknown(
       vcenter,
       vm,

@@ -1,6 +1,16 @@
 // Machines of ours: made of a node, given what they shall have, and started.
+import { identityProblems } from '@ramet/core/identity.ts'
 import type { VmId } from '@ramet/core/ids.ts'
-import type { DiskFacts, ForestMachine, Following, InstantSpawn, SeedNode, SnapshotNode, Spawn } from '../forest.ts'
+import type {
+  DiskFacts,
+  ForestMachine,
+  Following,
+  InstantFacts,
+  InstantSpawn,
+  SeedNode,
+  SnapshotNode,
+  Spawn,
+} from '../forest.ts'
 import type { HostRef } from '../driver.ts'
 import { cloneMachine } from './clone-machine.ts'
 import type { Cluster } from './cluster.ts'
@@ -8,21 +18,24 @@ import { changeCards, type Disk } from './devices.ts'
 import { placedDisks, readDisks } from './disk-facts.ts'
 import { guestOptions } from './clone-spec.ts'
 import { firstBootInfo } from './first-boot.ts'
+import { takeFork } from './forks.ts'
 import { instantClone } from './instant-clone.ts'
 import type { Nodes } from './nodes.ts'
 import { type MachineRef, operationOf } from './ours.ts'
 import { moveToHost, powerOn } from './power.ts'
 import { problems, telling } from './problems.ts'
 import { settled } from './settled.ts'
+import type { RunOptions } from './vcenter.ts'
 import { adoptTemplate } from './templates.ts'
 import { readObject } from './vim25/properties.ts'
 import type { Ref } from './vim25/schema.ts'
 
 export async function spawn(cluster: Cluster, nodes: Nodes, wanted: Spawn, following: Following): Promise<DiskFacts[]> {
-  const { machine, from, pool, cloneType, rootBytes } = wanted
+  const { machine, pool, cloneType, rootBytes } = wanted
   const { vcenter } = cluster
-  const node = await nodes.find(from)
-  const disks = placedDisks(await nodes.devices(node)).filter(({ deviceId }) => wanted.disks.includes(deviceId))
+  const node = await sourceOf(cluster, nodes, wanted, { ...following, vm: machine.vm })
+  const devices = await nodes.devices(node)
+  const disks = placedDisks(devices).filter(({ deviceId }) => wanted.disks.includes(deviceId))
   const root = disks.find(({ deviceId }) => deviceId === 0)?.disk
   const grows = root !== undefined && rootBytes !== null && rootBytes > bytesOf(root)
   if (grows && cloneType === 'linked') throw problems.linkedGrows()
@@ -34,6 +47,7 @@ export async function spawn(cluster: Cluster, nodes: Nodes, wanted: Spawn, follo
       ...node,
       host,
       plugs,
+      devices,
       kind: cloneType,
       name: machine.name,
       folder: await cluster.folder(),
@@ -52,13 +66,24 @@ export async function spawn(cluster: Cluster, nodes: Nodes, wanted: Spawn, follo
   return await readDisks(vcenter, vm)
 }
 
+/** A running machine is copied as it is; for linked clones it is given a snapshot to stand on. */
+async function sourceOf(cluster: Cluster, nodes: Nodes, { from, cloneType }: Spawn, options: RunOptions) {
+  const isFork = from.kind === 'fork'
+  if ((from.kind === 'vm' || isFork) && (cloneType === 'linked') !== isFork)
+    throw new Error(`a ${cloneType} clone is not made of a node of kind ${from.kind}`)
+  if (from.kind === 'vm') return nodes.machine(from.id)
+  if (!isFork) return nodes.find(from)
+  const { source } = await nodes.machine(from.vm)
+  return takeFork(cluster.vcenter, nodes, source, from, options)
+}
+
 /** A copy of a machine that runs, with its own cards. vCenter names it as we do only after it was made: then it is known by its operation. */
 export async function instant(
   cluster: Cluster,
   source: MachineRef,
   { machine }: InstantSpawn,
   following: Following,
-): Promise<DiskFacts[]> {
+): Promise<Pick<InstantFacts, 'disks' | 'isOfFrozen' | 'unconfirmed'>> {
   const { vcenter } = cluster
   const request = {
     source,
@@ -72,12 +97,12 @@ export async function instant(
   const options = { ...following, vm: machine.vm }
   const host = cluster.hostAtWork(machine.host.name)
   const plugs = machine.plugs.map(({ network, mac }) => cluster.plugInto(network, mac, host))
-  const vm = await instantClone(vcenter, request, options)
+  const { vm, isOfFrozen } = await instantClone(vcenter, request, options)
   const { config } = await readObject(vcenter.connection, vm, ['config'])
   const deviceChange = changeCards(config?.hardware.device ?? [], plugs)
   if (config?.instanceUuid !== machine.vm || deviceChange.length > 0)
     await vcenter.run(vm, 'ReconfigVM_Task', { spec: { instanceUuid: machine.vm, deviceChange } }, options)
-  return await readDisks(vcenter, vm)
+  return { disks: await readDisks(vcenter, vm), isOfFrozen, unconfirmed: [identityProblems.insideGuest] }
 }
 
 /** A flat copy of the root disk of a VM snapshot, where that disk is, with a base snapshot for linked clones; nobody runs it. */

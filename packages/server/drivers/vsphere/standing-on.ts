@@ -1,7 +1,7 @@
 // Does a disk of another machine stand on these files? vSphere keeps what it knows to be shared, but a file that is gone is somebody's
 // machine that is gone, so we look first.
 import type { DiskFacts } from '../forest.ts'
-import { chainOf, disksOf, folderOf } from './devices.ts'
+import { type Device, chainOf, disksOf, folderOf } from './devices.ts'
 import type { MachineRef } from './ours.ts'
 import type { Vcenter } from './vcenter.ts'
 import { readObject, readObjects } from './vim25/properties.ts'
@@ -11,9 +11,11 @@ export function frozenFiles(disks: readonly DiskFacts[]): Set<string> {
   return new Set(disks.flatMap(({ files }) => files.at(-1) ?? []))
 }
 
-/** The files that go with a machine. */
-export function ownFiles(disks: readonly DiskFacts[]): Set<string> {
-  return new Set(disks.flatMap(({ files }) => files.filter(file => folderOf(file) === folderOf(files.at(-1) ?? ''))))
+/** The files that go with a machine, disk by disk. */
+export function ownFiles(devices: readonly Device[]): string[][] {
+  return disksOf(devices)
+    .map(chainOf)
+    .map(chain => chain.filter(file => folderOf(file) === folderOf(chain[0] ?? '')))
 }
 
 /** The name of another machine that stands on one of these files. */

@@ -76,7 +76,7 @@ describe('acts whose end nobody saw', { skip: noVcenter() }, () => {
       const { name, operation, folder, pool } = lab.aClone(source, { kind: 'full' })
       const instant = () => instantClone(lab.vcenter, { source, name, operation, folder, pool, guestInfo: {} })
       assert.equal(await cutting('InstantClone_Task', act, instant), expected)
-      for (const each of [await instant(), vm, source]) await lab.removed(each)
+      for (const each of [(await instant()).vm, vm, source]) await lab.removed(each)
     }
   })
 
