@@ -98,6 +98,13 @@ describe('a cluster of a vCenter', { skip: noVcenter(), timeout: 300_000 }, () =
     return (await run('deployVirtualMachine', given))['virtualmachine'] as Fields
   }
 
+  function ended(jobid: unknown): Promise<Fields> {
+    return eventually('the job has ended', async () => {
+      const job = await server.client.call('queryAsyncJobResult', { jobid: String(jobid) })
+      return job['jobstatus'] === 0 ? null : noted(job)
+    })
+  }
+
   /** Machines in our folder of the vCenter, by their names there. */
   async function there(): Promise<string[]> {
     const inventory = await Inventory.open(eyes)
@@ -252,6 +259,38 @@ describe('a cluster of a vCenter', { skip: noVcenter(), timeout: 300_000 }, () =
     assert.equal((await machine(id))['state'], 'Running')
   })
 
+  test('has machines made of a VM snapshot on one seed, which a kill while it is made does not double, and which goes with the last', async () => {
+    const seeds = async () => (await there()).filter(path => path.includes('/seed-'))
+    const { vmsnapshot } = await run('createVMSnapshot', { virtualmachineid: String(linked['id']), name: 'lab' })
+    const vmsnapshotid = String((vmsnapshot as Fields)['id'])
+    const earlier = (await vcenter.calls())['CloneVM_Task'] ?? 0
+    const { id: first, jobid } = noted(
+      await server.client.call('deployVirtualMachine', { vmsnapshotid, name: 'first' }),
+    )
+    await eventually('the seed is being made', async () => ((await vcenter.calls())['CloneVM_Task'] ?? 0) > earlier)
+    await server.end('SIGKILL')
+    server = await startServer(dataDir())
+    assert.equal((await ended(jobid))['jobstatus'], 1)
+    const nth = await deployed({ vmsnapshotid, name: 'nth' })
+    const made = [await machine(first), nth]
+    assert.deepEqual(
+      made.map(({ state, clonetype, chaindepth }) => [state, clonetype, chaindepth]),
+      made.map(() => ['Running', 'linked', 2]),
+    )
+    const [seed] = await seeds()
+    assert.equal((await seeds()).length, 1)
+    const strangers = await ask('listUnmanagedInstances', 'unmanagedinstance', { clusterid: clusterId })
+    assert.ok(!strangers.some(each => each['path'] === seed))
+    await run('deleteVMSnapshot', { vmsnapshotid })
+    assert.deepEqual(await seeds(), [seed])
+    const tasks = await ask('listEvents', 'event', { type: 'VM.TASK', pagesize: 500, page: 1 })
+    const told = (words: RegExp) => tasks.some(({ description }) => words.test(String(description)))
+    assert.ok(told(/^CreateSnapshot_Task of virtual machine linked, task task-\d+: success$/))
+    assert.ok(told(/^CloneVM_Task of virtual machine nth, task task-\d+: success$/))
+    for (const { id } of made) await run('destroyVirtualMachine', { id: String(id), expunge: true })
+    await eventually('the seed is gone', async () => (await seeds()).length === 0)
+  })
+
   test('is killed away from: a clone that was under way is there once, when the next server has finished', async () => {
     const earlier = (await vcenter.calls())['CloneVM_Task'] ?? 0
     const [offering] = await ask('listServiceOfferings', 'serviceoffering', { name: 'Tiny Instance' })
@@ -261,11 +300,7 @@ describe('a cluster of a vCenter', { skip: noVcenter(), timeout: 300_000 }, () =
     await eventually('the clone is under way', async () => ((await vcenter.calls())['CloneVM_Task'] ?? 0) > earlier)
     await server.end('SIGKILL')
     server = await startServer(dataDir())
-    const { jobstatus } = await eventually('the job has ended', async () => {
-      const job = await server.client.call('queryAsyncJobResult', { jobid: String(jobid) })
-      return job['jobstatus'] === 0 ? null : noted(job)
-    })
-    assert.equal(jobstatus, 1)
+    assert.equal((await ended(jobid))['jobstatus'], 1)
     assert.equal((await machine(id))['state'], 'Running')
     assert.equal((await there()).length, 2)
     await run('destroyVirtualMachine', { id: String(id), expunge: true })

@@ -110,6 +110,30 @@ export const forestLanes: readonly Lane[] = [
     const { id } = await world.deploy(template, `kept-${++count}`)
     return () => world.client.call('createVMSnapshot', { virtualmachineid: id })
   }),
+  {
+    ...lane('spawn-vm', null, async (world, at) => {
+      const { snapshot } = await withSnapshot(world, at)
+      return () => world.client.call('deployVirtualMachine', { vmsnapshotid: snapshot, name: `kept-${++count}` })
+    }),
+    case: 'from a VM snapshot',
+    points: /\/(seed-snapshot|stand-on|wait)\//,
+  },
+  {
+    ...lane('seed-vm-snapshot', 'publish/done/before', async (world, at) => {
+      const { snapshot } = await withSnapshot(world, at)
+      return () => world.client.call('prepareTemplate', { vmsnapshotid: snapshot })
+    }),
+    case: 'of a hypervisor that keeps its own disks',
+  },
+  {
+    ...lane('remove-layer', null, async (world, at) => {
+      const { snapshot } = await withSnapshot(world, at)
+      await world.client.call('prepareTemplate', { vmsnapshotid: snapshot })
+      await world.quiet()
+      return () => world.client.call('deleteVMSnapshot', { vmsnapshotid: snapshot })
+    }),
+    case: 'a seed that the hypervisor keeps',
+  },
   lane('revert-vm', 'finish/done/before', async (world, at) => {
     const { snapshot } = await withSnapshot(world, at)
     return () => world.client.call('revertToVMSnapshot', { vmsnapshotid: snapshot })

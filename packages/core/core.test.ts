@@ -215,6 +215,7 @@ describe('VM snapshot', () => {
   test('one that failed can always be deleted, and a revert that failed leaves it Ready', () => {
     assert.equal(vmSnapshotAfter('Error', 'ExpungeRequested'), 'Expunging')
     assert.equal(vmSnapshotAfter('Reverting', 'OperationFailed'), 'Ready')
+    assert.equal(vmSnapshotAfter('Expunging', 'ExpungeRefused'), 'Ready')
     assert.equal(vmSnapshotAfter('Creating', 'ExpungeRequested'), null)
     assert.equal(vmSnapshotAfter('Removed', 'ExpungeRequested'), null)
   })

@@ -24,7 +24,6 @@ export type NicId = Id<'nic'>
 export type PodId = Id<'pod'>
 export type PortForwardingRuleId = Id<'port-forwarding-rule'>
 export type PublicIpId = Id<'public-ip'>
-export type SeedId = Id<'seed'>
 export type ServiceOfferingId = Id<'service-offering'>
 export type SnapshotId = Id<'snapshot'>
 export type StoragePoolId = Id<'storage-pool'>

@@ -18,6 +18,7 @@ export const vmSnapshotMoves = {
   CreateRequested: { Allocated: 'Creating' },
   RevertRequested: { Ready: 'Reverting' },
   ExpungeRequested: { Allocated: 'Expunging', Ready: 'Expunging', Error: 'Expunging', Expunging: 'Expunging' },
+  ExpungeRefused: { Expunging: 'Ready' },
   OperationSucceeded: { Creating: 'Ready', Reverting: 'Ready', Expunging: 'Removed' },
   OperationFailed: { Allocated: 'Error', Creating: 'Error', Reverting: 'Ready', Expunging: 'Error' },
 } as const satisfies Record<string, Partial<Record<VmSnapshotState, VmSnapshotState>>>

@@ -135,7 +135,7 @@ export function forestSnapshots(lab: () => ForestLab): void {
   test('a seed of a VM snapshot outlives the snapshot, carries machines, and goes when none stands on it', async () => {
     const { vm } = await lab().running()
     const node = await taken(vm, 'a')
-    const seed: SeedNode = { kind: 'seed', id: newId<'seed'>() }
+    const seed: SeedNode = { kind: 'seed', id: newId<'layer'>() }
     const [host] = lab().made.hosts
     const facts = await lab().forest.seed(seed, node, host, following)
     assert.deepEqual([facts.disks.length, facts.disks[0]?.depth, facts.withMemory], [1, 1, false])

@@ -1,7 +1,7 @@
 // What the server asks of a hypervisor that keeps its own disk chains (docs/decisions/0022): the four moves on nodes, in ids of ours.
 // A node is what machines are made of: a template, a VM snapshot, or the seed of one. The driver keeps our ids beside what they name,
 // so that a repeat finds what an earlier try made. As everywhere in the contract: same arguments, same end state.
-import type { ForkId, SeedId, TemplateId, VmId, VmSnapshotId } from '@ramet/core/ids.ts'
+import type { ForkId, LayerId, TemplateId, VmId, VmSnapshotId } from '@ramet/core/ids.ts'
 import type {
   FirstBoot,
   HostFacts,
@@ -17,8 +17,8 @@ import type {
 
 export type TemplateNode = { readonly kind: 'template'; readonly id: TemplateId }
 export type SnapshotNode = { readonly kind: 'vm-snapshot'; readonly id: VmSnapshotId; readonly vm: VmId }
-/** A flat copy of a VM snapshot's root disk, which nobody runs. */
-export type SeedNode = { readonly kind: 'seed'; readonly id: SeedId }
+/** A flat copy of a VM snapshot's root disk, which nobody runs; it has the id of its record, a layer. */
+export type SeedNode = { readonly kind: 'seed'; readonly id: LayerId }
 /** A machine as it is when it is copied: for full clones, and while it runs for instant ones. */
 export type MachineNode = { readonly kind: 'vm'; readonly id: VmId }
 /** A machine at the instant at which the first linked clone is made of the fork; it is no VM snapshot, and goes by `tidy`. */
@@ -152,7 +152,7 @@ export interface ForeignPool extends Space {
   readonly problem: string | null
 }
 
-/** A machine or template that is there, whoever made it. */
+/** A machine or template that is there, whoever made it; seeds of ours are not told of. */
 export interface ForeignMachine {
   /** What `adopt` takes: the name in the hypervisor's own words, stable while the machine is there. */
   readonly foreign: string

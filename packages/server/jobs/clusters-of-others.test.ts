@@ -238,6 +238,82 @@ describe('clusters of a vCenter', () => {
     assert.equal(depthOf(full.id), 1)
   })
 
+  const seeds = () => [...lab.world.kept.values()].filter(each => each.as !== null && 'seed' in each.as)
+  const expunge = (id: VmId) => callJob(lab, 'destroyVirtualMachine', { id, expunge: true })
+
+  test('linked clones of a VM snapshot share a seed, made once, which outlives the snapshot and its machine, and goes with the last of them', async () => {
+    await quiet(lab)
+    const others = seeds().length
+    const source = await deployed(lab, template)
+    write(source.id, 'then')
+    const vmsnapshotid = await snapshot(source.id)
+    write(source.id, 'now')
+    const clones = await Promise.all([1, 2, 3].map(() => deployed(lab, template, { vmsnapshotid, startvm: false })))
+    assert.deepEqual(
+      clones.map(({ id }) => [written(id), depthOf(id)]),
+      clones.map(() => ['then', 2]),
+    )
+    assert.equal(seeds().length, others + 1)
+    const [shown] = await listed(lab, 'listVMSnapshot', { vmsnapshotid })
+    assert.equal(shown?.['seedstate'], 'Ready')
+    await callJob(lab, 'deleteVMSnapshot', { vmsnapshotid })
+    await expunge(source.id)
+    await quiet(lab)
+    assert.equal(seeds().length, others + 1)
+    const [first, second, third] = clones
+    await callJob(lab, 'convertVirtualMachineToFullClone', { virtualmachineid: first!.id })
+    await expunge(second!.id)
+    await quiet(lab)
+    assert.equal(seeds().length, others + 1)
+    await expunge(third!.id)
+    await quiet(lab)
+    assert.equal(seeds().length, others)
+    assert.equal(written(first!.id), 'then')
+  })
+
+  test('prepareTemplate seeds ahead, on the storage of the VM snapshot alone; a machine right on the VM snapshot needs no seed', async () => {
+    const source = await deployed(lab, template)
+    const vmsnapshotid = await snapshot(source.id)
+    const pools = await listed(lab, 'listStoragePools', { clusterid: cluster })
+    const own = (await rootOf(source.id))['storageid']
+    const other = pools.find(({ id }) => id !== own)?.['id']
+    await assert.rejects(call(lab, 'prepareTemplate', { vmsnapshotid, storageid: String(other) }), /must be/)
+    const others = seeds().length
+    await call(lab, 'prepareTemplate', { vmsnapshotid })
+    await quiet(lab)
+    assert.equal(seeds().length, others + 1)
+    await deployed(lab, template, { vmsnapshotid })
+    assert.equal(seeds().length, others + 1)
+    await callJob(lab, 'deleteVMSnapshot', { vmsnapshotid })
+
+    const next = await snapshot(source.id)
+    await call(lab, 'updateConfiguration', { name: 'vmsnapshot.deploy.mode', value: 'direct' })
+    const direct = await deployed(lab, template, { vmsnapshotid: next })
+    await call(lab, 'resetConfiguration', { name: 'vmsnapshot.deploy.mode' })
+    assert.equal(depthOf(direct.id), depthOf(source.id))
+    assert.match(JSON.stringify(await callJob(lab, 'deleteVMSnapshot', { vmsnapshotid: next })), /stands on its disks/)
+    assert.equal((await listed(lab, 'listVMSnapshot', { vmsnapshotid: next }))[0]?.['state'], 'Ready')
+    assert.equal(seeds().length, others + 1)
+  })
+
+  test('a deployment from a VM snapshot that fails leaves the machine in Error with the reason, snapshot and seed as they were', async () => {
+    const source = await deployed(lab, template)
+    const vmsnapshotid = await snapshot(source.id)
+    lab.world.faults.set('forest.seed', 1)
+    await assert.rejects(deployed(lab, template, { vmsnapshotid, name: 'unlucky' }), /refuses forest.seed/)
+    const [failed] = await listed(lab, 'listVirtualMachines', { name: 'unlucky' })
+    assert.equal(failed?.['state'], 'Error')
+    const [shown] = await listed(lab, 'listVMSnapshot', { vmsnapshotid })
+    assert.deepEqual([shown?.['state'], shown?.['seedstate']], ['Ready', undefined])
+    lab.world.delays.set('forest.spawn', 500)
+    const { id, jobid } = await call(lab, 'deployVirtualMachine', { vmsnapshotid })
+    await eventually('it is being made', async () => lab.world.calls.at(-1) === 'forest.spawn')
+    assert.match(JSON.stringify(await callJob(lab, 'deleteVMSnapshot', { vmsnapshotid })), /are being made/)
+    lab.world.delays.delete('forest.spawn')
+    await eventually('it is made', async () => (await stateOf(lab, id as VmId)) === 'Running')
+    assert.ok(jobid)
+  })
+
   test('a linked clone becomes a full one', async () => {
     const { id } = await deployed(lab, template)
     const answer = await callJob(lab, 'convertVirtualMachineToFullClone', { virtualmachineid: id })

@@ -11,6 +11,7 @@ import { defineJob, nothing } from './define-job.ts'
 import { giveUpKept } from './drop-fork.ts'
 import { forestOf, noteDisks } from './forest-machine.ts'
 import { holdForFlattening, demandRoom, flatten, publishFlattened } from './flatten.ts'
+import { leaveSeeds } from './kept-seeds.ts'
 import { originOf } from './tools.ts'
 
 export interface ConvertVm {
@@ -52,6 +53,7 @@ export const convertVm = defineJob<ConvertVm>({
     do: async context => {
       const { tx, input, made } = context
       if (made.promote) await noteDisks(tx, input.vm, made.promote.disks)
+      await leaveSeeds(tx, input.vm, context.jobs, originOf(context.job))
       await publishFlattened(context, made.plan.plan, made.copy ?? [])
       await setCloneType(tx, input.vm, 'full')
     },

@@ -38,8 +38,10 @@ export const deleteVmSnapshot = defineJob<DeleteVmSnapshot>({
   .record('begin', {
     do: begin,
     undo: async ({ tx, input, problem, made }) => {
-      if ((made as { begin: Begun }).begin.isThere)
-        await moveVmSnapshot(tx, input.snapshot, 'OperationFailed', { error: problem?.message ?? null })
+      const { isThere, wasReady } = (made as { begin: Begun }).begin
+      // A hypervisor that keeps its own disks changes nothing of what a machine stands on.
+      if (wasReady && problem?.kind === 'in-use') await moveVmSnapshot(tx, input.snapshot, 'ExpungeRefused')
+      else if (isThere) await moveVmSnapshot(tx, input.snapshot, 'OperationFailed', { error: problem?.message ?? null })
     },
   })
   .actWhen('discard-memory', {
@@ -86,6 +88,8 @@ export interface StartedRemoval {
 
 interface Begun {
   readonly isThere: boolean
+  /** Absent in deletions that an earlier version began. */
+  readonly wasReady?: boolean
   readonly memory: MemoryImageId | null
   /** The hypervisor keeps its disks, and is asked to. Absent in deletions that an earlier version began. */
   readonly isKept?: boolean
@@ -102,5 +106,6 @@ async function begin({ tx, input, driver }: RecordContext<DeleteVmSnapshot, obje
   await demandNoDeployments(tx, input.vm, snapshot.id)
   await moveVmSnapshot(tx, snapshot.id, 'ExpungeRequested')
   if (snapshot.memory_image_id) await markMemoryRemoving(tx, snapshot.memory_image_id)
-  return { isThere: true, memory: snapshot.memory_image_id, isKept: driver.forest !== null }
+  const wasReady = snapshot.state === 'Ready'
+  return { isThere: true, wasReady, memory: snapshot.memory_image_id, isKept: driver.forest !== null }
 }

@@ -1,12 +1,12 @@
-// Which driver a job works with: that of the cluster which its machine, template, host or storage pool is of, as its lock names it. All
+// Which driver a job works with: that of the cluster which its machine, template, host, storage pool or layer is of, as its lock names it. All
 // others work with the server's own. A job that had begun waits until its hypervisor can be reached: its undo would fail as well.
-import type { ClusterId } from '@ramet/core/ids.ts'
+import type { ClusterId, LayerId } from '@ramet/core/ids.ts'
 import type { Driver } from '../drivers/driver.ts'
 import type { Drivers } from '../drivers/drivers.ts'
 import type { Db } from '../store/database.ts'
 import type { Row } from '../store/tables.ts'
 
-const tables = { vm: 'vm', template: 'template', host: 'host', pool: 'storage_pool' } as const
+const tables = { vm: 'vm', template: 'template', host: 'host', pool: 'storage_pool', layer: 'layer' } as const
 
 export async function driverOfJob(db: Db, drivers: Drivers, job: Row<'job'>): Promise<Driver> {
   if (!drivers.hasForeign) return drivers.own
@@ -23,10 +23,22 @@ export async function clusterOf(
   table: (typeof tables)[keyof typeof tables],
   id: string,
 ): Promise<ClusterId | null> {
+  if (table === 'layer') return clusterOfLayer(db, id)
   const row = await db
     .selectFrom(table)
     .select('cluster_id')
     .where('id', '=', id as never)
+    .executeTakeFirst()
+  return row?.cluster_id ?? null
+}
+
+/** Of the storage pool that it is on. */
+async function clusterOfLayer(db: Db, id: string): Promise<ClusterId | null> {
+  const row = await db
+    .selectFrom('layer')
+    .innerJoin('storage_pool', 'storage_pool.id', 'layer.pool_id')
+    .select('storage_pool.cluster_id')
+    .where('layer.id', '=', id as LayerId)
     .executeTakeFirst()
   return row?.cluster_id ?? null
 }

@@ -15,6 +15,7 @@ import { demandRootUnprotected, moveVolume, retireVolume, setVolume, volumesOf }
 import { expungeVolume } from './destroy-volume.ts'
 import { defineJob, nothing } from './define-job.ts'
 import { giveUpFrozen } from './drop-fork.ts'
+import { leaveSeeds } from './kept-seeds.ts'
 import { forgetLayerAndAncestors, removeIfUnneeded } from './remove-layer.ts'
 import { settlePorts } from './settle-port.ts'
 import { originOf } from './tools.ts'
@@ -132,6 +133,7 @@ export const expungeVm = defineJob<ExpungeVm>({
   })
   .record('forget', {
     do: async ({ tx, input, made, jobs, job }) => {
+      await leaveSeeds(tx, input.vm, jobs, originOf(job))
       for (const volume of await volumesOf(tx, input.vm)) {
         await retireVolume(tx, volume.id)
         await recordEvent(tx, {

@@ -6,7 +6,9 @@ import { insertVmSnapshot } from '../api/vm-snapshot-call.ts'
 import { expungeVm } from './expunge-vm.ts'
 import { keptAs, put } from '../drivers/simulated/kept.ts'
 import { clusterNetwork } from '../store/foreign-networks.ts'
-import { aDeployment, aTemplate, type Lab, run, stateOf } from '../testing/lab.ts'
+import { retireSeeds } from '../store/vm-snapshot-seeds.ts'
+import { volumesOf } from '../store/volumes.ts'
+import { aDeployment, aTemplate, type Lab, quiet, run, stateOf } from '../testing/lab.ts'
 import { anAdopted, aVmwareCluster } from '../testing/vcenter.ts'
 import { done } from '../testing/volumes.ts'
 import { adoptTemplate } from './adopt-template.ts'
@@ -16,8 +18,10 @@ import { deleteVmSnapshot } from './delete-vm-snapshot.ts'
 import type { DeployVm } from './deploy-vm.ts'
 import { snapshotVm } from './snapshot-vm.ts'
 import { revertVm } from './revert-vm.ts'
-import { volumesOf } from '../store/volumes.ts'
+import { removeLayer } from './remove-layer.ts'
 import { scenario, type Scenario } from './scenario.ts'
+import { type SeedVmSnapshot, seedVmSnapshot } from './seed-vm-snapshot.ts'
+import type { SnapshotSource } from './snapshot-source.ts'
 import { spawnVm } from './spawn-vm.ts'
 import { stopVm } from './stop-vm.ts'
 
@@ -49,7 +53,10 @@ export const forestScenarios: readonly Scenario[] = [
     anAdoption,
     async (lab, { template }) => void (await done(lab, deleteTemplate, { template })),
   ),
-  scenario(spawnVm, aSpawning, isExpunged),
+  only(['take-place', 'stand-on', 'spawn', 'run', 'publish'], scenario(spawnVm, aSpawning, isExpunged)),
+  only(['seed-snapshot', 'stand-on', 'spawn'], scenario(spawnVm, aSpawningOfSnapshot, isExpungedWithSeed)),
+  scenario(seedVmSnapshot, aSeedToMake, 'restores'),
+  only(['mark', 'discard', 'forget'], scenario(removeLayer, aSeedThatGoes, 'again')),
   ...(['instant', 'linked', 'full'] as const).map(way =>
     only(
       way === 'instant' ? ['take-place', 'spawn', 'publish'] : ['take-place', 'spawn'],
@@ -125,6 +132,34 @@ async function aCloning(lab: Lab, way: 'instant' | 'linked' | 'full'): Promise<D
 
 async function isExpunged(lab: Lab, { vm }: { vm: VmId }): Promise<void> {
   assert.equal((await run(lab, expungeVm, { vm, evenRunning: true })).state, 'done')
+}
+
+async function aSeedToMake(lab: Lab): Promise<SeedVmSnapshot> {
+  const { vm, snapshot } = await aRevert(lab, false)
+  const [root] = await volumesOf(lab.app.db, vm)
+  assert.ok(root?.pool_id)
+  return { vm, snapshot, pool: root.pool_id, layer: newId<'layer'>() }
+}
+
+async function aSpawningOfSnapshot(lab: Lab): Promise<DeployVm> {
+  const { vm, snapshot, pool } = await aSeedToMake(lab)
+  return { ...(await aSpawning(lab)), template: null, vmSnapshot: { vm, snapshot, pool, mode: 'seed' } }
+}
+
+/** What it did for others too, the seed, stays until its snapshot goes. */
+async function isExpungedWithSeed(lab: Lab, { vm, vmSnapshot }: DeployVm): Promise<void> {
+  await isExpunged(lab, { vm })
+  await quiet(lab)
+  const { snapshot } = vmSnapshot as SnapshotSource
+  const layers = await lab.app.db.transaction().execute(tx => retireSeeds(tx, snapshot))
+  for (const layer of layers) await done(lab, removeLayer, { layer })
+}
+
+async function aSeedThatGoes(lab: Lab) {
+  const input = await aSeedToMake(lab)
+  await done(lab, seedVmSnapshot, input)
+  await lab.app.db.transaction().execute(tx => retireSeeds(tx, input.snapshot))
+  return { layer: input.layer }
 }
 
 async function aSpawned(lab: Lab): Promise<VmId> {

@@ -1,6 +1,6 @@
 // Removes a disk layer that nobody names any more, then whatever it was the last to stand on. One that nothing stands on is
 // discarded. One that carries a single other is merged down into that (merge-layers.ts). Other jobs that let go of a layer
-// share two halves: `removeIfUnneeded`, `forgetLayerAndAncestors`.
+// share two halves: `removeIfUnneeded`, `forgetLayerAndAncestors`. Where the hypervisor keeps its own disks, the only layers are seeds.
 import type { JobId, LayerId } from '@ramet/core/ids.ts'
 import type { LayerFacts } from '../drivers/driver.ts'
 import type { Tx } from '../store/database.ts'
@@ -49,6 +49,7 @@ export const removeLayer = defineJob<RemoveLayer>({
   .actWhen('discard', {
     when: ({ mark: found }) => found !== null,
     do: async ({ db, driver, input }) => {
+      if (driver.forest) return driver.forest.unseed({ kind: 'seed', id: input.layer })
       const layer = await layerRefIfAny(db, input.layer)
       if (layer) await driver.layers.discard(layer)
     },

@@ -4,10 +4,12 @@
 import type { LayerId, StoragePoolId, VmId, VmSnapshotId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { LayerFacts } from '../drivers/driver.ts'
+import type { Forest } from '../drivers/forest.ts'
 import { setPoolSpace } from '../store/capacity.ts'
 import { recordEvent } from '../store/events.ts'
 import { chainBytes, forgetLayer, layerChain, layerRef, publishLayer, reserveLayer } from '../store/layers.ts'
-import { demandPoolTakesDisks } from '../store/pools.ts'
+import { hostNear } from '../store/hosts.ts'
+import { demandPoolTakesDisks, poolById } from '../store/pools.ts'
 import { demandDeployable, forgetSeed, insertSeed, publishSeed, rootOfSnapshot } from '../store/vm-snapshot-seeds.ts'
 import { holdRoomOn } from '../store/volume-pools.ts'
 import { vmLock } from '../store/vms.ts'
@@ -40,8 +42,11 @@ export const seedVmSnapshot = defineJob<SeedVmSnapshot>({
     },
   })
   .act('copy', {
-    do: copy,
-    undo: async ({ db, driver, input }) => driver.layers.discard(await layerRef(db, input.layer)),
+    do: context => (context.driver.forest ? copyByHypervisor(context, context.driver.forest) : copy(context)),
+    undo: async ({ db, driver, input }) => {
+      if (driver.forest) return driver.forest.unseed({ kind: 'seed', id: input.layer })
+      await driver.layers.discard(await layerRef(db, input.layer))
+    },
   })
   .record('publish', {
     do: async context => {
@@ -54,15 +59,10 @@ export const seedVmSnapshot = defineJob<SeedVmSnapshot>({
   })
 
 async function reserve({ tx, input, settings }: RecordContext<SeedVmSnapshot, object>): Promise<void> {
-  const { layer, bytes, snapshotName } = await demandDeployable(tx, input.snapshot)
-  if (!layer)
-    throw new Problem(
-      'unsupported',
-      'own-disks',
-      `The hypervisor keeps the disks of VM snapshot ${snapshotName}; machines are made right from it, without a copy`,
-    )
+  const { layer, bytes } = await demandDeployable(tx, input.snapshot)
   await demandPoolTakesDisks(tx, input.pool)
-  const expectedBytes = Math.min(await chainBytes(tx, layer), bytes)
+  // What a chain of the hypervisor's occupies below the disk's own files, nobody has told.
+  const expectedBytes = layer ? Math.min(await chainBytes(tx, layer), bytes) : bytes
   await holdRoomOn(tx, placementFactors(settings), input.pool, expectedBytes)
   await reserveLayer(tx, {
     id: input.layer,
@@ -72,7 +72,7 @@ async function reserve({ tx, input, settings }: RecordContext<SeedVmSnapshot, ob
     virtualBytes: bytes,
     expectedBytes,
   })
-  await insertSeed(tx, input.layer, input.snapshot, input.pool)
+  await insertSeed(tx, input.layer, layer ? `${input.layer}.qcow2` : `seed-${input.layer}`, input.snapshot, input.pool)
 }
 
 async function copy(context: StepContext<SeedVmSnapshot, object>): Promise<LayerFacts> {
@@ -90,4 +90,20 @@ async function copy(context: StepContext<SeedVmSnapshot, object>): Promise<Layer
   // The reservation ends when the copy is ready; from then on the pool itself must know of it.
   await setPoolSpace(db, ref.pool.id, await driver.pools.space(ref.pool))
   return facts
+}
+
+/** The hypervisor has a machine for it, that nobody runs. */
+async function copyByHypervisor(context: StepContext<SeedVmSnapshot, object>, forest: Forest): Promise<LayerFacts> {
+  const { db, driver, input, progress, signal } = context
+  const [pool, host] = await Promise.all([poolById(db, input.pool), hostNear(db, input.pool, input.vm)])
+  if (!pool) throw new Error(`there is no storage pool ${input.pool}`)
+  const [seed, of] = [
+    { kind: 'seed', id: input.layer },
+    { kind: 'vm-snapshot', id: input.snapshot, vm: input.vm },
+  ] as const
+  const { disks } = await forest.seed(seed, of, host, { progress, signal })
+  await setPoolSpace(db, pool.id, await driver.pools.space({ id: pool.id, path: pool.path }))
+  const [root] = disks
+  if (!root) throw new Problem('refused', 'vm-snapshot-without-root', `VM snapshot ${input.snapshot} has no root disk`)
+  return { virtualBytes: root.virtualBytes, allocatedBytes: root.allocatedBytes }
 }

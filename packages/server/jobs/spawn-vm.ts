@@ -1,7 +1,7 @@
-// Deploys a machine where the hypervisor keeps its own disks: room on a host and a pool, a clone that the hypervisor makes of a template
-// a VM snapshot or a machine, and its start. It is asked as deploy-vm is, and fails as that does.
+// Deploys a machine where the hypervisor keeps its own disks: room on a host and a pool, a clone that the hypervisor makes of a template,
+// a VM snapshot, the seed of one, or a machine, and its start. It is asked as deploy-vm is, and fails as that does.
 import { decideCloneType, fullCloneSetting, type CloneType } from '@ramet/core/clone-type.ts'
-import type { HostId, StoragePoolId } from '@ramet/core/ids.ts'
+import type { HostId, LayerId, StoragePoolId } from '@ramet/core/ids.ts'
 import type { HostRef } from '../drivers/driver.ts'
 import type { Spawn } from '../drivers/forest.ts'
 import { standOnNothing } from '../store/clone-sources.ts'
@@ -16,8 +16,12 @@ import { setVolume, volumesOf } from '../store/volumes.ts'
 import { defineJob, nothing, type RecordContext, type StepContext } from './define-job.ts'
 import { type DeployVm, leavePlace, publishStart } from './deploy-vm.ts'
 import { forestMachine, forestOf, noteDisks } from './forest-machine.ts'
+import { leaveSeeds, standAsOf, standOnSeed } from './kept-seeds.ts'
 import { countedMemory } from './run-clone.ts'
+import { seedOnPool } from './seed-on-pool.ts'
+import { demandConfig, type SnapshotSource } from './snapshot-source.ts'
 import { holdSource, publishInstantClone, type Spawned } from './spawn-clone.ts'
+import { originOf } from './tools.ts'
 import { choosePlace, runMachine } from './vm-steps.ts'
 
 export const spawnVm = defineJob<DeployVm>({
@@ -35,6 +39,21 @@ export const spawnVm = defineJob<DeployVm>({
       await leavePlace(context)
       await standOnNothing(context.tx, context.input.vm)
     },
+  })
+  .actWhen('seed-snapshot', {
+    when: made => made['take-place'].isOnSeed === true,
+    do: context => seedOnPool(context, context.input.vmSnapshot as SnapshotSource),
+    undo: nothing('other machines may stand on the copy'),
+  })
+  .record('stand-on', {
+    do: async ({ tx, input, made }) => {
+      const seed = made['seed-snapshot'] ?? null
+      const source = input.node?.vm ?? input.vmSnapshot?.vm
+      if (seed) await standOnSeed(tx, input.vm, seed)
+      else if (source && made['take-place'].cloneType === 'linked') await standAsOf(tx, input.vm, source)
+      return { seed }
+    },
+    undo: ({ tx, input, jobs, job }) => leaveSeeds(tx, input.vm, jobs, originOf(job)),
   })
   .act('spawn', {
     do: spawn,
@@ -81,6 +100,8 @@ interface Place {
   readonly pool: StoragePoolId
   readonly cloneType: CloneType
   readonly isToRun: boolean
+  /** It is to stand on the seed of its VM snapshot. Absent in deployments that an earlier version began. */
+  readonly isOnSeed?: boolean
   readonly told: { readonly sealedpassword?: string }
 }
 
@@ -122,7 +143,8 @@ async function takePlace(context: Context): Promise<Place> {
     })
   else await setVm(tx, vm.id, { password_hash: hash })
   const told = sealed ? { sealedpassword: sealed } : {}
-  return { host: host.id, pool: pool.id, cloneType, isToRun: input.start, told }
+  const isOnSeed = input.vmSnapshot?.mode === 'seed' && cloneType === 'linked'
+  return { host: host.id, pool: pool.id, cloneType, isToRun: input.start, isOnSeed, told }
 }
 
 const deltaBytes = 16 * 2 ** 20
@@ -148,9 +170,14 @@ async function bytesOfSource(tx: Tx, vm: Vm, { template, node }: DeployVm): Prom
   return copied.reduce((sum, { size_bytes }) => sum + size_bytes, root?.size_bytes ?? 0)
 }
 
-type Acting = StepContext<DeployVm, { readonly 'take-place': Place }>
+interface Made {
+  readonly 'take-place': Place
+  readonly 'stand-on'?: { readonly seed: LayerId | null }
+}
 
-async function spawn({ db, driver, input, made, progress, signal }: Acting): Promise<Spawned> {
+async function spawn(context: StepContext<DeployVm, Made>): Promise<Spawned> {
+  const { db, driver, input, made, progress, signal } = context
+  if (input.vmSnapshot) await demandConfig(context, input.vmSnapshot)
   const { host, pool: poolId, cloneType } = made['take-place']
   const [pool, there, volumes] = await Promise.all([poolById(db, poolId), hostById(db, host), volumesOf(db, input.vm)])
   const [root] = volumes
@@ -164,7 +191,7 @@ async function spawn({ db, driver, input, made, progress, signal }: Acting): Pro
     return { disks, instant: { facts, isOfFrozen, unconfirmed } }
   }
   const disks = volumes.map(({ device_id }) => device_id ?? 0)
-  const from = sourceOf(input, cloneType)
+  const from = sourceOf(input, cloneType, made['stand-on']?.seed ?? null)
   return forest.spawn({ ...at, from, cloneType, rootBytes: root.size_bytes, disks }, following)
 }
 
@@ -172,7 +199,9 @@ function hostRef({ id, name }: HostRef): HostRef {
   return { id, name }
 }
 
-function sourceOf({ template, vmSnapshot, node }: DeployVm, cloneType: CloneType): Spawn['from'] {
+/** A full clone of a VM snapshot is a copy of it, so that nothing is copied twice. */
+function sourceOf({ template, vmSnapshot, node }: DeployVm, cloneType: CloneType, seed: LayerId | null): Spawn['from'] {
+  if (seed) return { kind: 'seed', id: seed }
   if (template) return { kind: 'template', id: template }
   if (node && 'itself' in node.from) {
     const { fork } = node.from.itself

@@ -1,6 +1,6 @@
 // Hosts on disk. What machines occupy of a host is kept in host_load by a trigger, in the transaction that changes a machine.
 import { hostAfter, type HostEvent, hostRefusal } from '@ramet/core/host.ts'
-import type { HostId, Id, VmId } from '@ramet/core/ids.ts'
+import type { HostId, Id, StoragePoolId, VmId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import { occupyingStates } from '@ramet/core/vm.ts'
 import type { HostFacts, HostRef } from '../drivers/driver.ts'
@@ -26,6 +26,23 @@ export async function hostOfVm(db: Db, vm: VmId): Promise<HostRef | undefined> {
     .select(['host.id', 'host.name'])
     .where('vm.id', '=', vm)
     .executeTakeFirst()
+}
+
+/** A host that reaches the pool and takes work: that on which the machine was last, if it can be. */
+export async function hostNear(db: Db, pool: StoragePoolId, vm: VmId): Promise<HostRef> {
+  const found = await db
+    .selectFrom('host')
+    .innerJoin('storage_pool as p', 'p.cluster_id', 'host.cluster_id')
+    .leftJoin('vm', join => join.onRef('vm.last_host_id', '=', 'host.id').on('vm.id', '=', vm))
+    .select(['host.id', 'host.name'])
+    .where('p.id', '=', pool)
+    .where('host.state', '=', 'Up')
+    .where('host.resource_state', '=', 'Enabled')
+    .orderBy('vm.id', order => order.asc().nullsLast())
+    .orderBy('host.id')
+    .executeTakeFirst()
+  if (!found) throw new Problem('no-capacity', 'no-capacity', 'No host that reaches the storage pool is Up and Enabled')
+  return found
 }
 
 /** The host's row, locked until the transaction ends. */

@@ -40,7 +40,7 @@ export async function reserveLayer(tx: Tx, layer: Reservation): Promise<void> {
 }
 
 /** A shared lock: many may stand on one layer at once, but nobody may remove it meanwhile. */
-async function holdReadyLayer(tx: Tx, id: LayerId): Promise<void> {
+export async function holdReadyLayer(tx: Tx, id: LayerId): Promise<void> {
   const row = await tx.selectFrom('layer').select('state').where('id', '=', id).forShare().executeTakeFirst()
   if (row?.state !== 'ready')
     throw new Problem(
@@ -133,7 +133,7 @@ export async function forestAround(db: Db, ids: readonly LayerId[]): Promise<For
 async function readForest(db: Db, which: RawBuilder<unknown>): Promise<Forest> {
   const { rows } = await sql<Layer>`
     select layer.id, layer.parent_id as parent, layer.account_id is not null as owned, layer.allocated_bytes as bytes,
-      exists (select from volume v where v.layer_id = layer.id)
+      exists (select from volume v where layer.id in (v.layer_id, v.seed_id))
         or exists (select from vm_snapshot_disk d where d.layer_id = layer.id)
         or exists (select from fork_disk f where f.layer_id = layer.id)
         or exists (select from template_spool_ref r where r.layer_id = layer.id and not r.marked_for_gc)
@@ -162,7 +162,7 @@ export async function unneededLayers(tx: Tx): Promise<LayerId[]> {
   const { rows } = await sql<{ id: LayerId }>`
     select l.id from layer l
     where l.state in ('ready', 'removing')
-      and not exists (select 1 from volume v where v.layer_id = l.id)
+      and not exists (select 1 from volume v where l.id in (v.layer_id, v.seed_id))
       and not exists (select 1 from vm_snapshot_disk d where d.layer_id = l.id)
       and not exists (select 1 from fork_disk f where f.layer_id = l.id)
       and not exists (select 1 from template_spool_ref r where r.layer_id = l.id and not r.marked_for_gc)

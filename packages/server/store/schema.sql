@@ -575,8 +575,11 @@ create table volume (
   removed timestamptz,
   disk_key text, -- of a disk without layer: the name that its hypervisor has for it
   disk_bytes bigint, -- what its own files occupied when they were last read
-  disk_depth integer -- how many files it consisted of
+  disk_depth integer, -- how many files it consisted of
+  seed_id uuid references layer -- the seed that it stands on, where the hypervisor keeps both
 );
+create index volume_by_seed on volume (seed_id) where seed_id is not null;
+
 create index volume_by_vm on volume (vm_id) where removed is null;
 alter table layer add foreign key (volume_id) references volume on delete set null;
 create index layer_by_volume on layer (volume_id) where volume_id is not null;

@@ -430,6 +430,7 @@ export interface Tables {
     disk_key: Nullable<string>
     disk_bytes: Nullable<number>
     disk_depth: Nullable<number>
+    seed_id: Nullable<id.LayerId>
   }
   nic: {
     id: id.NicId

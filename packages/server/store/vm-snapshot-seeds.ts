@@ -154,10 +154,17 @@ export async function seedOf(db: Db, snapshot: VmSnapshotId, pool: StoragePoolId
   return row && { layer: row.id, isReady: row.state === 'Ready' }
 }
 
-export async function insertSeed(tx: Tx, layer: LayerId, snapshot: VmSnapshotId, pool: StoragePoolId): Promise<void> {
+/** `path` is where it is on the pool: a file of the server's, or a machine that the hypervisor has for it. */
+export async function insertSeed(
+  tx: Tx,
+  layer: LayerId,
+  path: string,
+  snapshot: VmSnapshotId,
+  pool: StoragePoolId,
+): Promise<void> {
   await tx
     .insertInto('vmsnapshot_spool_ref')
-    .values({ id: layer, pool_id: pool, vm_snapshot_id: snapshot, install_path: `${layer}.qcow2`, state: 'Creating' })
+    .values({ id: layer, pool_id: pool, vm_snapshot_id: snapshot, install_path: path, state: 'Creating' })
     .execute()
 }
 
@@ -219,7 +226,7 @@ export async function demandNoDeployments(db: Db, vm: VmId, snapshot?: VmSnapsho
     select made.name, s.display_name as snapshot from job j
       join vm_snapshot s on s.id = coalesce(j.input -> 'vmSnapshot' ->> 'snapshot', j.input #>> '{node,from,vmSnapshot}')::uuid
       join vm made on made.id = (j.input ->> 'vm')::uuid
-    where j.kind = 'deploy-vm' and j.completed is null and j.state in ('queued', 'running') and s.vm_id = ${vm}
+    where j.kind in ('deploy-vm', 'spawn-vm') and j.completed is null and j.state in ('queued', 'running') and s.vm_id = ${vm}
       ${snapshot ? sql`and s.id = ${snapshot}` : sql``}
     order by j.sequence limit 10`.execute(db)
   const [first] = rows

@@ -154,8 +154,12 @@ function inventoryOf({ world, id, hosts, datastores, networks }: Vcenter): Forei
     hosts: hosts.map(name => ({ name, state: isUp(name) ? 'Up' : 'Disconnected', facts: hostFacts })),
     pools: datastores.map(name => ({ path: name, name, type: 'VMFS', problem: null, ...space })),
     networks,
-    machines: [...world.kept.values()].filter(({ vcenter }) => vcenter === id).map(machineOf),
+    machines: [...world.kept.values()].filter(({ vcenter, as }) => vcenter === id && !isSeed(as)).map(machineOf),
   }
+}
+
+function isSeed(as: Kept['as']): boolean {
+  return as !== null && 'seed' in as
 }
 
 function machineOf({ foreign, name, isTemplate, power, as, snapshots }: Kept): ForeignMachine {

@@ -11,7 +11,10 @@ import type { Ref } from './vim25/schema.ts'
 export function foreignInventory(cluster: Cluster, ours: Ours): ForeignInventory {
   const { inventory } = cluster
   const hosts = new Map<Ref, HostItem>(cluster.hosts())
-  const machines = [...inventory.all('VirtualMachine')].filter(([, vm]) => hosts.has(vm['runtime.host'] ?? 'Host:'))
+  const isSeed = (ref: MachineRef) => ours.what(ref)?.kind === 'seed'
+  const machines = [...inventory.all('VirtualMachine')].filter(
+    ([ref, vm]) => hosts.has(vm['runtime.host'] ?? 'Host:') && !isSeed(ref),
+  )
   return {
     hosts: [...hosts.values()].map(foreignHost),
     pools: cluster.datastores().map(([, datastore]) => foreignPool(datastore)),

@@ -1,7 +1,7 @@
 // Which machines of the inventory are ours, by our ids. A machine or seed of ours has our id for its instance UUID, which vCenter keeps
 // apart: a clone that somebody makes of it has another, though it inherits all the rest. A template of somebody else's keeps its own UUID,
 // and is known by our id in the description of its base snapshot.
-import { type SeedId, type TemplateId, type VmId, parseId } from '@ramet/core/ids.ts'
+import { type LayerId, type TemplateId, type VmId, parseId } from '@ramet/core/ids.ts'
 import type { Cluster } from './cluster.ts'
 import { operationKey } from './clone-spec.ts'
 import type { Change } from './inventory.ts'
@@ -10,10 +10,10 @@ import { readObjects } from './vim25/properties.ts'
 import type { Ref } from './vim25/schema.ts'
 
 export type MachineRef = Ref<'VirtualMachine'>
-type Owned = { readonly kind: 'vm'; readonly id: VmId } | { readonly kind: 'seed'; readonly id: SeedId }
+type Owned = { readonly kind: 'vm'; readonly id: VmId } | { readonly kind: 'seed'; readonly id: LayerId }
 
 /** What is written into a machine that is made for this id. */
-export const operationOf = { vm: (id: VmId) => `vm:${id}`, seed: (id: SeedId) => `seed:${id}` }
+export const operationOf = { vm: (id: VmId) => `vm:${id}`, seed: (id: LayerId) => `seed:${id}` }
 
 export class Ours {
   readonly #cluster: Cluster
@@ -21,7 +21,7 @@ export class Ours {
   readonly #known = new Map<MachineRef, Owned | null>()
   #changes = 0
   readonly #adopted = new Map<TemplateId, [MachineRef, SnapshotNode]>()
-  readonly #byId = new Map<VmId | SeedId, MachineRef>()
+  readonly #byId = new Map<VmId | LayerId, MachineRef>()
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster
@@ -30,7 +30,7 @@ export class Ours {
   }
 
   /** Where the machine or seed is; null when there is none. The inventory may not have been told of it yet. */
-  async find(id: VmId | SeedId): Promise<MachineRef | null> {
+  async find(id: VmId | LayerId): Promise<MachineRef | null> {
     const known = this.#byId.get(id)
     if (known) return known
     const { vcenter } = this.#cluster
@@ -85,7 +85,7 @@ export class Ours {
     this.#adopted.delete(id)
   }
 
-  forget(id: VmId | SeedId): void {
+  forget(id: VmId | LayerId): void {
     this.#byId.delete(id)
   }
 
@@ -122,6 +122,6 @@ function ownedBy(mark: string, uuid: string | undefined): Owned | null {
   const [kind, id] = mark.split(':')
   if (id === undefined || id !== uuid?.toLowerCase()) return null
   if (kind === 'vm') return { kind, id: parseId<'vm'>(id)! }
-  if (kind === 'seed') return { kind, id: parseId<'seed'>(id)! }
+  if (kind === 'seed') return { kind, id: parseId<'layer'>(id)! }
   return null
 }

@@ -116,7 +116,7 @@ export async function makeSeed(
 ): Promise<void> {
   const { vcenter } = cluster
   const node = await nodes.snapshot(of)
-  const root = placedDisks(await nodes.devices(node))[0]?.disk
+  const root = placedDisks(await nodes.devices(node)).find(({ deviceId }) => deviceId === 0)?.disk
   const at = root?.backing && 'datastore' in root.backing ? root.backing.datastore : undefined
   if (!root || at === undefined) throw problems.gone('the root disk of the VM snapshot', undefined)
   const place = { pool: cluster.resourcePool, host: cluster.hostAtWork(host.name) }
@@ -136,7 +136,7 @@ export async function makeSeed(
     },
     { ...following, vm: of.vm },
   )
-  await adoptTemplate(vcenter, vm, id, place)
+  await adoptTemplate(vcenter, vm, id, place, { ...following, vm: of.vm })
 }
 
 /** Gives a machine that is off what is described, and lets it run. */

@@ -2,7 +2,7 @@
 import { Problem } from '@ramet/core/problem.ts'
 import { telling } from './problems.ts'
 import { type SnapshotNode, describeSnapshot, readSnapshots, takeSnapshot } from './snapshots.ts'
-import type { Vcenter } from './vcenter.ts'
+import type { RunOptions, Vcenter } from './vcenter.ts'
 import { readObject } from './vim25/properties.ts'
 import type { Ref } from './vim25/schema.ts'
 
@@ -22,12 +22,14 @@ export function adoptTemplate(
   vm: Ref<'VirtualMachine'>,
   id: string,
   place: Place,
+  options?: RunOptions,
 ): Promise<SnapshotNode> {
   return telling('The template', async () => {
     const present = (await readSnapshots(vcenter, vm)).find(each => each.name === baseName || each.id === id)
     if (present && present.id !== null && present.id !== id) throw taken()
     if (present?.id !== id && (await isTemplate(vcenter, vm))) await vcenter.call(vm, 'MarkAsVirtualMachine', place)
-    const base = present ?? (await takeSnapshot(vcenter, vm, { id, name: baseName, memory: false, quiesce: false }))
+    const base =
+      present ?? (await takeSnapshot(vcenter, vm, { id, name: baseName, memory: false, quiesce: false }, options))
     if (base.id !== id) await describeSnapshot(vcenter, base.ref, id)
     if (!(await isTemplate(vcenter, vm))) await vcenter.call(vm, 'MarkAsTemplate', {})
     return { ...base, id }

@@ -1,0 +1,3 @@
+-- The seed that a disk stands on, where the hypervisor keeps both: the seed stays so long.
+alter table volume add column seed_id uuid references layer;
+create index volume_by_seed on volume (seed_id) where seed_id is not null;
