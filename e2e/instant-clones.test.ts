@@ -1,12 +1,14 @@
 // Instant clones of a running guest, by the API of a real server: they go on from its memory and disks, with cards and addresses of their own;
 // the guest notices nothing; the server is restarted in between, and killed in the middle of the next clones; a frozen machine has clones too.
 import assert from 'node:assert/strict'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { diagnose } from '@ramet/server/doctor/main.ts'
 import { eventually } from '@ramet/server/testing/eventually.ts'
 import { buildTiny } from '../images/tiny/build.ts'
 import { imageCache } from './image-cache.ts'
-import { Cloud, type Fields, type Machine, type World } from './world.ts'
+import { Cloud, type Fields, list, type Machine, type World } from './world.ts'
 
 describe('instant clones of a running guest', { timeout: 600_000 }, () => {
   let cloud: Cloud
@@ -72,6 +74,28 @@ describe('instant clones of a running guest', { timeout: 600_000 }, () => {
     for (const each of clones) await mark(each, each.name)
     for (const each of clones) assert.deepEqual(await found(each), [each.name, each.name])
     assert.deepEqual(await found(source), ['later', 'later'])
+  })
+
+  test('that come and go leave their source its layers and bytes, and the others as they are', async () => {
+    const layers = async () => (await readdir(join(cloud.dataDir, 'primary/layers'))).length
+    const shown = async () => {
+      const [fields] = await list(world().client, 'listVirtualMachines', 'virtualmachine', { id: source.id })
+      return { depth: fields?.['chaindepth'], deltas: fields?.['deltas'], layers: await layers() }
+    }
+    await world().ssh(source, 'head -c 3000000 /dev/urandom > /root/blob; sync')
+    const sum = 'md5sum < /root/blob'
+    const blob = await world().ssh(source, sum)
+    await world().client.run('consolidateVirtualMachine', { virtualmachineid: source.id })
+    await world().quiet()
+    const earlier = await shown()
+    for (const cycle of [1, 2, 3])
+      for (const each of await clone(source.id, 2, `cycle-${cycle}`)) await world().expunge(each as unknown as Machine)
+    await world().quiet()
+    await world().client.run('consolidateVirtualMachine', { virtualmachineid: source.id })
+    await world().quiet()
+    assert.deepEqual(await shown(), earlier)
+    assert.equal(await world().ssh(source, `echo 3 > /proc/sys/vm/drop_caches; ${sum}`), blob)
+    for (const each of clones) assert.deepEqual(await found(each), [each.name, each.name])
   })
 
   test('are made, or not, but never half, when the server is killed meanwhile', async () => {

@@ -7,9 +7,11 @@ import { promisify } from 'node:util'
 import type { LayerChain } from '../../driver.ts'
 import { CloneLab, type Guest, network } from './a-clone-lab.ts'
 import { processOf } from '../a-driver.ts'
+import { eventually } from '../../../testing/eventually.ts'
 import { sshWords, tiny, untilAnswers } from '../guest/a-tiny.ts'
 import { chainAsFilename } from '../disks/blockdev.ts'
-import { networkFolder, networksDirectory } from '../network/folder.ts'
+import { type Capture, aCapture } from '../network/a-capture.ts'
+import { tapNames } from '../network/folder.ts'
 import { refusal } from '../network/a-network.ts'
 
 const run = promisify(execFile)
@@ -18,15 +20,24 @@ const quiet = () => {}
 const skip = tiny ? (refusal ?? false) : 'tiny cannot be built here'
 
 describe('instant clones of a guest that works', { skip }, () => {
+  const sent = (mac: string, name: string) => capture.cameIn(mac).get(name) ?? 0
   let lab: CloneLab
   let source: Guest
+  let capture: Capture
   const clones: Guest[] = []
 
   before(async () => {
     ;({ lab, source } = await CloneLab.open())
+    // It never stops sending, and so do its clones.
+    const send = 'while :; do busybox arping -c 1 -w 1 -I $(ls /sys/class/net | grep -v lo | head -n 1) 10.1.1.1; done'
+    await source.said(`(${send}) >/dev/null 2>&1 &`)
     await source.said('head -c 4000000 /dev/urandom > /run/blob; echo source > /run/name')
+    capture = await aCapture(lab.made.runDirectory, network.id)
   })
-  after(() => lab.made.dispose())
+  after(async () => {
+    await capture?.end()
+    await lab.made.dispose()
+  })
 
   test('a running machine is cut for clones in an instant, and a transfer over SSH goes on', async t => {
     const writer = new Writer(lab.key, source.port)
@@ -57,11 +68,28 @@ describe('instant clones of a guest that works', { skip }, () => {
       assert.ok(said.startsWith(`${blob}\nsource\n`), said)
       assert.ok(said.includes(its!.mac) && !said.includes(own!.mac), said)
     }
-    // Only the source's own tap is where the bridge has heard its address from.
-    const { namespaceFile } = networkFolder(networksDirectory(lab.made.runDirectory), network.id)
-    const { stdout } = await run('nsenter', [`--net=${namespaceFile}`, 'bridge', 'fdb', 'show', 'br', 'br0'])
-    const heard = stdout.split('\n').filter(line => line.startsWith(own!.mac) && !/permanent/.test(line))
-    assert.ok(heard.length <= 1, heard.join())
+  })
+
+  test('no frame with the address of its source ever came from a clone, and none of its own before it had its card', async () => {
+    const [card] = source.spec.nics
+    const names: readonly string[] = tapNames(card!.id)
+    await eventually('the source goes on sending', async () =>
+      names.some(name => sent(card!.mac, name) > 0) ? true : null,
+    )
+    assert.deepEqual(
+      [...capture.cameIn(card!.mac).keys()].filter(name => !names.includes(name)),
+      [],
+    )
+    for (const { spec } of clones) {
+      const [its] = spec.nics
+      const own: readonly string[] = tapNames(its!.id)
+      assert.ok(
+        own.some(name => sent(its!.mac, name) > 0),
+        'the capture hears clones',
+      )
+      const foreign = [...capture.cameIn(its!.mac).keys()].filter(name => !own.includes(name))
+      assert.deepEqual(foreign, [])
+    }
   })
 
   test('what one writes to memory and disk, no other sees', async () => {
