@@ -44,17 +44,18 @@ export async function demandFreeNames(
 
 /** What a clone has of its source. A guest that goes on has it in its memory too. */
 export async function inheritedBy({ db }: App, { vm, isInstant }: CloneSource) {
-  const [owner, keys] = await Promise.all([
-    db.selectFrom('account').selectAll().where('id', '=', vm.account_id).executeTakeFirstOrThrow(),
-    db.selectFrom('vm_ssh_key_pair').select(['name', 'public_key']).where('vm_id', '=', vm.id).execute(),
-  ])
+  const keys = await db
+    .selectFrom('vm_ssh_key_pair')
+    .select(['name', 'public_key'])
+    .where('vm_id', '=', vm.id)
+    .execute()
   const fields: Partial<NewVm['vm']> = {
     user_data: vm.user_data,
     os_type_id: vm.os_type_id,
     details: JSON.stringify(vm.details),
     ...(isInstant && { password_hash: vm.password_hash, customized: false }),
   }
-  return { owner, keys, fields }
+  return { keys, fields }
 }
 
 /** New cards in the networks asked for, or in those of the source. */

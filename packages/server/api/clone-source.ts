@@ -16,6 +16,7 @@ import { demandAction, type Vm, vmById } from '../store/vms.ts'
 import { volumesOf } from '../store/volumes.ts'
 import type { Caller } from './caller.ts'
 import { forkForClones } from './clone-fork.ts'
+import { otherAccount, type OwnerAsked, ownerOfClones } from './clone-owner.ts'
 import { type DataThen, dataVolumesAsked } from './data-volumes.ts'
 import { type Source, vmSnapshotSource } from './deploy-source.ts'
 import { chosenZone, demandSizes, serviceOfferingNamed } from './deployment.ts'
@@ -25,7 +26,7 @@ import { vmSnapshotOfCall } from './vm-snapshot-call.ts'
 
 export type WayToClone = CloneType | 'instant'
 
-export interface CloneAsked {
+export interface CloneAsked extends OwnerAsked {
   readonly virtualmachineid: VmId | undefined
   readonly vmsnapshotid: VmSnapshotId | undefined
   readonly clonetype: WayToClone | undefined
@@ -35,6 +36,8 @@ export interface CloneAsked {
 export interface CloneSource {
   /** The machine that is cloned; of a VM snapshot its machine. */
   readonly vm: Vm
+  /** Whose the clones are going to be. */
+  readonly owner: Row<'account'>
   readonly source: Omit<Source, 'volumes'>
   readonly disks: readonly SourceDisk[]
   readonly dataThen: readonly DataThen[]
@@ -62,21 +65,16 @@ async function ofMachine(app: App, caller: Caller, id: VmId, asked: CloneAsked):
   demandWay(app, vm, asked)
   const isInstant = asked.clonetype === 'instant'
   if (isInstant && vm.state !== 'Running' && !vm.is_frozen) throw memoryOfStopped(vm)
+  const owner = await ownerOfClones(app, caller, vm, asked)
   const volumes = await volumesOf(app.db, vm.id)
   const [root] = volumes
   if (root?.type !== 'ROOT' || !root.pool_id)
     throw new Problem('refused', 'vm-without-disk', `Virtual machine ${vm.name} has no root disk that can be cloned`)
   const source = await sourceOf(app, vm, asked)
   const [pool, voice] = [root.pool_id, isInstant ? 'linked' : asked.clonetype]
-  return {
-    vm,
-    source,
-    disks: volumes.map(asDisk),
-    dataThen: [],
-    isInstant,
-    cloneType: decidedType(app, vm, pool, voice, source.offering),
-    vmSnapshot: null,
-  }
+  const cloneType = decidedType(app, vm, pool, voice, source.offering)
+  if (owner.id !== vm.account_id && cloneType !== 'full') throw otherAccount(vm, owner, isInstant)
+  return { vm, owner, source, disks: volumes.map(asDisk), dataThen: [], isInstant, cloneType, vmSnapshot: null }
 }
 
 function asDisk({ id, type, size_bytes, disk_offering_id, device_id }: Row<'volume'>): SourceDisk {
@@ -161,18 +159,15 @@ async function ofVmSnapshot(app: App, caller: Caller, id: VmSnapshotId, asked: C
       'no-memory',
       `VM snapshot ${snapshot.display_name} has no memory for an instant clone to go on from. Take one with snapshotmemory=true, or ask for clonetype=linked or full`,
     )
+  const owner = await ownerOfClones(app, caller, vm, asked)
+  if (isInstant && owner.id !== snapshot.account_id) throw otherAccount(vm, owner, isInstant)
   const then = { ...vm, cpus: snapshot.cpus, cpu_mhz: snapshot.cpu_mhz, memory_mib: snapshot.memory_mib }
   if (isInstant) {
     const root = await app.db.transaction().execute(tx => demandDeployable(tx, id))
     const source = await sourceOf(app, { ...then, service_offering_id: root.offering }, asked)
     const disks = await disksOfSnapshot(app, id)
-    return { vm, source, disks, dataThen: [], isInstant, cloneType: 'linked', vmSnapshot: id }
+    return { vm, owner, source, disks, dataThen: [], isInstant, cloneType: 'linked', vmSnapshot: id }
   }
-  const owner = await app.db
-    .selectFrom('account')
-    .selectAll()
-    .where('id', '=', snapshot.account_id)
-    .executeTakeFirstOrThrow()
   const cloneType = asked.clonetype
   const deployed = { ...asked, clonetype: cloneType, zoneid: undefined, templateid: undefined, hypervisor: undefined }
   const { volumes, ...source } = await vmSnapshotSource(
@@ -185,7 +180,7 @@ async function ofVmSnapshot(app: App, caller: Caller, id: VmSnapshotId, asked: C
   const wanted = { datavolumes: true, diskofferingid: undefined }
   const dataThen = await dataVolumesAsked(app, wanted, owner, source.vmSnapshot)
   const type = cloneType ?? source.offering.clone_type
-  return { vm, source, disks: volumes, dataThen, isInstant, cloneType: type, vmSnapshot: id }
+  return { vm, owner, source, disks: volumes, dataThen, isInstant, cloneType: type, vmSnapshot: id }
 }
 
 async function disksOfSnapshot(app: App, id: VmSnapshotId): Promise<SourceDisk[]> {

@@ -167,6 +167,19 @@ export function driverContract(name: string, makeDriver: () => Promise<DriverUnd
       }
     })
 
+    test('a copy of one owner’s layers can be another’s', async () => {
+      const [base, fork, copy] = [await anEmptyBase(), aLayer(), aLayer()]
+      await driver.layers.fork(fork, [base], gib, anOwner)
+      await made.write([base, fork], 3, 'x')
+      const owner = { accountNumber: 8 }
+      for (const _ of ['first', 'again'])
+        await driver.layers.copy(copy, [base, fork], gib, owner, quiet, notAborted, anOwner)
+      assert.equal(await made.read([copy], 3), 'x')
+      const spec = aMachine(copy, { owner, disks: [{ deviceId: 0, chain: [copy] }] })
+      assert.equal((await driver.machines.start(spec)).power, 'on')
+      await removed(spec.vm)
+    })
+
     test('a copy that is aborted leaves nothing', async () => {
       const [base, copy] = [await anEmptyBase(), aLayer()]
       const abort = AbortSignal.abort()

@@ -147,7 +147,10 @@ describe('chains are kept short', () => {
     await lab.close()
     await stopTestDatabase()
   })
-  beforeEach(() => limits(lab, { longest_chain: 32, consolidate_at: 16 }))
+  beforeEach(async () => {
+    await limits(lab, { longest_chain: 32, consolidate_at: 16 })
+    await setting(lab, 'consolidation.mibps', 0)
+  })
 
   test('on demand: what others read stays as it is for them', async () => {
     const { vm, others } = await aLongChain(lab, 3)
@@ -171,6 +174,22 @@ describe('chains are kept short', () => {
     await quiet(lab)
     assert.equal(await depthOf(lab, vm), 3)
     assert.match(String((await jobOf(lab, jobid)).result?.['outcome']), /1 stay: VM snapshots name them \(named\)/)
+  })
+
+  test('no faster than consolidation.mibps says; cancelled half way all show the same, and a repeat finishes it', async () => {
+    const { vm, others } = await aLongChain(lab, 2)
+    await setting(lab, 'consolidation.mibps', 1)
+    const { jobid } = await call(lab, 'consolidateVirtualMachine', { virtualmachineid: vm })
+    await eventually('it copies', async () => ((await jobOf(lab, jobid)).percent > 0 ? true : null))
+    await call(lab, 'cancelJob', { jobid: String(jobid) })
+    await eventually('it is cancelled', async () => ((await jobOf(lab, jobid)).state === 'cancelled' ? true : null))
+    const shown = async () => [await contentOf(lab, vm), await shownBy(lab, others.at(-1) as VolumeId)]
+    const both = { 0: 'block 0', 1: 'block 1' }
+    assert.deepEqual([await depthOf(lab, vm), ...(await shown())], [4, both, both])
+    await setting(lab, 'consolidation.mibps', 0)
+    await callJob(lab, 'consolidateVirtualMachine', { virtualmachineid: vm })
+    await quiet(lab)
+    assert.deepEqual([await depthOf(lab, vm), ...(await shown())], [2, both, both])
   })
 
   test('by itself once so many layers have no name, and not before', async () => {

@@ -11,7 +11,7 @@ import { aClone, cloned, expunge, leftovers, swept } from '../testing/clones.ts'
 import { call, callJob, listed } from '../testing/call.ts'
 import { stopTestDatabase } from '../testing/database.ts'
 import { eventually } from '../testing/eventually.ts'
-import { ended, type Lab, quiet, simulatedLab, stateOf } from '../testing/lab.ts'
+import { aDomain, anAccount, ended, type Lab, quiet, simulatedLab, stateOf } from '../testing/lab.ts'
 import { aMachine } from '../testing/volumes.ts'
 import { aTwoDiskMachine, found, inMind, refusal, revert, start, stop, take, write } from '../testing/vm-snapshots.ts'
 
@@ -258,6 +258,53 @@ describe('a clone', () => {
     await lab.app.db.updateTable('vm').set({ state: 'Running' }).where('id', '=', source).execute()
     assert.deepEqual([await count(), await leftovers(lab)], earlier)
     await callJob(lab, 'deleteVMSnapshot', { vmsnapshotid: plain })
+  })
+
+  test('is of another account where that is named, if it shares nothing with its source', async () => {
+    const source = await aTwoDiskMachine(lab)
+    write(lab, source, 'given')
+    const domainid = await aDomain(lab, 'others')
+    const { account } = await anAccount(lab, domainid)
+    const ask = { virtualmachineid: source, account, domainid }
+    for (const clonetype of ['instant', 'linked'] as const) {
+      const refused = await refusal(lab, 'cloneVirtualMachine', { ...ask, clonetype })
+      assert.equal(refused['code'], 'clone-of-other-account')
+      assert.match(String(refused['errortext']), /accounts share neither.*clonetype=full/)
+    }
+    const [clone] = await cloned(lab, { ...ask, clonetype: 'full' })
+    assert.ok(clone)
+    const volumes = await volumesOf(lab.app.db, clone.id)
+    const owners = [(await row(clone.id)).account_id, ...volumes.map(({ account_id }) => account_id)]
+    assert.deepEqual(owners, [account, account, account])
+    assert.deepEqual(await found(lab, clone.id), ['given', 'given'])
+    await expunge(lab, clone.id)
+  })
+
+  test('whose memory does not fit any more, or for which the host has no memory left, is refused; its disks can be cloned', async () => {
+    const source = await aTwoDiskMachine(lab)
+    write(lab, source, 'safe')
+    await callJob(lab, 'freezeVirtualMachine', { id: source })
+    const fork = await lab.app.db.selectFrom('fork').selectAll().where('vm_id', '=', source).executeTakeFirstOrThrow()
+    const image = fork.memory_image_id
+    assert.ok(image)
+    const ask = { virtualmachineid: source, clonetype: 'instant' }
+    lab.world.misfits.set(image, 'it was made by another version')
+    const misfit = await refusal(lab, 'cloneVirtualMachine', ask)
+    assert.match(
+      String(misfit['errortext']),
+      /made by another version. Its disks can be cloned: clonetype=linked or full/,
+    )
+    assert.deepEqual(await found(lab, await aClone(lab, source, 'linked')), ['safe', 'safe'])
+    lab.world.misfits.delete(image)
+    lab.world.delays.set('layers.fork', 300)
+    const { jobid } = await call(lab, 'cloneVirtualMachine', ask)
+    lab.world.hostMemoryMib = 0
+    const full = await ended(lab, jobid as JobId)
+    lab.world.hostMemoryMib = 2 ** 20
+    lab.world.delays.delete('layers.fork')
+    assert.deepEqual([full.state, full.problem?.code], ['failed', 'no-capacity'])
+    assert.match(String(full.problem?.message), /it would swap. Stop machines there/)
+    assert.deepEqual(await found(lab, await aClone(lab, source, 'instant')), ['safe', 'safe'])
   })
 
   test('that cannot be made is in Error, tells why, and leaves its source as it was', async () => {

@@ -23,6 +23,7 @@ describe('disks of clones on a source', () => {
   beforeEach(async () => {
     await setting(lab, 'instantclone.delta.threshold', 200)
     await setting(lab, 'instantclone.delta.switch', 'true')
+    await setting(lab, 'consolidation.mibps', 0)
     await lab.app.db.updateTable('hypervisor_capabilities').set({ most_deltas: 255 }).execute()
   })
 

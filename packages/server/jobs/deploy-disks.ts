@@ -36,6 +36,8 @@ export interface Disks {
   readonly base: LayerChain | null
   readonly pool: PoolRef
   readonly sizes: readonly number[]
+  /** Whose the machine is that is cloned; a full clone may be another's. */
+  readonly reader?: Owner
   /** What the disks behind the root are made of, in a clone of another machine; elsewhere they begin empty. */
   readonly data?: readonly LayerChain[]
 }
@@ -86,7 +88,8 @@ async function reserveClone(context: Recording, node: CloneNode, cloneType: Clon
   const [root, ...data] = bases.map(({ chain }) => chain)
   if (!root) throw new Error(`there is no disk to be cloned for machine ${input.vm}`)
   const sizes = bases.map(({ bytes }) => bytes)
-  return { owner: { accountNumber: account.number }, base: root, pool: topOf(root).pool, sizes, data }
+  const reader = { accountNumber: (await accountOfVm(tx, node.vm)).number }
+  return { owner: { accountNumber: account.number }, reader, base: root, pool: topOf(root).pool, sizes, data }
 }
 
 function topOf(chain: LayerChain): LayerRef {
@@ -125,7 +128,7 @@ export async function unreserveDisks(context: Recording): Promise<void> {
 export async function makeDisks(
   context: Acting,
   cloneType: CloneType,
-  { owner, base, pool, sizes, data = [] }: Disks,
+  { owner, reader, base, pool, sizes, data = [] }: Disks,
 ): Promise<LayerFacts[]> {
   const { db, driver, input, progress, signal } = context
   if (input.vmSnapshot) await demandConfig(context, input.vmSnapshot)
@@ -136,7 +139,7 @@ export async function makeDisks(
     const [ref, bytes] = [{ id: layer, pool: source && input.node ? topOf(source).pool : pool }, sizes[index] as number]
     if (!source) facts.push(await driver.layers.blank(ref, bytes, owner))
     else if (cloneType === 'linked') facts.push(await driver.layers.fork(ref, source, bytes, owner))
-    else facts.push(await driver.layers.copy(ref, source, bytes, owner, progress, signal))
+    else facts.push(await driver.layers.copy(ref, source, bytes, owner, progress, signal, reader))
   }
   // The reservation ends when the copy is ready; from then on the pool itself must know of it.
   if (cloneType === 'full')

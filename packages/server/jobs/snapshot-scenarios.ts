@@ -4,7 +4,7 @@ import type { CloneType } from '@ramet/core/clone-type.ts'
 import { newId, type VmId, type VmSnapshotId } from '@ramet/core/ids.ts'
 import type { VmState } from '@ramet/core/vm.ts'
 import { aDeployment, aTemplate, type Lab, quiet, stateOf } from '../testing/lab.ts'
-import { aTwoDiskMachine, found, take, write } from '../testing/vm-snapshots.ts'
+import { aTwoDiskMachine, found, setting, take, write } from '../testing/vm-snapshots.ts'
 import { aUsed, aVolume, done } from '../testing/volumes.ts'
 import { insertVmSnapshot } from '../api/vm-snapshot-call.ts'
 import { aLongChain } from '../testing/chains.ts'
@@ -45,7 +45,7 @@ export const snapshotScenarios: readonly Scenario[] = [
     ['promote'],
     scenario(convertVm, async lab => ({ vm: (await aDeletion(lab)).vm }), 'again'),
   ),
-  scenario(consolidateVm, async lab => ({ vm: (await aLongChain(lab, 2)).vm, evenShared: true }), 'again'),
+  scenario(consolidateVm, aConsolidation, 'again'),
   ...[true, false].map(isRunning => {
     const missing = isRunning ? [] : ['fork', 'cut']
     return without(
@@ -259,4 +259,10 @@ async function leavesNoVolume(lab: Lab, { volume }: CreateVolumeFromSnapshot): P
 
 function rowOf(lab: Lab, snapshot: VmSnapshotId) {
   return lab.app.db.selectFrom('vm_snapshot').selectAll().where('id', '=', snapshot).executeTakeFirstOrThrow()
+}
+
+/** At full speed. */
+async function aConsolidation(lab: Lab) {
+  await setting(lab, 'consolidation.mibps', 0)
+  return { vm: (await aLongChain(lab, 2)).vm, evenShared: true }
 }

@@ -14,12 +14,13 @@ import {
 import { cloneSource, nodeOf } from '../clone-source.ts'
 import { jobCommand } from '../command.ts'
 import { startDeployment } from '../new-deployment.ts'
+import { ownerParameters } from '../ownership.ts'
 import { choice, id, invalid, list, long, text } from '../parameters.ts'
 
 export const cloneVirtualMachine = jobCommand({
   name: 'cloneVirtualMachine',
   description:
-    'Makes virtual machines of another one, as it is now, or as a VM snapshot has it, with all its disks. Full: with disks of their own; linked: sharing what these held; instant: also going on from its memory, at the very instruction. They belong to the account of their source',
+    'Makes virtual machines of another one, as it is now, or as a VM snapshot has it, with all its disks. Full: with disks of their own; linked: sharing what these held; instant: also going on from its memory, at the very instruction. They belong to the account of their source, or, full ones and such as are made of a VM snapshot, to the account that is named',
   permission: 'user',
   params: {
     virtualmachineid: id<'vm'>('the machine, running, stopped or frozen; this or vmsnapshotid'),
@@ -34,6 +35,9 @@ export const cloneVirtualMachine = jobCommand({
     serviceofferingid: id<'service-offering'>(
       'CPUs and memory; those of the source when absent, and for instant clones',
     ),
+    ...ownerParameters,
+    account: text('name of the account that they are for; that of the source when absent'),
+    domainid: id<'domain'>('domain of that account; the own one when absent'),
   },
   result: clonesResult,
   async run({ app, caller, params }) {
@@ -42,9 +46,8 @@ export const cloneVirtualMachine = jobCommand({
     if (count > most) throw invalid('count', `is ${count}; one call may ask for ${most} clones (vm.clone.max.count)`)
     const names = namesOfClones(params.name, count)
     const asked = await cloneSource(app, caller, params)
-    const { vm, source, disks, dataThen, isInstant, cloneType } = asked
+    const { vm, source, disks, dataThen, isInstant, cloneType, owner } = asked
     const inherited = await inheritedBy(app, asked)
-    const { owner } = inherited
     const nics = await nicsOfClone(app, caller, owner, asked, params.networkids ?? [])
     if (isInstant) await demandHostRoom(app, asked, count)
     const origin = originOfCall(caller, 'cloneVirtualMachine')
@@ -67,6 +70,7 @@ export const cloneVirtualMachine = jobCommand({
           tx,
           {
             ...inherited,
+            owner,
             source: { ...source, ...(node && { node }), volumes: disks.map(disk => ({ ...disk, id: newId() })) },
             dataThen,
             name,

@@ -134,9 +134,15 @@ function demandLargeEnough(world: World, base: LayerChain, virtualBytes: number)
 }
 
 /** A whole disk takes its time at the speed that was set, and tells how far it is. */
-export async function copying(world: World, progress: Progress, signal: AbortSignal): Promise<void> {
-  const mibPerSecond = world.behaviour.copyMibPerSecond
-  const ms = mibPerSecond === 0 ? 0 : (1000 * templateBytes) / 2 ** 20 / mibPerSecond
+/** Takes as long as a template would; `most`: bytes a second. */
+export async function copying(
+  world: World,
+  progress: Progress,
+  signal: AbortSignal,
+  most: number | null = null,
+): Promise<void> {
+  const paces = [world.behaviour.copyMibPerSecond * 2 ** 20, most ?? 0].filter(pace => pace > 0)
+  const ms = paces.length === 0 ? 0 : (1000 * templateBytes) / Math.min(...paces)
   const pieces = Math.max(2, Math.ceil(ms / 250))
   for (let piece = 0; piece <= pieces; piece += 1) {
     signal.throwIfAborted()

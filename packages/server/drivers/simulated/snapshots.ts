@@ -50,7 +50,7 @@ export function simulatedSnapshots(world: World, call: Calling): Snapshots {
       await call('machines.merge', 0, signal)
       if (!runningIn(world, vm)) return false
       if (isMerged(world, chain, merge)) return true
-      await copying(world, progress, signal)
+      await copying(world, progress, signal, merge.bytesPerSecond)
       if (!runningIn(world, vm)) return false
       mergeLayers(world, chain, merge)
       return true
