@@ -14,7 +14,7 @@ import (
 //
 //	clones.go     CloneVM_Task honours snapshot, diskMoveType and locators, gives new MACs; InstantClone_Task; PromoteDisks_Task
 //	snapshots.go  snapshots put a new leaf on each disk; revert brings back the configuration and, as remove does, changes the disks;
-//	              32 levels; ConsolidateVMDisks_Task; RenameSnapshot
+//	              the current snapshot may go, whatever hangs on it; 32 levels; ConsolidateVMDisks_Task; RenameSnapshot
 //	locks.go      clones are made while the inventory is followed
 //	templates.go  what becomes a template, or a machine again, is told to those who follow it
 //	networks.go   switches say which port group is of their uplinks; also with -plain

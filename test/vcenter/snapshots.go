@@ -2,6 +2,7 @@ package main
 
 import (
 	"flag"
+	"slices"
 
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/methods"
@@ -132,6 +133,7 @@ func (s *snapshot) RemoveSnapshotTask(ctx *simulator.Context, req *types.RemoveS
 			gone = append(gone, below(vm.Snapshot.RootSnapshotList, s.Self, false)...)
 		}
 		frozen := frozenFiles(ctx, gone)
+		standOnParent(ctx, vm, gone)
 		started := s.VirtualMachineSnapshot.RemoveSnapshotTask(ctx, req)
 		_, fault := inner(ctx, started, func() types.ManagedObjectReference {
 			return started.(*methods.RemoveSnapshot_TaskBody).Res.Returnval
@@ -170,6 +172,32 @@ func (m *machine) RemoveAllSnapshotsTask(ctx *simulator.Context, req *types.Remo
 		return nil, nil
 	})
 	return &methods.RemoveAllSnapshots_TaskBody{Res: &types.RemoveAllSnapshots_TaskResponse{Returnval: task.Run(ctx)}}
+}
+
+// The state of a machine whose current snapshot goes stands on what that stands on. vcsim looks at the snapshot that is asked for alone, and
+// ends when it is a root that carries others.
+func standOnParent(ctx *simulator.Context, vm *simulator.VirtualMachine, gone []types.ManagedObjectReference) {
+	if vm.Snapshot == nil || vm.Snapshot.CurrentSnapshot == nil || !slices.Contains(gone, *vm.Snapshot.CurrentSnapshot) {
+		return
+	}
+	info := *vm.Snapshot
+	info.CurrentSnapshot = parentOf(info.RootSnapshotList, gone[0])
+	ctx.Update(vm, []types.PropertyChange{{Name: "snapshot", Val: &info}})
+}
+
+func parentOf(list []types.VirtualMachineSnapshotTree, ref types.ManagedObjectReference) *types.ManagedObjectReference {
+	for _, each := range list {
+		for _, child := range each.ChildSnapshotList {
+			if child.Snapshot == ref {
+				parent := each.Snapshot
+				return &parent
+			}
+		}
+		if found := parentOf(each.ChildSnapshotList, ref); found != nil {
+			return found
+		}
+	}
+	return nil
 }
 
 // All snapshots of the list that stand on the one given.

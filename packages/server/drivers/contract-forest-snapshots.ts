@@ -74,6 +74,24 @@ export function forestSnapshots(lab: () => ForestLab): void {
     await lab().removed(vm)
   })
 
+  test('a machine whose current VM snapshot goes stands on the one before, or on none, and others begin there', async () => {
+    const { vm } = await lab().aClone('linked')
+    const [a, b] = [await taken(vm, 'a'), await taken(vm, 'b')]
+    await lab().forest.revert(a, false, 'to-a', following)
+    await lab().forest.prune(a, following)
+    const current = async () => (await lab().forest.snapshots(vm))?.find(({ isCurrent }) => isCurrent)?.name ?? null
+    assert.deepEqual([await tree(vm), await current()], [[['b', null]], null])
+    const c = await taken(vm, 'c')
+    const d = await taken(vm, 'd')
+    assert.equal(await current(), 'd')
+    await lab().forest.prune(d, following)
+    assert.equal(await current(), 'c')
+    for (const each of [b, c]) await lab().forest.prune(each, following)
+    assert.deepEqual(await tree(vm), [])
+    await lab().forest.start({ ...lab().aMachine(), vm }, following.signal)
+    await lab().removed(vm)
+  })
+
   test('a revert to a VM snapshot without memory leaves the machine off; with memory it runs where that is asked', async () => {
     const machine = await lab().running()
     const { vm } = machine
