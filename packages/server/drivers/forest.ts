@@ -164,7 +164,8 @@ export interface ForeignMachine {
   /** Ours, where it is. */
   readonly vm: VmId | null
   readonly guestOs: string | null
-  /** Of VM snapshots that somebody else took. */
+  /** VM snapshots of ours, and the names of those that somebody else took. */
+  readonly snapshots: readonly VmSnapshotId[]
   readonly foreignSnapshots: readonly string[]
 }
 

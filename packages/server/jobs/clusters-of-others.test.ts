@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { newId, type ClusterId, type TemplateId, type VmId } from '@ramet/core/ids.ts'
-import { keptAs } from '../drivers/simulated/kept.ts'
+import { withSnapshot } from '../drivers/simulated/forest.ts'
+import { keptAs, put } from '../drivers/simulated/kept.ts'
 import { thumbprintOf } from '../drivers/simulated/vcenter.ts'
-import { switchAside } from '../drivers/simulated/world.ts'
+import { change, switchAside } from '../drivers/simulated/world.ts'
 import { inTransaction } from '../store/database.ts'
 import { applyNetworks } from '../store/foreign-networks.ts'
 import { call, callJob, type Given, listed } from '../testing/call.ts'
@@ -336,6 +337,39 @@ describe('clusters of a vCenter', () => {
     await assert.rejects(call(lab, 'createSnapshot', { volumeid: volume }), { code: 'own-disks' })
     assert.equal(await stateOf(lab, id), 'Running')
     assert.deepEqual(await rootOf(id), root)
+  })
+
+  test('VM snapshots that somebody else took or removed, and a machine that is gone, are told with the machine and by events', async () => {
+    const { id } = await deployed(lab, template)
+    const own = await snapshot(id, { name: 'own' })
+    const problems = async () =>
+      (await listed(lab, 'listVirtualMachines', { id }))[0]?.['inventoryproblems'] as string[]
+    assert.deepEqual(await problems(), [])
+    const machine = kept(id)
+    assert.ok(machine)
+    put(lab.world, withSnapshot(machine, null, 'backup', false))
+    await eventually('the backup is told', async () => (await problems()).some(each => each.includes('backup')))
+    put(lab.world, { ...machine, snapshots: [], current: null })
+    await eventually('own is missed', async () => (await problems()).join().includes('own is not in the vCenter'))
+    assert.ok(!(await problems()).join().includes('backup'))
+    put(lab.world, machine)
+    await eventually('all is well', async () => (await problems()).length === 0)
+    await callJob(lab, 'deleteVMSnapshot', { vmsnapshotid: own })
+    await callJob(lab, 'stopVirtualMachine', { id })
+    change(lab.world, { keptGone: machine.foreign })
+    await eventually('it is missed', async () => (await problems()).join().includes('not in the vCenter any more'))
+    assert.match(JSON.stringify(await callJob(lab, 'startVirtualMachine', { id })), /no longer has/)
+    const told = (await listed(lab, 'listEvents', { type: 'VM.INVENTORY', pagesize: 500, page: 1 })).map(each =>
+      String(each['description']),
+    )
+    for (const words of [
+      /took the VM snapshot backup/,
+      /own is not in the vCenter/,
+      /as it is here again/,
+      /: it is not in the/,
+    ])
+      assert.equal(told.filter(each => words.test(each)).length, 1, String(words))
+    await callJob(lab, 'destroyVirtualMachine', { id, expunge: true })
   })
 
   test('a machine that goes off by itself is Stopped; a host that is lost is Down, and its machines with it', async () => {

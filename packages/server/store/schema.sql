@@ -435,6 +435,7 @@ create table vm (
   details jsonb not null default '{}',
   customized boolean not null default true, -- false while it goes on from another's memory, and that it is somebody of its own is not confirmed
   identity_problems text[] not null default '{}', -- what could not be confirmed, for people
+  inventory_problems text[] not null default '{}', -- what somebody else did to it in its vCenter, for people
   destroyed timestamptz, -- since when it waits to be expunged
   created timestamptz not null default now(),
   updated timestamptz not null default now(),

@@ -371,6 +371,7 @@ export interface Tables {
     details: ColumnType<Record<string, string>, string | undefined, string>
     customized: Generated<boolean>
     identity_problems: Generated<string[]>
+    inventory_problems: Generated<string[]>
     destroyed: Nullable<Date>
     created: Created
     updated: Created

@@ -11,6 +11,7 @@ import { recordEvent } from '../store/events.ts'
 import { applyInventory } from '../store/foreign-inventory.ts'
 import type { Host } from '../store/hosts.ts'
 import { ensureCapabilities } from '../store/hypervisor-capabilities.ts'
+import { noteStrangersActs } from './strangers-acts.ts'
 
 export interface ClusterWatch {
   /** Looks which clusters there are, and reaches those that are not. */
@@ -97,6 +98,8 @@ function followInventory(db: Database, cluster: ClusterId, driver: ForestDriver,
           for (const host of await applyInventory(tx, cluster, inventory)) await tell(tx, host)
         })
         await nameHosts(db, cluster, driver)
+        // A job that ends changes nothing there, so nobody else would tell.
+        if (!(await noteStrangersActs(db, cluster, driver, inventory))) setTimeout(follow, 1000).unref()
       }
     })()
       .catch(warn)

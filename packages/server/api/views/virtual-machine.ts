@@ -94,6 +94,10 @@ export const virtualMachineView = view<VmOnWire>('virtualmachine', {
     vm => vm.customized,
   ),
   identityproblems: list('what is not confirmed to be its own, in plain words', vm => vm.identity_problems),
+  inventoryproblems: list(
+    'what somebody else did to it in its vCenter: VM snapshots taken or removed there, or the machine itself, in plain words',
+    vm => vm.inventory_problems,
+  ),
   sshaddress: string('HOST:PORT that reaches its SSH server', vm => sshAddress(vm)),
   actions: list('what may be asked of it now', vm => actionsOf(vm)),
   jobid: string('the job at work on it', vm => vm.job_id),

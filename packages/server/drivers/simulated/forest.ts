@@ -171,6 +171,7 @@ function machineOf({ foreign, name, isTemplate, power, as, snapshots }: Kept): F
     host: null,
     vm: as && 'vm' in as ? as.vm : null,
     guestOs: null,
+    snapshots: snapshots.flatMap(({ id, isFork }) => (id === null || isFork ? [] : [id as VmSnapshotId])),
     foreignSnapshots: snapshots.flatMap(each => (each.id === null ? [each.name] : [])),
   }
 }

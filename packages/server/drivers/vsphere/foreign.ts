@@ -1,4 +1,5 @@
 // The inventory of a cluster in the server's words: hosts, datastores, networks and machines, as far as vSphere has told.
+import { parseId } from '@ramet/core/ids.ts'
 import type { HostFacts } from '../driver.ts'
 import type { ForeignHost, ForeignInventory, ForeignMachine, ForeignPool } from '../forest.ts'
 import { type Cluster, type HostItem, pathOf } from './cluster.ts'
@@ -72,13 +73,15 @@ function foreignPool(datastore: Item<'Datastore'>): ForeignPool {
 type Vm = Item<'VirtualMachine'>
 
 function foreignMachine(ref: MachineRef, vm: Vm, ours: Ours): Omit<ForeignMachine, 'path' | 'host'> {
-  const taken = snapshotTree(vm.snapshot).filter(({ id }) => id === null)
+  const snapshots = snapshotTree(vm.snapshot)
+  const ids = snapshots.flatMap(({ id, isFork }) => (isFork || id === null ? [] : (parseId<'vm-snapshot'>(id) ?? [])))
   return {
     foreign: ref.slice(ref.indexOf(':') + 1),
     isTemplate: vm['config.template'] === true,
     power: asPower(vm['runtime.powerState']),
     vm: ours.vmOf(ref),
     guestOs: vm['config.guestFullName'] ?? null,
-    foreignSnapshots: taken.map(({ name }) => name),
+    snapshots: ids,
+    foreignSnapshots: snapshots.flatMap(({ id, name }) => (id === null ? [name] : [])),
   }
 }
