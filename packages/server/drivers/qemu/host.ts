@@ -56,7 +56,7 @@ export function qemuHosts(
   return {
     memory: async () => ({
       availableBytes: await availableMemoryBytes(),
-      storeFreeBytes: Math.max(0, await unpromisedBytes(ramDirectory)),
+      storeFreeBytes: await unpromisedBytes(ramDirectory),
     }),
     facts: async () => ({
       hypervisorVersion: version,

@@ -25,7 +25,13 @@ export const problems = {
     new Problem(
       'no-capacity',
       'memory-full',
-      `The machine needs ${mib} MiB of memory, and ${path} has ${freeMib} MiB left`,
+      `${mib} MiB of memory are needed, and ${path} has ${freeMib} MiB left that nobody was promised. Stop machines, destroy clones or unfreeze a source there, or enlarge it`,
+    ),
+  hostMemoryFull: (mib: number, freeMib: number) =>
+    new Problem(
+      'no-capacity',
+      'memory-full',
+      `${mib} MiB of memory are needed, and the host has ${freeMib} MiB left that nobody was promised; it would swap. Stop machines, destroy clones or unfreeze a source there`,
     ),
   machineOff: (vm: string) =>
     new Problem(

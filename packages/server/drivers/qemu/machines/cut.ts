@@ -22,7 +22,6 @@ import type { Identity } from '../process/privileges.ts'
 import { problems } from '../problems.ts'
 import type { Qmp } from '../process/qmp.ts'
 import { quiesce, wake } from '../guest/quiesce.ts'
-import { demandHostMemory } from '../memory/ram.ts'
 import { saveMemory } from '../memory/save-memory.ts'
 import { shapeOf } from './shape.ts'
 import { successionOf } from './succession.ts'
@@ -137,7 +136,6 @@ async function cutByCopy(
 ): Promise<Pick<CutFacts, 'stunMs' | 'memory' | 'way'>> {
   log.info({ vm: machine.vm, why }, 'the memory is copied while the machine runs')
   const to = wanted.inHostMemory ? images.inHost(memory) : onPool(memory)
-  if (wanted.inHostMemory) await demandHostMemory(images.directory, (await shapeOf(machine)).memoryMib)
   await addLayers(await machine.monitor(), wanted.disks)
   const cut = () => switchLayers(machine, wanted.disks)
   return { ...(await saveMemory(machine, to, quiesced, identity, cut, progress, signal)), way: 'copy' }

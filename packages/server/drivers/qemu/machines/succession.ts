@@ -1,5 +1,6 @@
 // Whether a machine's process can be replaced by a successor, and what that one is: the same machine on new layers, whose memory is mapped
 // privately from the file that the first one wrote until then. Where it cannot, its memory is copied (save-memory.ts).
+import { dirname } from 'node:path'
 import type { Cut, LayerChain, MachineSpec } from '../../driver.ts'
 import { activeLayers } from '../disks/active-layers.ts'
 import { machineArguments, type MachinePlan } from './argv.ts'
@@ -11,7 +12,7 @@ import { type ImageAt, memoryFiles } from '../memory/memory-files.ts'
 import { ownMemory } from '../memory/own-memory.ts'
 import type { Accelerator } from '../options.ts'
 import type { Qmp } from '../process/qmp.ts'
-import { availableMemoryBytes } from '../memory/ram.ts'
+import { hostRoomBytes } from '../memory/ram.ts'
 import { type MachineShape, otherMachine, portsOf } from './shape.ts'
 
 /** What the guest writes from now on is held besides the image. So much is left for the host. */
@@ -30,7 +31,7 @@ export async function successionOf(
   if (described.nics.some(({ kind }) => kind === 'user-nat'))
     return 'connections of its network card live in its process'
   if (!(await ownMemory(machine))) return 'its memory is no file of its own'
-  if ((await availableMemoryBytes()) < shape.memoryMib * 2 ** 20 + reserveBytes)
+  if ((await hostRoomBytes(dirname(machine.found.folder.ram))) < shape.memoryMib * 2 ** 20 + reserveBytes)
     return 'the host has too little memory free'
   const qmp = await machine.monitor()
   if ((await qmp.execute('query-jobs')).length > 0) return 'its disks are being worked on'

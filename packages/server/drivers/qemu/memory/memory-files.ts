@@ -12,7 +12,7 @@ import { onFull, requirePool, syncFolder } from '../disks/layer-files.ts'
 import { type Identity, give } from '../process/privileges.ts'
 import { isErrno, problems } from '../problems.ts'
 import { asMessage } from '../process/json-socket.ts'
-import { inRamDirectory } from './ram.ts'
+import { demandHostMemory, inRamDirectory } from './ram.ts'
 import type { MachineShape } from '../machines/shape.ts'
 
 export interface MemoryFiles {
@@ -54,14 +54,23 @@ export function memoryFiles({ folder, id }: Pick<ImageAt, 'folder' | 'id'>): Mem
   return { ram: at('ram'), state: at('state'), manifest: at('json') }
 }
 
-/** Two empty files to be filled. What an earlier try left is gone. */
-export function beginImage(image: ImageAt, owner: Identity | null): Promise<MemoryFiles> {
+/** Two empty files to be filled. What an earlier try left is gone. In the host's memory, all that it may come to take is promised to it. */
+export function beginImage(image: ImageAt, memoryMib: number, owner: Identity | null): Promise<MemoryFiles> {
   return begin(image, async files => {
-    for (const [path, identity] of [[files.ram, owner] as const, [files.state, null] as const]) {
-      const file = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600)
-      await give(file, identity).finally(() => file.close())
-    }
+    if (image.inHostMemory) await demandHostMemory(dirname(image.folder), memoryMib)
+    await makeFile(files.ram, memoryMib * 2 ** 20, owner)
+    await makeFile(files.state, 0, null)
   })
+}
+
+async function makeFile(path: string, bytes: number, owner: Identity | null): Promise<void> {
+  const file = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600)
+  try {
+    await file.truncate(bytes)
+    await give(file, owner)
+  } finally {
+    await file.close()
+  }
 }
 
 /** The memory of a machine becomes that of an image, under another name: nothing is copied. */

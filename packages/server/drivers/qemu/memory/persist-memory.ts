@@ -27,7 +27,7 @@ export async function persistImage(
   const [from, to] = [images.inHost(image), files.onPool(image)]
   const { shape, quiesced } = await files.requireManifest(from)
   try {
-    const target = await files.beginImage(to, identity)
+    const target = await files.beginImage(to, shape.memoryMib, identity)
     const source = files.memoryFiles(from)
     await copyWithHoles(source.ram, target.ram, to, progress, signal)
     await copyFile(source.state, target.state)

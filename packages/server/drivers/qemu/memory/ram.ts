@@ -56,10 +56,19 @@ export function makeRamFile(path: string, sizeMib: number, identity: Identity | 
   })
 }
 
-/** A full tmpfs kills whoever touches more of it (SIGBUS). */
+/** A full tmpfs kills whoever touches more of it (SIGBUS), and a host that swaps stops everybody. To be asked in the folder's turn. */
 export async function demandHostMemory(directory: string, sizeMib: number): Promise<void> {
-  const freeMib = Math.max(0, Math.floor((await unpromisedBytes(directory)) / mib))
-  if (freeMib < sizeMib) throw problems.memoryFull(directory, sizeMib, freeMib)
+  const { store, host } = await roomIn(directory)
+  const asMib = (bytes: number) => Math.max(0, Math.floor(bytes / mib))
+  if (asMib(store) < sizeMib) throw problems.memoryFull(directory, sizeMib, asMib(store))
+  if (asMib(host) < sizeMib) throw problems.hostMemoryFull(sizeMib, asMib(host))
+}
+
+/** What is free in the folder, and of the host, less what running machines and images may still take of what they were promised. */
+async function roomIn(directory: string): Promise<{ store: number; host: number }> {
+  const promised = await promisedBytes(directory)
+  const [{ bavail, bsize }, available] = await Promise.all([roomOf(directory), availableMemoryBytes()])
+  return { store: bavail * bsize - promised, host: available - promised }
 }
 
 /** What may be taken before the host swaps: proc_meminfo(5). */
@@ -68,15 +77,30 @@ export async function availableMemoryBytes(): Promise<number> {
   return Number(kib ?? 0) * 1024
 }
 
-/** What is free now, less what the machines that run have not touched yet of their memory. */
+/** What memory images and machines that boot may still take. */
 export async function unpromisedBytes(directory: string): Promise<number> {
-  const { bavail, bsize } = await statfs(dirname(directory))
+  const { store, host } = await roomIn(directory)
+  return Math.max(0, Math.min(store, host))
+}
+
+/** What the host may take before it swaps, when all have taken what they were promised. */
+export async function hostRoomBytes(directory: string): Promise<number> {
+  return (await roomIn(directory)).host
+}
+
+/** Somebody may have mounted a tmpfs of its own there. */
+function roomOf(directory: string) {
+  return statfs(directory).catch(() => statfs(dirname(directory)))
+}
+
+/** What machines and images have not touched yet of their memory. */
+async function promisedBytes(directory: string): Promise<number> {
   const names = await readdir(directory, { recursive: true }).catch(() => [])
   const found = await Promise.all(names.map(name => stat(join(directory, name)).catch(() => null)))
   // Memory that became an image has two names. On tmpfs, whoever reads a hole fills it: images are promised whole too.
   const files = new Map(found.flatMap(file => (file?.isFile() ? [[file.ino, file]] : [])))
   const promised = [...files.values()].map(({ size, blocks }) => Math.max(0, size - blocks * 512))
-  return bavail * bsize - promised.reduce((sum, bytes) => sum + bytes, 0)
+  return promised.reduce((sum, bytes) => sum + bytes, 0)
 }
 
 export function dropRamFile(path: string): Promise<void> {

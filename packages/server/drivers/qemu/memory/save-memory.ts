@@ -47,7 +47,7 @@ export async function saveMemory(
   if (!running) throw problems.machinePaused(status)
   const shape = await shapeOf(machine)
   try {
-    const { ram, state } = await beginImage(image, identity)
+    const { ram, state } = await beginImage(image, shape.memoryMib, identity)
     const memoryBytes = shape.memoryMib * 2 ** 20
     const task = { socket: machine.found.folder.memory, ram, state, block: mainMemory, memoryBytes }
     const receiver = await MemoryReceiver.start(task, image.pool.path, identity)

@@ -47,19 +47,23 @@ export async function prepareFiles(
   identity: Identity | null,
   boots: boolean,
 ): Promise<Sockets> {
-  const [qmp, agent, taps] = await Promise.all([
-    listenFor(folder.qmp),
-    listenFor(folder.agent),
-    listenFor(folder.taps),
-    writeOwned(folder.seed, seedVolume(spec.firstBoot), 0o400, identity),
-    writeOwned(folder.console, Buffer.alloc(0), 0o600, identity),
-    writeOwned(folder.log, Buffer.alloc(0), 0o600, null),
-    boots && makeRamFile(folder.ram, spec.memoryMib, identity),
-  ])
-  return { qmp, agent, taps }
+  const listening = prepareSockets(folder)
+  listening.catch(() => {}) // it is waited for below
+  try {
+    await Promise.all([
+      writeOwned(folder.seed, seedVolume(spec.firstBoot), 0o400, identity),
+      writeOwned(folder.console, Buffer.alloc(0), 0o600, identity),
+      writeOwned(folder.log, Buffer.alloc(0), 0o600, null),
+      boots && makeRamFile(folder.ram, spec.memoryMib, identity),
+    ])
+  } catch (error) {
+    await listening.then(releaseSockets, () => {})
+    throw error
+  }
+  return listening
 }
 
-/** All that a process needs which takes over from another: the files are there. */
+/** All that a process needs which takes over from another, whose files are there. */
 export async function prepareSockets(folder: MachineFolder): Promise<Sockets> {
   const [qmp, agent, taps] = await Promise.all([folder.qmp, folder.agent, folder.taps].map(listenFor))
   if (!qmp || !agent || !taps) throw new Error('no sockets')
