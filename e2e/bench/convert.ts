@@ -67,7 +67,7 @@ async function beside(
   base: LayerRef,
   act: (guest: SnapshotGuest) => Promise<unknown>,
 ): Promise<void> {
-  const guest = await lab.guest(256, await lab.fork([base]))
+  const guest = await lab.guest(256, await lab.fork([base]), false)
   const tip = guest.disks[1]!.chain.at(-1)!
   const writer = new DiskWriter(guest)
   try {

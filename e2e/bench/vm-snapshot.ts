@@ -132,7 +132,7 @@ async function liveDelete(lab: SnapshotLab, rounds: number, series: Series<Name>
     await lab.driver.layers.blank(base, 2 ** 30, { accountNumber: 1 })
     const middle = await lab.fork([base])
     await fill(middle.at(-1)!, 300)
-    const guest = await lab.guest(256, await lab.fork(middle))
+    const guest = await lab.guest(256, await lab.fork(middle), false)
     const writer = new DiskWriter(guest)
     await writer.running()
     series.note(round, 'idle', await writer.stallWhile(() => sleep(1500)))
