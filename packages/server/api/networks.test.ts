@@ -211,6 +211,33 @@ describe('a network', () => {
     assert.match(await problem({ networkrate: 0 }), /networkrate must be from 1/)
   })
 
+  test('gives its cards the rate of its offering, and a machine’s default one that of the service offering', async () => {
+    const limited = { guestiptype: 'Isolated', enable: true, networkrate: 10, supportedservices: 'Dhcp,Dns' }
+    const { id: networkofferingid } = (await call(lab, 'createNetworkOffering', { name: 'ten', ...limited }))[
+      'networkoffering'
+    ] as Answer
+    const sizes = { cpunumber: 1, cpuspeed: 1000, memory: 64 }
+    const [quick, plain] = await Promise.all(
+      [{ networkrate: 50 }, {}].map(async rate => {
+        const given = { name: 'rated', displaytext: 'rated', ...sizes, ...rate }
+        return (await call(lab, 'createServiceOffering', given))['serviceoffering'] as Answer
+      }),
+    )
+    assert.deepEqual([quick?.['networkrate'], plain?.['networkrate']], [50, undefined])
+    const two = [(await make({ networkofferingid: networkofferingid as string }))['id'], (await make())['id']]
+    const ratesOf = async (offered: Answer | undefined, networks: unknown[]) => {
+      const more = { serviceofferingid: offered?.['id'] as string }
+      const { id } = vmOf(await deploy(networks.join(), who.alice, more))
+      const started = lab.world.starts.findLast(({ vm }) => vm === id)
+      return started?.nics.map(nic => (nic.kind === 'network' ? nic.mbps : null))
+    }
+    assert.deepEqual(await ratesOf(quick, two), [50, undefined])
+    assert.deepEqual(await ratesOf(quick, two.toReversed()), [50, 10])
+    assert.deepEqual(await ratesOf(plain, two), [10, undefined])
+    const wrong = call(lab, 'createServiceOffering', { name: 'wrong', ...sizes, networkrate: 0 })
+    await assert.rejects(wrong, /networkrate must be from 1/)
+  })
+
   test('is made of offerings that are enabled', async () => {
     const name = newId()
     const made = { name, guestiptype: 'Isolated', sshforward: false }

@@ -233,7 +233,8 @@ create table service_offering (
   clone_type text check (clone_type in ('full', 'linked')),
   sort_key integer not null default 0,
   created timestamptz not null default now(),
-  removed timestamptz
+  removed timestamptz,
+  network_rate integer check (network_rate > 0) -- Mbit/s of a machine's default NIC, either way; null: as its network has it
 );
 
 create table disk_offering (

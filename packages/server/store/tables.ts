@@ -213,6 +213,7 @@ export interface Tables {
     sort_key: Generated<number>
     created: Created
     removed: Nullable<Date>
+    network_rate: Nullable<number>
   }
   disk_offering: {
     id: id.DiskOfferingId

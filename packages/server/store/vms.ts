@@ -98,6 +98,10 @@ export async function setCloneType(tx: Tx, vm: VmId, cloneType: CloneType): Prom
   await standOnNothing(tx, vm)
 }
 
+/** As CloudStack counts: the default one's rate is that of the service offering, where that has one. */
+const rateOfNic = sql<number | null>`case when nic.is_default then
+  coalesce(service_offering.network_rate, network_offering.network_rate) else network_offering.network_rate end`
+
 /** With what each must know of its network. */
 export async function nicsOf(db: Db, vm: VmId) {
   return db
@@ -107,9 +111,12 @@ export async function nicsOf(db: Db, vm: VmId) {
     .innerJoin('network_offering', 'network_offering.id', 'network.network_offering_id')
     .select(['network.cidr', 'network.gateway', 'network.network_domain', 'network.foreign_name'])
     .select(['network_offering.is_segment', 'network_offering.forwards_ssh', 'network_offering.source_nat'])
-    .select(['network_offering.reaches_host', 'network_offering.network_rate'])
-    .where('vm_id', '=', vm)
-    .orderBy('device_id')
+    .select('network_offering.reaches_host')
+    .innerJoin('vm', 'vm.id', 'nic.vm_id')
+    .innerJoin('service_offering', 'service_offering.id', 'vm.service_offering_id')
+    .select(rateOfNic.as('network_rate'))
+    .where('nic.vm_id', '=', vm)
+    .orderBy('nic.device_id')
     .execute()
 }
 

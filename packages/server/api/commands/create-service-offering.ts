@@ -25,6 +25,11 @@ export const createServiceOffering = objectCommand({
     maxmemory: integer('the most MiB of memory that a machine may say', ...sizeLimits.memory),
     storagetype: choice('where disks are', ['shared', 'local']),
     tags: storageTags,
+    networkrate: integer(
+      'Mbit/s of the default NIC of each machine, either way; absent: its network offering decides',
+      1,
+      100_000,
+    ),
     clonetype: choice('full or linked clones; absent: the storage pool or the global setting decides', cloneTypes),
   },
   view: serviceOfferingView,
@@ -41,6 +46,7 @@ export const createServiceOffering = objectCommand({
           clone_type: params.clonetype ?? null,
           storage_type: params.storagetype ?? 'shared',
           storage_tags: params.tags ?? [],
+          network_rate: params.networkrate ?? null,
         })
         .returningAll()
         .executeTakeFirstOrThrow()

@@ -13,6 +13,7 @@ export const serviceOfferingView = view<Row<'service_offering'>>('serviceofferin
   clonetype: string('full or linked clones, where the offering decides', offering => offering.clone_type),
   storagetype: string('shared or local', offering => offering.storage_type),
   storagetags: string('tags that storage pools must have for its root disks', tagsOf),
+  networkrate: integer('Mbit/s of the default NIC of its machines', offering => offering.network_rate),
   iscustomized: boolean('whether CPUs, their speed or memory are given with each machine', isCustomized),
   serviceofferingdetails: map('the limits of what each machine may say for itself', offering => limitsOf(offering)),
   issystem: boolean('whether it is for system machines', () => false),
