@@ -1,7 +1,16 @@
 // The lanes of jobs on clones and their sources.
+import { eventually } from '@ramet/server/testing/eventually.ts'
+import { argumentsWhere } from '../bench/bare-qemu.ts'
 import { type Fields, type World } from '../world.ts'
 import type { Lane } from './lanes.ts'
 import { machine } from './snapshot-lanes.ts'
+
+/** By its name: nobody but the kernel tells of it. */
+async function processWaits(): Promise<void> {
+  await eventually('a process waits for a clone', () =>
+    argumentsWhere(args => args.some(word => word.endsWith(',process=ramet-waiting'))).catch(() => null),
+  )
+}
 
 let count = 0
 const name = () => `clone-${++count}`
@@ -28,6 +37,26 @@ export const cloneLanes: readonly Lane[] = [
     points: /\/(reserve-disks|make-disks|run|publish|wait|end)\//,
     failAt: 'publish/done/before',
     arrange: (world, image) => machine(world, image, [], (at, { vm }) => clone(at, vm, 'instant').begin()),
+  },
+  {
+    kind: 'deploy-vm',
+    case: 'an instant clone that a process waits for',
+    points: /\/run\//,
+    inEveryRun: /\/run\//,
+    failAt: 'publish/done/before',
+    arrange: (world, image) =>
+      machine(
+        world,
+        image,
+        [],
+        (at, { vm }) => clone(at, vm, 'instant').begin(),
+        async ({ vm }) => {
+          await world.client.run('freezeVirtualMachine', { id: vm })
+          const made = await clone(world, vm, 'instant').made()
+          await processWaits()
+          return made
+        },
+      ),
   },
   {
     kind: 'clone-vms',

@@ -210,6 +210,20 @@ export const settings = [
     'Advanced',
     'Beyond instantclone.delta.threshold, instant clones of a running source are made of one instant of it that is kept, and show it as it was then; false: each call holds a new one, up to what the hypervisor takes',
   ),
+  setting(
+    'instantclone.warm.memory',
+    'Integer',
+    '512',
+    'Advanced',
+    'MiB that processes may take which wait for instant clones of what was cloned lately, 25 each; 0: none wait',
+  ),
+  setting(
+    'instantclone.warm.most',
+    'Integer',
+    '10',
+    'Advanced',
+    'The most processes that wait for instant clones of one machine or VM snapshot',
+  ),
   setting('vm.clone.max.count', 'Integer', '200', 'Advanced', 'The most clones that one call may ask for'),
   setting(
     'consolidation.schedule',

@@ -12,6 +12,7 @@ import type { Secrets } from './secrets.ts'
 import type { Settings } from './settings.ts'
 import type { Database } from './store/database.ts'
 import type { Changes } from './watch/changes.ts'
+import type { Spares } from './watch/warm.ts'
 
 export type { Connection, ForeignInventory }
 export type { ForeignMachine } from './drivers/forest.ts'
@@ -36,6 +37,8 @@ export interface App {
   hostFacts(host: HostRef): Promise<HostFacts>
   /** What is free of its memory, measured now. */
   hostMemory(host: HostRef, cluster: ClusterId | null): Promise<HostMemory>
+  /** Processes that wait for instant clones. */
+  readonly spares: Spares
   /** The end of a machine's console output. */
   consoleLog(vm: VmId, maxBytes: number): Promise<Uint8Array>
   /** Folders of primary storage on the hosts. */

@@ -40,6 +40,7 @@ import { watchLayers } from './watch/layers.ts'
 import { watchPools } from './watch/pools.ts'
 import { watchPower } from './watch/power.ts'
 import { watchTasks } from './watch/tasks.ts'
+import { watchWarm } from './watch/warm.ts'
 import { watchVmSnapshots } from './watch/vm-snapshots.ts'
 
 export interface Server {
@@ -152,6 +153,8 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
     const identities = watchIdentities({ db, driver, changes, log })
     closing.push(() => identities.close())
     await identities.look()
+    const warm = watchWarm({ db, driver, settings, log })
+    closing.push(() => warm.close())
 
     const { hypervisor } = driver
     const consoleLog: App['consoleLog'] = async (vm, maxBytes) =>
@@ -179,6 +182,7 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
         clusters: clustersOf(drivers, clusters),
         hostFacts: driver.hosts.facts,
         hostMemory: (host, cluster) => drivers.of(cluster).hosts.memory(host),
+        spares: warm.spares,
         consoleLog,
         storage,
       },

@@ -15,6 +15,7 @@ import type {
 } from '@ramet/core/ids.ts'
 import type { Forest } from './forest.ts'
 import type { Networks, NetworkSpec } from './networks.ts'
+import type { Warm } from './warm.ts'
 
 /** A host that machines run on, as the server names it. */
 export interface HostRef {
@@ -515,6 +516,9 @@ export interface Driver {
     /** Finds the machines that outlived the last server and watches them again. */
     adopt(): Promise<MachineFacts[]>
   }
+
+  /** Processes that wait to become clones; absent where there are none. */
+  readonly warm?: Warm
 
   /** Calls `listener` within a second of a machine's power changing by itself. Returns how to stop listening. */
   onPowerChange(listener: (change: PowerChange) => void): () => void

@@ -3,6 +3,7 @@ import type { VmId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { MachineFacts } from '../drivers/driver.ts'
 import type { Settings } from '../settings.ts'
+import type { Db } from '../store/database.ts'
 import type { Row } from '../store/tables.ts'
 import { memoryRef } from '../store/memory-images.ts'
 import type { StepContext } from './define-job.ts'
@@ -21,20 +22,26 @@ export async function runClone({
   input,
   signal,
 }: StepContext<{ readonly vm: VmId }, object>): Promise<MachineFacts> {
-  const placed = await db
-    .selectFrom('vm')
-    .innerJoin('host', 'host.id', 'vm.host_id')
-    .select(['vm.name', 'vm.memory_mib', 'vm.memory_image_id', 'host.id', 'host.name as host', 'host.cpus'])
-    .where('vm.id', '=', input.vm)
-    .executeTakeFirstOrThrow()
+  const [placed, described] = await Promise.all([
+    placedOn(db, input.vm),
+    machineSpec(db, input.vm, settings.flag('guest.network.outward')),
+  ])
   if (!placed.memory_image_id) throw new Error(`machine ${input.vm} has lost the memory that it was to go on from`)
-  const image = await memoryRef(db, placed.memory_image_id)
-  const spec = await machineSpec(db, input.vm, settings.flag('guest.network.outward'), image)
+  const spec = { ...described, memory: await memoryRef(db, placed.memory_image_id), isClone: true }
   return inTurn(placed.id, placed.cpus, signal, async () => {
     const { power } = await driver.machines.facts(input.vm)
     if (power === 'off') demandMemory(placed, countedMemory(settings, placed), await driver.hosts.memory(spec.host))
-    return driver.machines.start({ ...spec, isClone: true })
+    return driver.machines.start(spec)
   })
+}
+
+function placedOn(db: Db, vm: VmId) {
+  return db
+    .selectFrom('vm')
+    .innerJoin('host', 'host.id', 'vm.host_id')
+    .select(['vm.name', 'vm.memory_mib', 'vm.memory_image_id', 'host.id', 'host.name as host', 'host.cpus'])
+    .where('vm.id', '=', vm)
+    .executeTakeFirstOrThrow()
 }
 
 function demandMemory(

@@ -22,6 +22,11 @@ export async function inTurn<T>(id: HostId, cpus: number, signal: AbortSignal, a
   }
 }
 
+/** How many start, or wait for their turn. */
+export function startsUnderWay(): number {
+  return [...hosts.values()].reduce((sum, { running, waiting }) => sum + running + waiting.length, 0)
+}
+
 /** The place goes to the one who has waited longest. */
 function leave(id: HostId, host: Host): void {
   const next = host.waiting.shift()

@@ -19,7 +19,7 @@ export interface NewVm {
   readonly vm: Omit<
     Insertable<Tables['vm']>,
     'account_id' | 'number' | 'name' | 'display_name' | 'instance_name' | 'generation_id' | 'state'
-  >
+  > & { readonly generation_id?: string }
   readonly account: Pick<Row<'account'>, 'id' | 'number'>
   readonly name: string | undefined
   readonly displayName: string | undefined
@@ -44,7 +44,7 @@ export async function insertVm(tx: Tx, { vm, account, name, displayName, ...rest
       name: hostName,
       display_name: displayName || hostName,
       instance_name: `i-${account.number}-${number}-${rest.instanceSuffix}`,
-      generation_id: newId(),
+      generation_id: vm.generation_id ?? newId(),
       state: 'Stopped',
     })
     .returningAll()

@@ -1,6 +1,7 @@
 import { waysToClone } from '@ramet/core/clone-type.ts'
 import { newId } from '@ramet/core/ids.ts'
 import { cloneVms } from '../../jobs/clone-vms.ts'
+import type { Spare } from '../../watch/warm.ts'
 import { holdRoom } from '../../store/limits.ts'
 import { originOfCall } from '../caller.ts'
 import {
@@ -15,6 +16,7 @@ import { cloneSource, nodeOf } from '../clone-source.ts'
 import { jobCommand } from '../command.ts'
 import { startDeployment } from '../new-deployment.ts'
 import { ownerParameters } from '../ownership.ts'
+import { takeSpares } from '../spare-ids.ts'
 import { choice, id, invalid, list, long, text } from '../parameters.ts'
 
 export const cloneVirtualMachine = jobCommand({
@@ -52,7 +54,8 @@ export const cloneVirtualMachine = jobCommand({
     if (isInstant) await demandHostRoom(app, asked, count)
     const origin = originOfCall(caller, 'cloneVirtualMachine')
     const bytes = [...disks.map(({ sizeBytes }) => sizeBytes), ...dataThen.map(each => each.fields.size_bytes)]
-    return app.db.transaction().execute(async tx => {
+    let spares: readonly Spare[] = []
+    const written = app.db.transaction().execute(async tx => {
       await demandFreeNames(tx, owner, names)
       await holdRoom(tx, owner.id, {
         vm: count,
@@ -63,20 +66,27 @@ export const cloneVirtualMachine = jobCommand({
       })
       const node = await nodeOf(app, tx, asked, count, origin)
       const fork = node && 'fork' in node.from ? node.from.fork : null
+      spares = await takeSpares(app, tx, node, count)
       const clones = []
-      for (const name of names) {
+      for (const [index, name] of names.entries()) {
+        const spare = spares[index]
+        const ids = spare && { id: spare.vm, generation_id: spare.generationId }
+        const volumes = disks.map(disk => ({
+          ...disk,
+          id: spare?.volumes.get(disk.deviceId ?? 0) ?? newId<'volume'>(),
+        }))
         const made = await startDeployment(
           app,
           tx,
           {
             ...inherited,
             owner,
-            source: { ...source, ...(node && { node }), volumes: disks.map(disk => ({ ...disk, id: newId() })) },
+            source: { ...source, ...(node && { node }), volumes },
             dataThen,
             name,
             displayName: undefined,
             nics,
-            fields: { ...inherited.fields, fork_id: fork },
+            fields: { ...inherited.fields, ...ids, fork_id: fork },
             affinities: [],
             start: true,
             withPassword: !isInstant && (source.image?.password_enabled ?? false),
@@ -90,6 +100,10 @@ export const cloneVirtualMachine = jobCommand({
       const [first] = clones
       if (first && clones.length === 1) return { id: first.vm, jobid: first.job }
       return { jobid: await app.jobs.start(tx, cloneVms, { source: vm.id, clones }, origin) }
+    })
+    return written.catch(error => {
+      app.spares.giveUp(spares)
+      throw error
     })
   },
 })

@@ -14,7 +14,7 @@ export function openHealth(server: FastifyInstance, app: App): void {
     return reply.code(ok ? 200 : 503).send({ ok, database: ok ? 'answers' : 'silent' })
   })
 
-  const metrics = makeMetrics(app.db)
+  const metrics = makeMetrics(app)
   server.addHook('onResponse', async (request, reply) => {
     const command = commandOf(request)
     if (command) metrics.calls.observe({ command, status: reply.statusCode }, reply.elapsedTime / 1000)
@@ -43,7 +43,7 @@ function commandOf({ url, body }: FastifyRequest): string | null {
   return commandNamed(name)?.name ?? 'unknown'
 }
 
-function makeMetrics(db: Database): { registry: Registry; calls: Histogram<'command' | 'status'> } {
+function makeMetrics({ db, spares }: App): { registry: Registry; calls: Histogram<'command' | 'status'> } {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const vms = gaugeByState('ramet_vms', 'Machines by state', () =>
@@ -76,7 +76,28 @@ function makeMetrics(db: Database): { registry: Registry; calls: Histogram<'comm
     buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
     registers: [],
   })
-  for (const metric of [vms, jobs, oldestQueued, calls]) registry.registerMetric(metric)
+  const warm = [
+    ['ramet_warm_waiting', 'Processes that wait for instant clones', 'waiting'],
+    ['ramet_warm_budget_bytes', 'Memory that processes may take which wait for instant clones', 'budget'],
+    ['ramet_warm_taken', 'Instant clones that a process waited for, since the start of the server', 'taken'],
+    [
+      'ramet_warm_missed',
+      'Instant clones of a made image that no process waited for, since the start of the server',
+      'missed',
+    ],
+  ] as const
+  const ofWarm = warm.map(
+    ([name, help, figure]) =>
+      new Gauge({
+        name,
+        help,
+        registers: [],
+        collect() {
+          this.set(spares.figures()[figure])
+        },
+      }),
+  )
+  for (const metric of [vms, jobs, oldestQueued, calls, ...ofWarm]) registry.registerMetric(metric)
   return { registry, calls }
 }
 

@@ -63,13 +63,21 @@ export async function qemuDriver(options: QemuOptions): Promise<Driver> {
     pools: qemuPools(privileges),
     images: { inspect: (file, expected, maxVirtualBytes) => inspect(file, expected, maxVirtualBytes, privileges) },
     layers: qemuLayers(privileges),
-    memory: images.calls,
+    memory: {
+      ...images.calls,
+      discard: async image => {
+        await machines.warm.endOf(image.id) // they have it mapped
+        await images.calls.discard(image)
+      },
+    },
     networks: networks.calls,
     forest: null,
     machines: machines.calls,
+    warm: machines.warmCalls,
     onPowerChange: listener => machines.listen(listener),
     async close() {
       networks.close()
+      await machines.warm.close()
       machines.close()
       await dropRamDirectory(ramDirectory(runDirectory))
     },

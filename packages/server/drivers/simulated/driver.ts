@@ -7,6 +7,7 @@ import { demandPool, imageBytes, simulatedLayers, templateBytes } from './layers
 import { demandUp, simulatedMachines } from './machines.ts'
 import { freeMemoryOf, simulatedMemory } from './memory.ts'
 import { simulatedNetworks } from './networks.ts'
+import { simulatedWarm } from './warm.ts'
 import type { World } from './world.ts'
 
 const poolBytes = 2 ** 44
@@ -87,10 +88,11 @@ export function simulatedDriver(world: World): Driver {
     networks: simulatedNetworks(world, call),
     forest: null,
     machines: simulatedMachines(world, call),
+    warm: simulatedWarm(world, call),
     onPowerChange(listener) {
       world.listeners.add(listener)
       return () => world.listeners.delete(listener)
     },
-    close: async () => {},
+    close: async () => world.waiting.clear(),
   }
 }

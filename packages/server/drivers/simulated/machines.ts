@@ -8,6 +8,7 @@ import { memoryFor } from './memory.ts'
 import { admit, dismiss } from './networks.ts'
 import { cardsOf, simulatedNics } from './nics.ts'
 import { simulatedSnapshots } from './snapshots.ts'
+import { wasAwaited } from './warm.ts'
 import { change, factsOf, isDown, runningIn, type SimulatedMachine, type World } from './world.ts'
 
 const rememberedStarts = 20
@@ -22,6 +23,7 @@ export function simulatedMachines(world: World, call: Calling): Driver['machines
       admit(world, spec.vm, described.nics, machine.sshPorts)
       change(world, { machine })
     }
+    if (wasAwaited(world, spec)) world.warm.add(spec.vm)
     if (world.starts.push(spec) > rememberedStarts) world.starts.shift()
     return factsOf(world, spec.vm)
   }
@@ -42,6 +44,7 @@ export function simulatedMachines(world: World, call: Calling): Driver['machines
     },
     stop: async (vm, _graceMs, signal) => {
       await call('machines.stop', runningIn(world, vm) ? world.behaviour.stopMs : 0, signal)
+      world.waiting.delete(vm)
       const machine = runningIn(world, vm)
       if (machine) change(world, { machine: { ...machine, power: 'off' } })
     },
@@ -88,6 +91,7 @@ export function simulatedMachines(world: World, call: Calling): Driver['machines
       await call('machines.discard')
       if (runningIn(world, vm))
         throw new Problem('refused', 'machine-running', `Machine ${vm} runs; stop it before it is discarded`)
+      world.waiting.delete(vm)
       dismiss(world, vm)
       if (world.machines.has(vm)) change(world, { machineGone: vm })
     },

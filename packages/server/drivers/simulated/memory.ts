@@ -24,6 +24,7 @@ export function simulatedMemory(world: World, call: Calling): Driver['memory'] {
     discard: async ({ id, pool }) => {
       await call('memory.discard')
       demandPool(world, pool)
+      for (const [vm, { memory }] of world.waiting) if (memory?.id === id) world.waiting.delete(vm)
       if (world.memory.has(id)) change(world, { memoryGone: id })
     },
     list: async ({ id }) => {

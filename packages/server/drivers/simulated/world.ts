@@ -127,6 +127,10 @@ export interface World {
   readonly faults: Map<string, number>
   /** The latest calls, in order. */
   readonly calls: string[]
+  /** Processes that wait for clones, by the clone's id; they end with the server. */
+  readonly waiting: Map<VmId, MachineSpec>
+  /** Machines that something waited for. */
+  readonly warm: Set<VmId>
   /** The latest descriptions of machines that were started, in order. */
   readonly starts: MachineSpec[]
   /** Failures on order that have happened: a restart does not repeat them. */
@@ -158,6 +162,8 @@ export function newWorld(): World {
     delays: new Map(),
     faults: new Map(),
     calls: [],
+    waiting: new Map(),
+    warm: new Set(),
     starts: [],
     failed: { order: '', calls: [] },
     behaviour: calm,

@@ -81,8 +81,8 @@ export class CloneLab {
     return { image, facts }
   }
 
-  /** Its own card is not plugged in yet. */
-  async clone(of: Guest, disks: MachineSpec['disks'], memory: MemoryImageRef): Promise<Guest> {
+  /** Its own card is not plugged in yet. `isAwaited`: a process has waited for it. */
+  async clone(of: Guest, disks: MachineSpec['disks'], memory: MemoryImageRef, isAwaited = false): Promise<Guest> {
     const address = `10.1.1.${(this.#lastAddress += 1)}`
     const spec: MachineSpec = {
       ...of.spec,
@@ -93,6 +93,8 @@ export class CloneLab {
       memory,
       isClone: true,
     }
+    if (isAwaited) await this.driver.warm!.prepare({ ...spec, name: '', nics: [] })
+    assert.equal(this.driver.warm!.waiting().has(spec.vm), isAwaited)
     const { sshPorts } = await this.driver.machines.start(spec)
     assert.deepEqual(sshPorts, {})
     return new Guest(this.key, spec, 0)

@@ -7,7 +7,7 @@
 // two more than the highest in use. Plugged in later, a device has the place that it would have had from the start.
 import type { NicId } from '@ramet/core/ids.ts'
 import type { DiskSpec, MachineSpec, NatNicSpec, NetworkNicSpec, NicSpec } from '../../driver.ts'
-import { machineNodes, tipName } from '../disks/blockdev.ts'
+import { type BlockNode, machineNodes, tipName } from '../disks/blockdev.ts'
 import { cdromArguments } from '../disks/cdrom.ts'
 import type { MachineFolder } from './machine-folder.ts'
 import { plugsOf } from '../network/taps.ts'
@@ -23,10 +23,15 @@ export interface MachinePlan {
   readonly machineType: string
   /** To go on from a memory image: its file, and the root ports that the machine had. */
   readonly from?: { readonly ram: string; readonly nicPorts: number; readonly diskPorts: number }
+  /** It waits for its disks, its seed and the word to load what it goes on from (warm-machines.ts). */
+  readonly waits?: true
 }
 
 /** Open files that the process inherits, by number. */
 export const inheritedFds = { qmp: 3, agent: 4, taps: 5, state: 6 } as const
+
+/** Where it reads the state of its devices. */
+export const stateUri = `fd:${inheritedFds.state}`
 
 const sparePorts = 2
 const leastDiskPorts = 5
@@ -35,9 +40,18 @@ export const mostNics = 8
 /** Fifteen disk ports; a guest's firmware and kernel look at each at every start. */
 export const highestDeviceId = 15
 
-export function machineArguments({ spec, folder, ports, accelerator, machineType, from }: MachinePlan): string[] {
+export function machineArguments({
+  spec,
+  folder,
+  ports,
+  accelerator,
+  machineType,
+  from,
+  waits,
+}: MachinePlan): string[] {
+  const name = waits ? 'waiting' : spec.name.replaceAll(/[^\w.-]/g, '-').slice(0, 8)
   return [
-    ...['-name', `guest=${spec.vm},process=ramet-${spec.name.replaceAll(/[^\w.-]/g, '-').slice(0, 8)}`],
+    ...['-name', `guest=${spec.vm},process=ramet-${name}`],
     ...['-uuid', spec.vm],
     // CPUs wait for `cont`: firmware that runs at once under TCG keeps QEMU's monitor from answering for 60 ms.
     ...['-S', '-nodefaults', '-no-user-config', '-display', 'none', '-pidfile', folder.lock],
@@ -45,24 +59,25 @@ export function machineArguments({ spec, folder, ports, accelerator, machineType
     ...['-machine', `${machineType},memory-backend=ram,dump-guest-core=off,vmport=off`],
     ...processor(accelerator, spec.cpus),
     ...['-m', `${spec.memoryMib}M`],
-    ...memory(spec, from?.ram ?? null, folder),
+    ...memory(spec, from?.ram ?? null, folder, waits ?? false),
     ...['-boot', 'strict=on', '-global', 'ICH9-LPC.disable_s3=1', '-global', 'ICH9-LPC.disable_s4=1'],
     ...monitor(),
     ...basicDevices(spec, folder),
     ...rootPorts(spec, from),
-    ...spec.disks.flatMap(disk),
-    ...seed(folder),
+    ...spec.disks.flatMap(each => (waits ? laterDisk(each) : disk(each))),
+    ...asNode(waits ? nothingYet(laterName(seedId), true) : seedNode(folder)),
+    ...asDevice(waits ? { ...seedDisk, drive: laterName(seedId) } : seedDisk),
     ...cdromArguments(spec.cdrom),
     ...spec.nics.flatMap(nic => [...netdev(nic, spec, ports), ...asDevice(nicDevice(nic))]),
   ]
 }
 
 /** An image is mapped privately: what the guest writes is its own, and the file stays as it is for whoever goes on from it next. */
-function memory({ memoryMib }: MachineSpec, image: string | null, { ram }: MachineFolder): string[] {
+function memory({ memoryMib }: MachineSpec, image: string | null, { ram }: MachineFolder, waits: boolean): string[] {
   const file = (path: string, share: string) =>
     `memory-backend-file,id=ram,size=${memoryMib}M,mem-path=${path},share=${share}`
   if (image === null) return ['-object', file(ram, 'on')]
-  return ['-object', file(image, 'off'), '-incoming', `fd:${inheritedFds.state}`]
+  return ['-object', file(image, 'off'), '-incoming', waits ? 'defer' : stateUri]
 }
 
 function processor(accelerator: Accelerator, cpus: number): string[] {
@@ -127,8 +142,24 @@ function port(id: string, slot: number, fn: number, chassis: number): string[] {
 }
 
 function disk(spec: DiskSpec): string[] {
-  const nodes = machineNodes(spec.deviceId, spec.chain).flatMap(node => ['-blockdev', JSON.stringify(node)])
-  return [...nodes, ...asDevice(diskDevice(spec))]
+  return [...machineNodes(spec.deviceId, spec.chain).flatMap(asNode), ...asDevice(diskDevice(spec))]
+}
+
+/** The device in front of nothing, which is given what it shows when that is known. */
+function laterDisk(spec: DiskSpec): string[] {
+  const drive = laterName(diskId(spec.deviceId))
+  return [...asNode(nothingYet(drive, false)), ...asDevice({ ...diskDevice(spec), drive })]
+}
+
+export const laterName = (device: string) => `later-${device}`
+
+/** A guest would notice that it may write what it could not, or the other way round. */
+function nothingYet(name: string, readOnly: boolean): BlockNode {
+  return { 'node-name': name, driver: 'null-co', size: 2 ** 20, 'read-only': readOnly }
+}
+
+function asNode(node: BlockNode): string[] {
+  return ['-blockdev', JSON.stringify(node)]
 }
 
 type Device = { readonly driver: string } & Readonly<Record<string, string | number>>
@@ -158,10 +189,19 @@ export function diskPort(deviceId: number): string {
 }
 
 /** A disk and no CD drive: every guest that reads its root disk has the driver. Behind the others, to be vda to none. */
-function seed(folder: MachineFolder): string[] {
+export const seedId = 'seed-disk'
+export const seedName = 'seed'
+const seedDisk: Device = {
+  driver: 'virtio-blk-pci',
+  id: seedId,
+  drive: seedName,
+  bus: 'seed-port',
+  addr: '0x0',
+}
+
+export function seedNode(folder: MachineFolder): BlockNode {
   const file = { driver: 'file', filename: folder.seed, 'read-only': true }
-  const node = { 'node-name': 'seed', driver: 'raw', file, 'read-only': true }
-  return ['-blockdev', JSON.stringify(node), '-device', 'virtio-blk-pci,id=seed-disk,drive=seed,bus=seed-port,addr=0x0']
+  return { 'node-name': seedName, driver: 'raw', file, 'read-only': true }
 }
 
 function netdev(nic: NicSpec, spec: MachineSpec, ports: SshPorts): string[] {

@@ -128,14 +128,22 @@ describe('instant clones of a guest that works', { skip }, () => {
     const image = lab.memory()
     await frozen.said('echo frozen > /run/name; sync')
     await lab.driver.machines.freeze(frozen.spec.vm, image, quiet, never)
-    const child = await lab.clone(frozen, frozen.spec.disks, image)
-    await lab.pluggedIn(child)
-    assert.equal(await child.said('cat /run/name'), 'frozen')
+    const all = [await lab.clone(frozen, frozen.spec.disks, image)]
+    for (const _ of ['one', 'another']) all.push(await lab.clone(frozen, frozen.spec.disks, image, true))
+    const first = await Promise.all(all.map(each => lab.randomOf(each)))
+    assert.equal(new Set(first).size, all.length, first.join())
+    await Promise.all(all.map(each => lab.pluggedIn(each)))
+    for (const each of all) {
+      const said = await each.said(
+        'cat /run/name; cat /sys/class/net/*/address; echo > /root/own && sync && echo written',
+      )
+      assert.ok(said.startsWith('frozen\n') && said.includes(each.spec.nics[0]!.mac) && said.endsWith('written'), said)
+    }
     const disks = await lab.grown(frozen.spec.disks)
     const woken = await lab.started({ ...frozen.spec, disks, memory: image, isClone: false })
     await untilAnswers(woken.port)
     assert.equal(await woken.said('cat /run/name'), 'frozen')
-    for (const each of [child, woken]) await lab.removed(each)
+    for (const each of [...all, woken]) await lab.removed(each)
   })
 })
 

@@ -8,6 +8,7 @@ import { machineOfArguments } from './argv.ts'
 import { listFolders, machineFolder, readRecord } from './machine-folder.ts'
 import type { MachineFolder } from './machine-folder.ts'
 import type { Found } from './machine.ts'
+import { awaitedByLiving } from './awaited.ts'
 import { networksDirectory, readForwards } from '../network/folder.ts'
 import { portsFromArguments, type SshPorts } from '../process/ports.ts'
 import { findPrograms, isAlive, type ProcessId } from '../process/process.ts'
@@ -80,9 +81,12 @@ async function ownerOf({ run, ram }: MachineFolder): Promise<number | null> {
 /** Every machine of which there is a process or a folder, for one who only wants to know. */
 export async function observeMachines(runDirectory: string): Promise<MachineFacts[]> {
   const found = await findMachines(runDirectory)
-  const off = (await listFolders(runDirectory)).filter(vm => !found.has(vm))
+  const waiting = await awaitedByLiving(runDirectory)
+  const off = (await listFolders(runDirectory)).filter(vm => !found.has(vm) && !waiting.has(vm))
   return [
-    ...[...found].map(([vm, { sshPorts }]) => ({ vm, power: 'on', host: null, sshPorts }) as const),
+    ...[...found]
+      .filter(([vm]) => !waiting.has(vm))
+      .map(([vm, { sshPorts }]) => ({ vm, power: 'on', host: null, sshPorts }) as const),
     ...off.map(vm => ({ vm, power: 'off', host: null, sshPorts: {} }) as const),
   ]
 }

@@ -6,6 +6,7 @@
 //   seed.iso              first-boot data        console.log   serial console      qemu.log   what QEMU wrote on stderr
 //   quiesced              there while the guest's file systems are, or may be, at rest      memory.sock   while its memory is saved
 //   frozen                names the manifest of a memory image: once that is there, the machine must not run any more (freeze.ts)
+//   waiting               there while a process waits to become this machine, and names the server that it waits for (warm-machines.ts)
 //   run/                  vnc.sock, and `lock`: QEMU's pid file, which it keeps locked and so runs once
 import { constants } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
@@ -32,6 +33,7 @@ export interface MachineFolder {
   readonly log: string
   readonly quiesced: string
   readonly frozen: string
+  readonly waiting: string
   readonly memory: string
   readonly run: string
   readonly vnc: string
@@ -64,6 +66,7 @@ export function machineFolder(runDirectory: string, vm: VmId): MachineFolder {
     log: at('qemu.log'),
     quiesced: at('quiesced'),
     frozen: at('frozen'),
+    waiting: at('waiting'),
     memory: at('memory.sock'),
     run: at('run'),
     vnc: at('run/vnc.sock'),

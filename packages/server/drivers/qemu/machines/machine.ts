@@ -104,17 +104,31 @@ export class Machine {
    * tells the cards whether they have a link, so it is taken from those that shall have none only then.
    */
   async run(nics: readonly NicSpec[]): Promise<void> {
+    const status = await this.loaded()
+    if (status !== 'prelaunch' && status !== 'paused') return
     const monitor = await this.monitor()
-    for (const deadline = performance.now() + loadLimitMs; performance.now() < deadline; ) {
+    await silence(monitor, nics)
+    await monitor.execute('cont')
+  }
+
+  /** Fulfils with its status, when it has loaded what it goes on from. */
+  async loaded(): Promise<string> {
+    const monitor = await this.monitor()
+    for (const deadline = performance.now() + loadLimitMs; performance.now() < deadline; await sleep(1)) {
       const { status } = await monitor.execute('query-status')
-      if (status === 'prelaunch' || status === 'paused') {
-        await silence(monitor, nics)
-        await monitor.execute('cont')
-      }
-      if (status !== 'inmigrate') return
-      await sleep(1)
+      if (status !== 'inmigrate') return status
     }
     throw problems.startFailed(`the state of its devices was not loaded within ${loadLimitMs / 1000} s`)
+  }
+
+  /** Whether it was made to wait and nobody told it what to load: the server that would have was killed. */
+  async isEmpty(): Promise<boolean> {
+    const monitor = await this.monitor()
+    const [{ status }, migration] = await Promise.all([
+      monitor.execute('query-status'),
+      monitor.execute('query-migrate'),
+    ])
+    return status === 'inmigrate' && migration.status === undefined
   }
 
   /** Tells `listener` what QEMU says, until the returned call. */
@@ -172,9 +186,9 @@ export class Machine {
     await this.qmp.closed
   }
 
-  /** What an earlier server had begun with it is ended: a machine whose memory was being saved may stand still. */
+  /** What an earlier server had begun with it is ended: a machine whose memory was being saved may stand still. A child of ours had none. */
   async #settle(qmp: Qmp): Promise<void> {
-    if (this.#isSettled) return
+    if (this.#isSettled || this.found.ended) return
     this.#isSettled = true
     await goOn(qmp).catch((error: unknown) =>
       this.#log.warn({ vm: this.vm, err: error }, 'the machine may stand still'),

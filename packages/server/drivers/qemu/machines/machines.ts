@@ -40,10 +40,13 @@ import { dropRamFile } from '../memory/ram.ts'
 import { removeFolder, removeRunning } from './remove-folder.ts'
 import { isAsDescribed, replaceMachine } from './replace-machine.ts'
 import { shapeOf } from './shape.ts'
-import { startMachine } from './start-machine.ts'
+import { runWarm, startMachine } from './start-machine.ts'
 import { stopMachine } from './stop-machine.ts'
 import { mergeEnded, type Stream, streamOf } from '../disks/stream-job.ts'
 import { Turns } from './turns.ts'
+import type { Warm } from '../../warm.ts'
+import { awaitedBy } from './awaited.ts'
+import { WarmMachines } from './warm-machines.ts'
 
 export interface Surroundings {
   readonly runDirectory: string
@@ -64,11 +67,13 @@ export class Machines {
   readonly #turns = new Turns<VmId>()
   readonly #listeners = new Set<(change: PowerChange) => void>()
   readonly #cutter: NodeJS.Timeout
+  readonly warm: WarmMachines
   #firstLook: Promise<void> | null = null
   #closed = false
 
   constructor(around: Surroundings) {
     this.#around = around
+    this.warm = new WarmMachines(around)
     this.#cutter = setInterval(() => void this.#cutLogs(), cutEveryMs).unref()
   }
 
@@ -130,6 +135,14 @@ export class Machines {
     }
   }
 
+  get warmCalls(): Warm {
+    return {
+      prepare: spec => this.#inTurn(spec.vm, () => this.warm.prepare(spec)),
+      end: vm => this.#inTurn(vm, () => this.warm.end(vm)),
+      waiting: () => this.warm.waiting(),
+    }
+  }
+
   listen(listener: (change: PowerChange) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
@@ -152,19 +165,32 @@ export class Machines {
   }
 
   #seen(): Promise<void> {
-    return (this.#firstLook ??= this.#look())
+    return (this.#firstLook ??= this.#look(true))
   }
 
-  async #look(): Promise<void> {
+  async #look(isFirst = false): Promise<void> {
     const found = await findMachines(this.#around.runDirectory)
     const unknown = [...found.values()].filter(({ folder }) => !this.#running.has(folder.vm))
     await Promise.all(unknown.map(each => this.#turns.take(each.folder.vm, () => this.#adopt(each))))
+    if (isFirst) await this.#sweep()
+  }
+
+  /** What an earlier server kept waiting, and whose process ended with it or is none any more. */
+  async #sweep(): Promise<void> {
+    for (const vm of await listFolders(this.#around.runDirectory)) {
+      const folder = this.#folder(vm)
+      if (!this.#running.has(vm) && !this.warm.has(vm) && (await awaitedBy(folder))) await removeFolder(folder)
+    }
   }
 
   async #adopt(found: FoundMachine): Promise<void> {
     const { vm } = found.folder
-    if (this.#running.has(vm)) return // started by us while we looked
+    if (this.#running.has(vm) || this.warm.has(vm)) return // started by us while we looked
     const { folder, isSuccessor, isLost, others } = found
+    if (await awaitedBy(folder)) {
+      for (const each of [found.process, ...others]) await killAndWait(each, killLimitMs)
+      return removeFolder(folder)
+    }
     // Both have the disks open: the one that the machine is now may only go on when the other is gone.
     for (const other of others) await killAndWait(other, killLimitMs)
     if (isLost || (await isFrozen(folder))) {
@@ -209,13 +235,22 @@ export class Machines {
 
   async #start(spec: MachineSpec): Promise<MachineFacts> {
     const known = this.#running.get(spec.vm)
+    if (known?.alive && (await known.isEmpty())) await killAndWait(known.found.process, killLimitMs)
     if (known?.alive) {
       await known.run(spec.isClone ? inheritedNics(await shapeOf(known)) : spec.nics)
       return this.#facts(spec.vm)
     }
     if (known) await this.#forget(known)
-    await startMachine(spec, this.#around, found => this.#watch(found))
+    if (!(await this.#startWarm(spec))) await startMachine(spec, this.#around, found => this.#watch(found))
     return this.#facts(spec.vm)
+  }
+
+  async #startWarm(spec: MachineSpec): Promise<boolean> {
+    const ready = await this.warm.take(spec)
+    if (!ready) return false
+    this.#enlist(ready.machine)
+    await runWarm(ready.machine, ready.resumption.nics, this.#around)
+    return true
   }
 
   async #replace(spec: MachineSpec): Promise<MachineFacts> {
@@ -229,6 +264,7 @@ export class Machines {
   }
 
   async #stop(vm: VmId, graceMs: number, signal: AbortSignal): Promise<void> {
+    await this.warm.end(vm)
     const machine = this.#running.get(vm)
     if (!machine) return
     if (machine.alive) await stopMachine(machine, graceMs, signal)
@@ -236,6 +272,7 @@ export class Machines {
   }
 
   async #discard(vm: VmId): Promise<void> {
+    await this.warm.end(vm)
     const machine = this.#running.get(vm)
     if (machine?.alive) throw problems.stillRunning(vm)
     if (machine) await this.#forget(machine)
@@ -318,7 +355,7 @@ export class Machines {
   async #list(): Promise<MachineFacts[]> {
     await this.#look()
     const ids = new Set([...this.#running.keys(), ...(await listFolders(this.#around.runDirectory))])
-    return [...ids].map(vm => this.#facts(vm))
+    return [...ids].filter(vm => !this.warm.has(vm)).map(vm => this.#facts(vm))
   }
 
   async #cutLogs(): Promise<void> {

@@ -13,9 +13,9 @@ const clearLimitMs = 60_000
 
 /** Removes what only a running machine needs. */
 export async function removeRunning(folder: MachineFolder): Promise<void> {
-  const { record, qmp, agent, taps, quiesced, frozen, memory } = folder
+  const { record, qmp, agent, taps, quiesced, frozen, waiting, memory } = folder
   await dropSuccessor(folder)
-  const ours = [record, qmp, agent, taps, quiesced, frozen, memory].map(name => ifThere(unlink(name)))
+  const ours = [record, qmp, agent, taps, quiesced, frozen, waiting, memory].map(name => ifThere(unlink(name)))
   // These are files, and nothing slower is needed, unless somebody put something else there.
   const itsOwn = Promise.all([folder.vnc, folder.lock].map(name => ifThere(unlink(name))))
   await Promise.all([...ours, itsOwn.catch(() => clear(folder.run)), dropRamFile(folder.ram)])

@@ -9,6 +9,7 @@ import { tailOf } from './console.ts'
 import { launch, prepareFiles, releaseSockets } from '../process/launch.ts'
 import { machineFolder, makeFolder } from './machine-folder.ts'
 import type { MachineFolder } from './machine-folder.ts'
+import type { Log } from '../options.ts'
 import type { Found, Machine } from './machine.ts'
 import type { Surroundings } from './machines.ts'
 import { choosePorts, portRefused } from '../process/ports.ts'
@@ -29,8 +30,7 @@ type Watch = (found: Found) => Machine
 export async function startMachine(described: MachineSpec, around: Surroundings, watch: Watch): Promise<void> {
   const folder = machineFolder(around.runDirectory, described.vm)
   const existed = await stat(folder.path).catch(() => null)
-  const owner = around.privileges.account(described.owner)
-  const identity = around.accelerator === 'kvm' ? await withKvmGroup(owner) : owner
+  const identity = await identityOf(described, around)
   const busy = new Set<number>()
   await requireIso(described.cdrom)
   const resumption = await resumptionOf(described, folder, around)
@@ -50,6 +50,12 @@ export async function startMachine(described: MachineSpec, around: Surroundings,
     if (!existed) await around.networks.dismiss(spec.vm)
     throw error
   }
+}
+
+/** Who the machine's process is. */
+export async function identityOf({ owner }: MachineSpec, { privileges, accelerator }: Surroundings) {
+  const account = privileges.account(owner)
+  return accelerator === 'kvm' ? withKvmGroup(account) : account
 }
 
 /** Null when the machine runs; or the port that somebody else took. */
@@ -81,16 +87,30 @@ async function attemptStart(
   })
   const machine = watch({ folder, sshPorts: ports, ...launched })
   machine.quiet = true
-  try {
+  return whenRun(machine, log, async () => {
     if (resumption?.quiesced) await markQuiesced(machine)
     await Promise.all([machine.run(spec.nics), machine.record()])
     machine.quiet = false
     if (resumption?.quiesced) await wake(machine)
-    log.info({ vm: spec.vm, pid: launched.process.pid }, 'a machine runs')
+  })
+}
+
+/** A process that waited for the machine has loaded what it goes on from. */
+export async function runWarm(machine: Machine, nics: MachineSpec['nics'], { log }: Surroundings): Promise<void> {
+  const port = await whenRun(machine, log, () => machine.run(nics))
+  if (port !== null) throw problems.startFailed(`port ${port} of 127.0.0.1 is taken`)
+}
+
+/** Null when it runs; or the port that somebody else took. */
+async function whenRun(machine: Machine, log: Log, run: () => Promise<void>): Promise<number | null> {
+  try {
+    await run()
+    machine.quiet = false
+    log.info({ vm: machine.vm, pid: machine.found.process.pid }, 'a machine runs')
     return null
   } catch (error) {
-    await killAndWait(launched.process, endLimitMs)
-    const said = (await tailOf(folder.log, 4096)).toString('utf8')
+    await killAndWait(machine.found.process, endLimitMs)
+    const said = (await tailOf(machine.found.folder.log, 4096)).toString('utf8')
     const port = portRefused(said)
     if (port !== null) return port
     throw problems.startFailed(lastLine(said), error)

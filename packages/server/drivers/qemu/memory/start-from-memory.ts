@@ -27,11 +27,12 @@ export interface Resumption {
   readonly nics: readonly NicSpec[]
 }
 
-/** Null where the machine boots. Throws where it cannot go on, before anything was made. */
+/** Null where the machine boots; `opensDisks`: now, and not when it is told to. Throws where it cannot go on, before anything was made. */
 export async function resumptionOf(
   spec: MachineSpec,
   folder: MachineFolder,
   { accelerator, installed, images }: Surroundings,
+  opensDisks = true,
 ): Promise<Resumption | null> {
   if (!spec.memory) return null
   await requirePool(spec.memory.pool)
@@ -48,7 +49,7 @@ export async function resumptionOf(
     (await changed(image, manifest)) ??
     otherMachine(shape, spec, args)
   if (why) throw problems.memoryDoesNotFit(why)
-  await demandUntouched(spec)
+  if (opensDisks) await demandUntouched(spec)
   return { from, machineType, file: state, quiesced, nics }
 }
 
