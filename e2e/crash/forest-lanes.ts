@@ -2,6 +2,7 @@
 import { thumbprintOf } from '@ramet/server/drivers/simulated/vcenter.ts'
 import { type Fields, list, type World } from '../world.ts'
 import type { Attempt, Lane } from './lanes.ts'
+import { aVolume } from './volume-lanes.ts'
 
 let count = 0
 
@@ -48,6 +49,9 @@ async function clear(world: World, { cluster }: Pick<Place, 'cluster'>): Promise
   const machines = await list(world.client, 'listVirtualMachines', 'virtualmachine', { listall: true })
   const theirs = machines.filter(({ hypervisor }) => hypervisor === 'VMware')
   for (const { id } of clonesFirst(theirs)) await world.expunge({ id: id as string })
+  const volumes = await list(world.client, 'listVolumes', 'volume', { listall: true })
+  for (const { id, name } of volumes)
+    if (String(name).startsWith('kept-')) await world.client.call('deleteVolume', { id: id as string })
   const templates = await list(world.client, 'listTemplates', 'template', { templatefilter: 'all' })
   for (const { id, hypervisor } of templates) if (hypervisor === 'VMware') await world.deleteTemplate(id as string)
   await world.quiet()
@@ -64,6 +68,15 @@ async function withSnapshot(world: World, at: Place): Promise<{ vm: string; snap
   const { id: vm } = await world.deploy(at.template, `kept-${++count}`)
   const job = await world.client.run('createVMSnapshot', { virtualmachineid: vm, snapshotmemory: true })
   return { vm, snapshot: (job['vmsnapshot'] as Fields)['id'] as string }
+}
+
+/** A machine with a data disk. */
+async function withVolume(world: World, template: string): Promise<{ id: string; volume: string }> {
+  const name = `kept-${++count}`
+  const { id } = await world.deploy(template, name)
+  const volume = await aVolume(world, name)
+  await world.client.run('attachVolume', { id: volume, virtualmachineid: id })
+  return { id, volume }
 }
 
 function lane(
@@ -106,6 +119,23 @@ export const forestLanes: readonly Lane[] = [
     case: `makes ${clonetype === 'instant' ? 'an' : 'a'} ${clonetype} clone of a machine`,
     points: /\/(take-place|spawn|publish)\//,
   })),
+  lane('discard-disk', null, async (world, { template }) => {
+    const { id, volume } = await withVolume(world, template)
+    await world.client.run('detachVolume', { id: volume })
+    await world.expunge({ id })
+    return () => world.client.call('deleteVolume', { id: volume })
+  }),
+  {
+    ...lane('detach-volume', null, async (world, { template }) => {
+      const { volume } = await withVolume(world, template)
+      return async () => {
+        const answer = await world.client.call('detachVolume', { id: volume })
+        return { ...answer, id: volume }
+      }
+    }),
+    case: 'of a hypervisor that keeps its own disks',
+    points: /\/unplug\//,
+  },
   lane('snapshot-vm', 'publish/done/before', async (world, { template }) => {
     const { id } = await world.deploy(template, `kept-${++count}`)
     return () => world.client.call('createVMSnapshot', { virtualmachineid: id })

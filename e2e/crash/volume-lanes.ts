@@ -9,7 +9,7 @@ import type { Lane } from './lanes.ts'
 let count = 0
 const label = () => `crash-volume-${++count}`
 
-async function aVolume(world: World, name: string): Promise<string> {
+export async function aVolume(world: World, name: string): Promise<string> {
   const offerings = await list(world.client, 'listDiskOfferings', 'diskoffering')
   const diskofferingid = offerings.find(each => each['iscustomized'])?.['id'] as string
   const made = await world.client.run('createVolume', { name, zoneid: world.zone, diskofferingid, size: 1 })

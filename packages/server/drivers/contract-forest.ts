@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test'
 import { newId } from '@ramet/core/ids.ts'
 import type { VmId } from '@ramet/core/ids.ts'
 import { capabilityRow } from './contract-capabilities.ts'
+import { forestDevices } from './contract-forest-devices.ts'
 import { forestSnapshots } from './contract-forest-snapshots.ts'
 import type { Driver, HostRef, PoolRef, PowerChange } from './driver.ts'
 import type {
@@ -317,6 +318,7 @@ export function forestContract(
       await lab.removed(wanted.machine.vm, source.vm)
     })
 
+    forestDevices(() => lab)
     forestSnapshots(() => lab)
   })
 }

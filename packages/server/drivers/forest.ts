@@ -14,6 +14,7 @@ import type {
   Quiesced,
   Space,
 } from './driver.ts'
+import type { ForestDevices } from './forest-devices.ts'
 
 export type TemplateNode = { readonly kind: 'template'; readonly id: TemplateId }
 export type SnapshotNode = { readonly kind: 'vm-snapshot'; readonly id: VmSnapshotId; readonly vm: VmId }
@@ -215,6 +216,8 @@ export interface Forest {
   unseed(seed: SeedNode): Promise<void>
   /** Gives the machine disks that stand on nothing of others. */
   flatten(vm: VmId, following: Following): Promise<SpawnFacts>
+  /** Its cards and data disks. */
+  readonly devices: ForestDevices
   /** The disks of a machine; null where there is no such machine. */
   disks(vm: VmId): Promise<readonly DiskFacts[] | null>
   /** The snapshots of a machine, parents before children; null where there is no such machine. */

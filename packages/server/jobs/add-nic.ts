@@ -2,11 +2,13 @@
 // first step on.
 import type { NetworkId, NicId, VmId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
+import type { MachineFacts } from '../drivers/driver.ts'
 import { networkById } from '../store/networks.ts'
 import { forgetNic, insertNic } from '../store/nics.ts'
 import { demandAction, holdVm, nicsOf, type Vm, vmById, vmLock } from '../store/vms.ts'
 import { demandNoVmSnapshots } from '../store/vm-snapshots.ts'
 import { defineJob, nothing, type RecordContext, type StepContext } from './define-job.ts'
+import { cardOf } from './forest-machine.ts'
 import { nicOf } from './machine-spec.ts'
 import { notePorts } from './vm-steps.ts'
 
@@ -64,8 +66,15 @@ export function freePlace({ name }: Vm, taken: ReadonlySet<number>, most: number
 
 type Plugging = StepContext<{ readonly vm: VmId }, object>
 
-/** Leaves a machine that is off alone. */
-export async function plugIn({ db, driver, settings, input }: Plugging, nic: NicId) {
+/** Leaves a machine that is off alone, but where the hypervisor keeps its description. */
+export async function plugIn(
+  { db, driver, settings, input }: Plugging,
+  nic: NicId,
+): Promise<Pick<MachineFacts, 'sshPorts'>> {
+  if (driver.forest) {
+    await driver.forest.devices.plug(input.vm, await cardOf(db, input.vm, nic))
+    return { sshPorts: {} }
+  }
   const [vm, card] = await Promise.all([
     vmById(db, input.vm),
     nicOf(db, input.vm, nic, settings.flag('guest.network.outward')),
@@ -74,6 +83,7 @@ export async function plugIn({ db, driver, settings, input }: Plugging, nic: Nic
 }
 
 export async function pullOut({ db, driver, settings, input, signal }: Plugging, nic: NicId): Promise<void> {
+  if (driver.forest) return driver.forest.devices.unplug(input.vm, await cardOf(db, input.vm, nic))
   const card = await nicOf(db, input.vm, nic, settings.flag('guest.network.outward'))
   await driver.machines.detachNic(input.vm, card, signal)
 }

@@ -4,6 +4,7 @@ import type { JobId, LayerId, StoragePoolId, VmId, VolumeId } from '@ramet/core/
 import { Problem } from '@ramet/core/problem.ts'
 import { attachEvent, choosePlace, type VolumeState } from '@ramet/core/volume.ts'
 import type { ImageFacts, LayerFacts } from '../drivers/driver.ts'
+import type { DiskFacts } from '../drivers/forest.ts'
 import { mostDataVolumes } from '../store/hypervisor-capabilities.ts'
 import { forgetLayer, layerChain, layerRef, layerRefIfAny, publishLayer, reserveLayer } from '../store/layers.ts'
 import { demandPoolServesDisks } from '../store/pools.ts'
@@ -23,7 +24,8 @@ import {
 import { defineJob, nothing, type RecordContext, type StepContext } from './define-job.ts'
 import { createVolumeFromSnapshot } from './create-volume-from-snapshot.ts'
 import { letGoOfUpload } from './discard-upload.ts'
-import { diskOf } from './machine-spec.ts'
+import { attachDisk, demandLoosable, detachDisk, keptDisk } from './data-disk.ts'
+import { kept } from './forest-machine.ts'
 import { untilEnded } from './others.ts'
 import { originOf } from './tools.ts'
 import { placementFactors } from './vm-steps.ts'
@@ -46,7 +48,6 @@ export const attachVolume = defineJob<AttachVolume>({
   instanceType: 'Volume',
   cancellable: true,
   lock: input => vmLock(input.vm),
-  onLayers: true,
   instance: input => input.volume,
 })
   .record('begin', { do: begin, undo: giveBack })
@@ -54,17 +55,17 @@ export const attachVolume = defineJob<AttachVolume>({
     when: made => made.begin.from !== 'Ready',
     do: makeDisk,
     undo: async ({ db, driver, input }) => {
+      if (driver.forest) return driver.forest.devices.discardDisk(await keptDisk(db, input.volume))
       const layer = await layerRefIfAny(db, input.layer)
       if (layer) await driver.layers.discard(layer)
     },
   })
   .act('plug', {
-    do: async ({ db, driver, input }) => driver.machines.attachDisk(input.vm, await diskOf(db, input.volume)),
-    undo: async ({ db, driver, input, signal }) =>
-      driver.machines.detachDisk(input.vm, await diskOf(db, input.volume), signal),
+    do: attachDisk,
+    undo: detachDisk,
   })
   .record('publish', {
-    do: async context => publish(context, context.made['make-disk']),
+    do: async context => publish(context, context.made['make-disk'] ?? null, context.made.plug),
     undo: nothing('nothing follows it'),
   })
 
@@ -85,11 +86,13 @@ async function begin(context: RecordContext<AttachVolume, object>): Promise<Begu
   await demandLoose(tx, volume)
   if (!event) throw wrongVolumeState(volume, 'attaching it')
   demandFits(vm, volume)
+  if (driver.capabilities.disks === 'machines' && event && volume.state === 'Uploaded') throw uploadedElsewhere(volume)
   const deviceId = await placeIn(tx, vm, input.deviceId, driver.capabilities.highestDeviceId)
+  if (volume.layer_id === null) demandLoosable(driver, volume, deviceId)
   const factors = placementFactors(settings)
   const begun = { from: volume.state, type: volume.type, pool: volume.pool_id }
   const place = { vm_id: vm.id, device_id: deviceId, type: deviceId === 0 ? ('ROOT' as const) : ('DATADISK' as const) }
-  if (volume.layer_id) {
+  if (volume.state === 'Ready') {
     const reached = await poolsInReach(tx, factors, vm, volume.id)
     if (!reached.has(volume.pool_id as StoragePoolId)) throw outOfReach(volume.name, vm.name)
     await demandPoolServesDisks(tx, volume.pool_id as StoragePoolId)
@@ -98,6 +101,10 @@ async function begin(context: RecordContext<AttachVolume, object>): Promise<Begu
   }
   const bytes = volume.physical_bytes ?? emptyDiskBytes
   const pool = await choosePool(tx, factors, vm, volume, bytes)
+  if (driver.capabilities.disks === 'machines') {
+    await moveVolume(tx, volume.id, event, { ...place, pool_id: pool })
+    return begun
+  }
   await reserveLayer(tx, {
     id: input.layer,
     pool,
@@ -108,6 +115,14 @@ async function begin(context: RecordContext<AttachVolume, object>): Promise<Begu
   })
   await moveVolume(tx, volume.id, event, { ...place, pool_id: pool, layer_id: input.layer })
   return begun
+}
+
+function uploadedElsewhere({ name }: Volume): Problem {
+  return new Problem(
+    'unsupported',
+    'own-disks',
+    `Volume ${name} is an uploaded file; a hypervisor that keeps its own disks makes none of it`,
+  )
 }
 
 const emptyDiskBytes = 256 * 1024
@@ -160,8 +175,17 @@ async function giveBack({ tx, input, made }: RecordContext<AttachVolume, object>
   if (isNew) await forgetLayer(tx, input.layer)
 }
 
-async function makeDisk(context: StepContext<AttachVolume, { begin: Begun }>): Promise<LayerFacts> {
+async function makeDisk(context: StepContext<AttachVolume, { begin: Begun }>): Promise<LayerFacts | null> {
   const { db, driver, input, made, progress, signal } = context
+  if (driver.forest) {
+    const { size_bytes } = await db
+      .selectFrom('volume')
+      .select('size_bytes')
+      .where('id', '=', input.volume)
+      .executeTakeFirstOrThrow()
+    await driver.forest.devices.makeDisk(await keptDisk(db, input.volume), size_bytes)
+    return null
+  }
   const [layer, { number }, volume] = await Promise.all([
     layerRef(db, input.layer),
     accountOfVm(db, input.vm),
@@ -180,9 +204,10 @@ function formatOf({ format }: Row<'volume'>) {
 
 async function publish(
   { tx, input, jobs, job }: RecordContext<AttachVolume, object>,
-  facts: LayerFacts | undefined,
+  facts: LayerFacts | null,
+  disk: DiskFacts | null,
 ): Promise<void> {
-  const size = facts && { size_bytes: facts.virtualBytes }
+  const size = disk ? kept(input.volume, disk) : facts && { size_bytes: facts.virtualBytes }
   if (facts) await publishLayer(tx, input.layer, facts)
   const volume = await moveVolume(tx, input.volume, 'OperationSucceeded', { ...size, attached: new Date() })
   await letGoOfUpload(tx, volume, jobs, originOf(job))

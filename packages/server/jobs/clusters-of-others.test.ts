@@ -203,6 +203,74 @@ describe('clusters of a vCenter', () => {
     )
   })
 
+  test('data volumes come, grow and go while a machine runs, and stay when it is destroyed or expunged', async () => {
+    const { id } = await deployed(lab, template)
+    const [offering] = (await listed(lab, 'listDiskOfferings')).filter(each => each['iscustomized'])
+    const { zoneid } = (await listed(lab, 'listVirtualMachines', { id }))[0] as Answer
+    const made = await callJob(lab, 'createVolume', {
+      name: 'data',
+      size: 1,
+      zoneid: String(zoneid),
+      diskofferingid: String(offering?.['id']),
+    })
+    const volume = (made['volume'] as Answer & { id: string }).id
+    const attach = (vm: VmId) => callJob(lab, 'attachVolume', { id: volume, virtualmachineid: vm })
+    const gone = async () =>
+      ![...lab.world.kept.values()].some(({ as }) => as && 'volume' in as && as.volume === volume)
+    assert.equal((await attach(id))['errortext'], undefined)
+    await callJob(lab, 'resizeVolume', { id: volume, size: 2 })
+    assert.deepEqual(
+      kept(id)?.disks.map(disk => [disk.deviceId, disk.virtualBytes]),
+      [
+        [0, 2 ** 31],
+        [1, 2 ** 31],
+      ],
+    )
+    const [{ id: root }] = (await listed(lab, 'listVolumes', { virtualmachineid: id, type: 'ROOT' })) as [
+      { id: string },
+    ]
+    for (const [name, given, reason] of [
+      ['resizeVolume', { id: volume, size: 1, shrinkok: true }, /would have/],
+      ['resizeVolume', { id: root, size: 64 }, /linked clone/],
+      ['detachVolume', { id: root }, /part of its machine/],
+    ] as const)
+      assert.match(String((await callJob(lab, name, given))['errortext']), reason, name)
+    const taken = await snapshot(id)
+    assert.match(String((await callJob(lab, 'detachVolume', { id: volume }))['errortext']), /VM snapshot/)
+    assert.match(String((await callJob(lab, 'destroyVirtualMachine', { id }))['errortext']), /VM snapshot/)
+    await callJob(lab, 'deleteVMSnapshot', { vmsnapshotid: taken })
+    await callJob(lab, 'destroyVirtualMachine', { id })
+    assert.deepEqual(
+      kept(id)?.disks.map(disk => disk.deviceId),
+      [0],
+    )
+    const next = await deployed(lab, template)
+    assert.equal((await attach(next.id))['errortext'], undefined)
+    await callJob(lab, 'destroyVirtualMachine', { id: next.id, expunge: true })
+    assert.equal(await gone(), false)
+    assert.match(String((await callJob(lab, 'resizeVolume', { id: volume, size: 4 }))['errortext']), /attach it first/)
+    await call(lab, 'deleteVolume', { id: volume })
+    await eventually('its disk is gone', gone)
+    await callJob(lab, 'expungeVirtualMachine', { id })
+  })
+
+  test('cards come and go while a machine runs', async () => {
+    const { id } = await deployed(lab, template)
+    const networks = await listed(lab, 'listNetworks', { type: 'Shared' })
+    const other = networks.find(each => each['clusterid'] === cluster && each['name'] === 'lab')
+    const added = await callJob(lab, 'addNicToVirtualMachine', {
+      virtualmachineid: id,
+      networkid: String(other?.['id']),
+    })
+    const [first, second] = (added['virtualmachine'] as Answer)['nic'] as Answer[]
+    assert.deepEqual(kept(id)?.networks, ['VM Network', 'lab'])
+    const nic = (of: Answer | undefined) => ({ virtualmachineid: id, nicid: String(of?.['id']) })
+    await callJob(lab, 'updateDefaultNicForVirtualMachine', nic(second))
+    await callJob(lab, 'removeNicFromVirtualMachine', nic(first))
+    assert.deepEqual(kept(id)?.networks, ['lab'])
+    await callJob(lab, 'destroyVirtualMachine', { id, expunge: true })
+  })
+
   test('a VM snapshot is taken, reverted to with and without memory, and deleted, in a tree', async () => {
     const { id } = await deployed(lab, template)
     write(id, 'one')
@@ -324,12 +392,11 @@ describe('clusters of a vCenter', () => {
 
   test('what needs layers is refused with the reason, and leaves the machine as it was', async () => {
     const { id } = await deployed(lab, template)
-    const volume = String((await rootOf(id))['id'])
     const root = await rootOf(id)
+    const volume = String(root['id'])
     for (const [name, given] of [
       ['restoreVirtualMachine', { virtualmachineid: id }],
       ['consolidateVirtualMachine', { virtualmachineid: id }],
-      ['resizeVolume', { id: volume, size: 64 }],
     ] as const) {
       const answer = await callJob(lab, name, given)
       assert.match(JSON.stringify(answer), /keeps its own disks/, name)

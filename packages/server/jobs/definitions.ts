@@ -28,6 +28,7 @@ import { destroyVolume } from './destroy-volume.ts'
 import { detachVolume } from './detach-volume.ts'
 import { disableAccount } from './disable-account.ts'
 import { disassociateIp } from './disassociate-ip.ts'
+import { discardDisk } from './discard-disk.ts'
 import { discardUpload } from './discard-upload.ts'
 import { emptyHost } from './empty-host.ts'
 import { expungeVm } from './expunge-vm.ts'
@@ -101,6 +102,7 @@ export const definitions: readonly JobDefinition[] = [
   detachVolume,
   disableAccount,
   disassociateIp,
+  discardDisk,
   discardUpload,
   emptyHost,
   expungeVm,

@@ -5,8 +5,9 @@ import type { Tx } from '../store/database.ts'
 import { demandAction, holdVm, moveVm, vmLock } from '../store/vms.ts'
 import { demandRootUnprotected, moveVolume, setVolume, volumesOf } from '../store/volumes.ts'
 import { demandNoDeployments } from '../store/vm-snapshot-seeds.ts'
-import { vmSnapshotsOf } from '../store/vm-snapshots.ts'
-import { defineJob, nothing } from './define-job.ts'
+import { demandNoVmSnapshots, vmSnapshotsOf } from '../store/vm-snapshots.ts'
+import { attachDisk, detachDisk } from './data-disk.ts'
+import { defineJob, nothing, type StepContext } from './define-job.ts'
 import { deleteVmSnapshot } from './delete-vm-snapshot.ts'
 import { giveUpFrozen } from './drop-fork.ts'
 import { expungeVm } from './expunge-vm.ts'
@@ -41,6 +42,8 @@ export const destroyVm = defineJob<DestroyVm>({
         )
       await demandRootUnprotected(context.tx, vm.id)
       await demandNoDeployments(context.tx, vm.id)
+      if (context.driver.capabilities.disks === 'machines' && (await dataVolumesOf(context.tx, vm.id)).length > 0)
+        await demandNoVmSnapshots(context.tx, vm.id, 'setting its data volumes aside')
       if (vm.state === 'Running') await beginStop.do(context)
     },
     undo: beginStop.undo,
@@ -48,10 +51,22 @@ export const destroyVm = defineJob<DestroyVm>({
   .act('stop', stopMachine)
   .record('note-stopped', {
     do: async context => {
-      const vm = await holdVm(context.tx, context.input.vm)
+      const { tx, input, driver } = context
+      const vm = await holdVm(tx, input.vm)
       if (vm.state === 'Stopping') await noteStopped.do(context)
+      return { unplugged: driver.capabilities.disks === 'machines' ? await dataVolumesOf(tx, vm.id) : [] }
     },
     undo: noteStopped.undo,
+  })
+  // Where the hypervisor keeps the disks it would remove them with the machine.
+  .actWhen('unplug-data', {
+    when: made => made['note-stopped'].unplugged.length > 0,
+    do: async context => {
+      for (const volume of context.made['note-stopped'].unplugged) await detachDisk(ofVolume(context, volume))
+    },
+    undo: async context => {
+      for (const volume of context.made['note-stopped'].unplugged) await attachDisk(ofVolume(context, volume))
+    },
   })
   .record('set-aside', {
     do: async context => {
@@ -72,11 +87,20 @@ export const destroyVm = defineJob<DestroyVm>({
     undo: nothing('nothing follows it'),
   })
 
+async function dataVolumesOf(tx: Tx, vm: VmId): Promise<VolumeId[]> {
+  return (await volumesOf(tx, vm)).filter(({ id, disk_key }) => disk_key === id).map(({ id }) => id)
+}
+
+function ofVolume({ db, driver, signal, input }: StepContext<DestroyVm, object>, volume: VolumeId) {
+  return { db, driver, signal, input: { vm: input.vm, volume } }
+}
+
 async function setVolumesAside(tx: Tx, { vm, volumes = [] }: DestroyVm): Promise<void> {
   for (const volume of await volumesOf(tx, vm)) {
     if (volume.type === 'ROOT')
       await setVolume(tx, volume.id, { state: 'Destroy', destroyed: volume.destroyed ?? new Date() })
-    else await setVolume(tx, volume.id, { vm_id: null, device_id: null, attached: null })
+    else if (volume.layer_id || volume.disk_key === volume.id)
+      await setVolume(tx, volume.id, { vm_id: null, device_id: null, attached: null })
     if (volumes.includes(volume.id)) await moveVolume(tx, volume.id, 'DestroyRequested', { destroyed: new Date() })
   }
 }

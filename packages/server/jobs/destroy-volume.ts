@@ -3,7 +3,9 @@ import type { VolumeId } from '@ramet/core/ids.ts'
 import type { Tx } from '../store/database.ts'
 import { recordEvent } from '../store/events.ts'
 import { demandLoose, demandUnprotected, holdVolume, moveVolume, type Volume, volumeLock } from '../store/volumes.ts'
+import { poolById } from '../store/pools.ts'
 import { defineJob, nothing } from './define-job.ts'
+import { discardDisk } from './discard-disk.ts'
 import { letGoOfUpload } from './discard-upload.ts'
 import { removeIfUnneeded } from './remove-layer.ts'
 import { type JobOrigin, type JobStarter, originOf } from './tools.ts'
@@ -37,6 +39,14 @@ export async function expungeVolume(tx: Tx, volume: Volume, jobs: JobStarter, or
   await letGoOfUpload(tx, volume, jobs, origin)
   await moveVolume(tx, volume.id, 'ExpungingRequested', { removed: new Date(), layer_id: null })
   if (volume.layer_id) await removeIfUnneeded(tx, volume.layer_id, jobs, { ...origin, command: 'removeLayer' })
+  const pool = volume.disk_key !== volume.id || !volume.pool_id ? undefined : await poolById(tx, volume.pool_id)
+  if (pool)
+    await jobs.start(
+      tx,
+      discardDisk,
+      { volume: volume.id, pool: { id: pool.id, path: pool.path } },
+      { ...origin, command: 'deleteVolume' },
+    )
   await recordEvent(tx, {
     type: 'VOLUME.DELETE',
     description: `deleted volume ${volume.name}`,

@@ -6,7 +6,7 @@ import { demandAction, holdVm, vmLock } from '../store/vms.ts'
 import { demandNoVmSnapshots } from '../store/vm-snapshots.ts'
 import { holdVolumeAsAsked, setVolume, wrongVolumeState } from '../store/volumes.ts'
 import { defineJob, nothing } from './define-job.ts'
-import { diskOf } from './machine-spec.ts'
+import { attachDisk, demandLoosable, detachDisk } from './data-disk.ts'
 
 export interface DetachVolume {
   readonly volume: VolumeId
@@ -20,16 +20,16 @@ export const detachVolume = defineJob<DetachVolume>({
   instanceType: 'Volume',
   cancellable: true,
   lock: input => vmLock(input.vm),
-  onLayers: true,
   instance: input => input.volume,
 })
   .record('begin', {
-    do: async ({ tx, input }) => {
+    do: async ({ tx, input, driver }) => {
       const vm = await holdVm(tx, input.vm)
       demandAction(vm, 'detach')
       await demandNoVmSnapshots(tx, vm.id, 'detaching a volume')
       const volume = await holdVolumeAsAsked(tx, input)
       if (volume.state !== 'Ready') throw wrongVolumeState(volume, 'detaching it')
+      demandLoosable(driver, volume, volume.device_id)
       if (volume.type === 'ROOT' && vm.state !== 'Stopped')
         throw new Problem(
           'refused',
@@ -40,9 +40,8 @@ export const detachVolume = defineJob<DetachVolume>({
     undo: nothing('it only looks'),
   })
   .act('unplug', {
-    do: async ({ db, driver, input, signal }) =>
-      driver.machines.detachDisk(input.vm, await diskOf(db, input.volume), signal),
-    undo: async ({ db, driver, input }) => driver.machines.attachDisk(input.vm, await diskOf(db, input.volume)),
+    do: detachDisk,
+    undo: async context => void (await attachDisk(context)),
   })
   .record('publish', {
     do: async ({ tx, input }) => {

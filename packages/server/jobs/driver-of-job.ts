@@ -12,10 +12,21 @@ export async function driverOfJob(db: Db, drivers: Drivers, job: Row<'job'>): Pr
   if (!drivers.hasForeign) return drivers.own
   const [kind = '', id = ''] = job.lock_key.split(':')
   const table = tables[kind as keyof typeof tables]
-  const cluster = table ? await clusterOf(db, table, id) : null
+  const cluster = kind === 'volume' ? await clusterOfVolume(db, id) : table ? await clusterOf(db, table, id) : null
   const trouble = drivers.troubleOf(cluster)
   if (trouble && job.fence > 1) throw trouble
   return drivers.of(cluster)
+}
+
+/** Of the storage pool that its disk is on. */
+async function clusterOfVolume(db: Db, id: string): Promise<ClusterId | null> {
+  const row = await db
+    .selectFrom('volume')
+    .innerJoin('storage_pool', 'storage_pool.id', 'volume.pool_id')
+    .select('storage_pool.cluster_id')
+    .where('volume.id', '=', id as never)
+    .executeTakeFirst()
+  return row?.cluster_id ?? null
 }
 
 export async function clusterOf(

@@ -110,7 +110,7 @@ export const expungeVm = defineJob<ExpungeVm>({
       for (const volume of await volumesOf(tx, input.vm)) {
         if (volume.type === 'ROOT') {
           if (volume.layer_id) layers.push(volume.layer_id)
-        } else if (volume.layer_id) {
+        } else if (volume.layer_id || volume.disk_key === volume.id) {
           await setVolume(tx, volume.id, { vm_id: null, device_id: null, attached: null })
           if (!input.volumes?.includes(volume.id)) continue
           await moveVolume(tx, volume.id, 'DestroyRequested')

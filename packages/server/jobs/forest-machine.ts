@@ -1,5 +1,5 @@
 // A machine of a hypervisor that keeps its own disks, as its driver wants it described; and what is noted of the disks that it has there.
-import type { VmId } from '@ramet/core/ids.ts'
+import type { NicId, VmId, VolumeId } from '@ramet/core/ids.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { Driver, HostRef } from '../drivers/driver.ts'
 import type { DiskFacts, Forest, ForestMachine, Plug } from '../drivers/forest.ts'
@@ -38,6 +38,12 @@ export function plugOf({
   throw new Problem('unavailable', 'nic-elsewhere', `The network of NIC ${id} is none of its hypervisor's; try again`)
 }
 
+export async function cardOf(db: Db, vm: VmId, id: NicId): Promise<Plug> {
+  const nic = (await nicsOf(db, vm)).find(each => each.id === id)
+  if (!nic) throw new Problem('invalid', 'unknown-nic', `Virtual machine ${vm} has no NIC ${id}`)
+  return plugOf(nic)
+}
+
 /** The moves on nodes of the job's hypervisor; a Problem where that has none. */
 export function forestOf({ forest }: Driver): Forest {
   if (!forest) throw new Problem('internal', 'no-forest', 'The hypervisor does not keep its own disks')
@@ -48,12 +54,17 @@ export function forestOf({ forest }: Driver): Forest {
 export async function noteDisks(tx: Tx, vm: VmId, disks: readonly DiskFacts[]): Promise<void> {
   for (const volume of await volumesOf(tx, vm)) {
     const disk = disks.find(({ deviceId }) => deviceId === volume.device_id)
-    if (disk)
-      await setVolume(tx, volume.id, {
-        disk_key: disk.key,
-        disk_bytes: disk.allocatedBytes,
-        disk_depth: disk.depth,
-        size_bytes: disk.virtualBytes,
-      })
+    if (disk) await setVolume(tx, volume.id, kept(volume.id, disk))
+  }
+}
+
+/** A disk that came by the volume's id goes by it too, and its key is that; others are parts of their machine. */
+export function kept(volume: VolumeId, { key, files, allocatedBytes, depth, virtualBytes }: DiskFacts) {
+  const isOwn = files[0]?.endsWith(`/${volume}.vmdk`) ?? false
+  return {
+    disk_key: isOwn ? volume : key,
+    disk_bytes: allocatedBytes,
+    disk_depth: depth,
+    size_bytes: virtualBytes,
   }
 }

@@ -162,7 +162,8 @@ async function aSeedThatGoes(lab: Lab) {
   return { layer: input.layer }
 }
 
-async function aSpawned(lab: Lab): Promise<VmId> {
+/** A machine that runs. */
+export async function aSpawned(lab: Lab): Promise<VmId> {
   const input = await aSpawning(lab)
   await done(lab, spawnVm, input)
   await write(lab, input.vm, 'then')

@@ -23,8 +23,9 @@ export function guardDriver(driver: Driver, guard: CallGuard): Driver {
 }
 
 /** What only listens is let through. */
-function guardForest({ onInventoryChange, onTask, ...calls }: Forest, guard: CallGuard): Forest {
-  return { ...guardCalls('forest', calls, guard), onInventoryChange, onTask }
+function guardForest({ onInventoryChange, onTask, devices, ...calls }: Forest, guard: CallGuard): Forest {
+  const guarded = guardCalls('devices', devices, guard)
+  return { ...guardCalls('forest', calls, guard), devices: guarded, onInventoryChange, onTask }
 }
 
 type Calls = Record<string, (...args: never[]) => Promise<unknown>>

@@ -49,6 +49,7 @@ import { startVm } from './start-vm.ts'
 import { stopVm } from './stop-vm.ts'
 import { createTags, deleteTags } from './tags.ts'
 import { cloneScenarios } from './clone-scenarios.ts'
+import { forestDeviceScenarios } from './forest-device-scenarios.ts'
 import { forestScenarios } from './forest-scenarios.ts'
 import { snapshotScenarios, without } from './snapshot-scenarios.ts'
 import { aForward, networkScenarios } from './network-scenarios.ts'
@@ -183,6 +184,7 @@ function stepsBut(definition: { steps: readonly Step[] }, ...names: string[]): s
 
 const scenarios: readonly Scenario[] = [
   ...forestScenarios,
+  ...forestDeviceScenarios,
   {
     ...scenario(restoreVm, async lab => aRestore(lab, await aStoppedVm(lab)), 'restores'),
     steps: stepsBut(restoreVm, ...onlyFor.running, ...onlyFor.otherTemplate),
@@ -224,7 +226,7 @@ const scenarios: readonly Scenario[] = [
   scenario(startVm, aStoppedVm, 'restores'),
   scenario(stopVm, forced, 'settles'),
   scenario(rebootVm, forced, 'settles'),
-  scenario(destroyVm, forced, 'settles'),
+  without(['unplug-data'], scenario(destroyVm, forced, 'settles')),
   without(
     ['discard-memory'],
     scenario(expungeVm, async lab => ({ ...(await aReachedVm(lab)), evenRunning: true }), 'again'),

@@ -34,12 +34,16 @@ export const updateDefaultNic = defineJob<UpdateDefaultNic>({
 
 const laterKnown = 'the guest learns of it when it renews its lease, within six hours, or starts'
 
-async function look({ tx, input }: RecordContext<UpdateDefaultNic, object>) {
+async function look({ tx, input, driver }: RecordContext<UpdateDefaultNic, object>) {
   const vm = await holdVm(tx, input.vm)
   demandAction(vm, 'change of its NICs')
   await demandNoVmSnapshots(tx, vm.id, 'another default NIC')
   await nicOfVm(tx, vm, input.nic)
-  return { former: await defaultNicOf(tx, vm.id), isRunning: vm.state === 'Running' }
+  // Elsewhere its guest is told by nobody of ours.
+  return {
+    former: await defaultNicOf(tx, vm.id),
+    isRunning: vm.state === 'Running' && driver.capabilities.disks === 'layers',
+  }
 }
 
 /** The networks of a hypervisor that has some. */

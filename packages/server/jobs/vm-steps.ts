@@ -130,7 +130,7 @@ export async function noteRunning({ tx, input }: RecordContext<OnVm, object>, fa
   await notePorts(tx, facts)
 }
 
-export async function notePorts(tx: Tx, { sshPorts }: MachineFacts): Promise<void> {
+export async function notePorts(tx: Tx, { sshPorts }: Pick<MachineFacts, 'sshPorts'>): Promise<void> {
   for (const [nic, port] of Object.entries(sshPorts))
     await tx
       .updateTable('nic')

@@ -575,7 +575,7 @@ create table volume (
   attached timestamptz,
   destroyed timestamptz, -- since when it waits to be expunged
   removed timestamptz,
-  disk_key text, -- of a disk without layer: the name that its hypervisor has for it
+  disk_key text, -- of a disk without layer: the name that its hypervisor has for it; the volume's id where its machine may lose it
   disk_bytes bigint, -- what its own files occupied when they were last read
   disk_depth integer, -- how many files it consisted of
   seed_id uuid references layer -- the seed that it stands on, where the hypervisor keeps both

@@ -314,7 +314,8 @@ export async function inventory(lab: Lab) {
   const files = [...lab.world.layers.keys()].toSorted()
   const own = [...lab.world.machines].map(([vm, { power, cd }]) => `${vm} ${power} ${cd ?? ''}`)
   const kept = [...lab.world.kept.values()].map(
-    each => `${Object.values(each.as ?? {}).join()} ${each.power} ${each.foreign}`,
+    each =>
+      `${Object.values(each.as ?? {}).join()} ${each.power} ${each.foreign} ${each.disks.map(disk => disk.deviceId).join()} ${each.networks.join()}`,
   )
   const machines = [...own, ...kept].toSorted()
   const memoryFiles = [...lab.world.memory.keys()].toSorted()

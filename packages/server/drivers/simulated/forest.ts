@@ -20,6 +20,7 @@ import {
 } from './kept.ts'
 import { copied, diskFacts, flattened, type KeptDisk, mergedAway, stackedOn } from './kept-disks.ts'
 import { datastoreBytes, demandDatastore, demandHost, emptyKept, hostFacts, type Vcenter } from './vcenter.ts'
+import { vcenterDevices } from './vcenter-devices.ts'
 import { machineFacts } from './vcenter-machines.ts'
 
 export function simulatedForest(vcenter: Vcenter): Forest {
@@ -129,6 +130,7 @@ export function simulatedForest(vcenter: Vcenter): Forest {
         return { disks: disks.map(diskFacts) }
       })
     },
+    devices: vcenterDevices(vcenter),
     disks: async vm => {
       await call('forest.disks')
       const kept = keptAs(world, id, vm)
@@ -154,7 +156,9 @@ function inventoryOf({ world, id, hosts, datastores, networks }: Vcenter): Forei
     hosts: hosts.map(name => ({ name, state: isUp(name) ? 'Up' : 'Disconnected', facts: hostFacts })),
     pools: datastores.map(name => ({ path: name, name, type: 'VMFS', problem: null, ...space })),
     networks,
-    machines: [...world.kept.values()].filter(({ vcenter, as }) => vcenter === id && !isSeed(as)).map(machineOf),
+    machines: [...world.kept.values()]
+      .filter(({ vcenter, as }) => vcenter === id && !isSeed(as) && !(as && 'volume' in as))
+      .map(machineOf),
   }
 }
 

@@ -38,15 +38,17 @@ export function stackedOn(owner: DiskOwner, disk: KeptDisk, taken: readonly Kept
 
 /** The disk without the files of others, as if they had been copied into its own. */
 export function flattened(owner: DiskOwner, disk: KeptDisk): KeptDisk {
-  return { ...disk, files: disk.files.filter(file => file.startsWith(folderOf(owner))) }
+  const own = disk.files.filter(file => file.startsWith(folderOf(owner)))
+  return { ...disk, files: own.length > 0 ? own : disk.files }
 }
 
-/** The disks after the file was merged into the one that stands on it; where several stand on it, it stays. */
+/** The disks after the file has taken what the one upon it holds, which goes; where several stand on it, all stay. */
 export function mergedAway(file: string, disks: readonly KeptDisk[]): (disk: KeptDisk) => KeptDisk {
   const standing = new Set(
     disks.flatMap(({ files }) => (files.includes(file) ? (files[files.indexOf(file) + 1] ?? []) : [])),
   )
-  return disk => (standing.size > 1 ? disk : { ...disk, files: disk.files.filter(each => each !== file) })
+  const [above, ...more] = standing
+  return disk => (more.length > 0 ? disk : { ...disk, files: disk.files.filter(each => each !== above) })
 }
 
 const bytesOfBlock = 4096

@@ -1,6 +1,6 @@
 // What a simulated vCenter holds: machines, templates and seeds with their disks and snapshots. One is a plain record that every change
 // replaces, so that the world's journal keeps it as it keeps the rest.
-import type { ForkId, HostId, LayerId, TemplateId, VmId, VmSnapshotId } from '@ramet/core/ids.ts'
+import type { ForkId, HostId, LayerId, TemplateId, VmId, VmSnapshotId, VolumeId } from '@ramet/core/ids.ts'
 import type { Spawn } from '../forest.ts'
 import type { MachineFacts, Power } from '../driver.ts'
 import { problems } from '../vsphere/problems.ts'
@@ -22,7 +22,12 @@ export interface KeptSnapshot {
   readonly memoryMib: number
 }
 
-export type KeptAs = { readonly vm: VmId } | { readonly template: TemplateId } | { readonly seed: LayerId } | null
+export type KeptAs =
+  | { readonly vm: VmId }
+  | { readonly template: TemplateId }
+  | { readonly seed: LayerId }
+  | { readonly volume: VolumeId }
+  | null
 
 export interface Kept {
   /** Such as vm-12. */
@@ -56,7 +61,7 @@ export function put(world: World, kept: Kept): Kept {
 }
 
 /** The vCenter's machine of this id; undefined where there is none. */
-export function keptAs(world: World, vcenter: string, id: VmId | TemplateId | LayerId): Kept | undefined {
+export function keptAs(world: World, vcenter: string, id: VmId | TemplateId | LayerId | VolumeId): Kept | undefined {
   return [...world.kept.values()].find(each => each.vcenter === vcenter && Object.values(each.as ?? {}).includes(id))
 }
 
@@ -67,7 +72,7 @@ export function keptMachines(world: World): MachineFacts[] {
   )
 }
 
-export function demandKept(world: World, vcenter: string, id: VmId | TemplateId | LayerId): Kept {
+export function demandKept(world: World, vcenter: string, id: VmId | TemplateId | LayerId | VolumeId): Kept {
   const found = keptAs(world, vcenter, id)
   if (!found) throw problems.gone(`anything of the id ${id}`, undefined)
   return found

@@ -5,6 +5,7 @@ import type { Driver, MachineFacts } from '../driver.ts'
 import { noLayeredMachines } from '../own-disks.ts'
 import { demandKept, keptAs, put, removeKept, snapshotIn } from './kept.ts'
 import { demandHost, type Vcenter } from './vcenter.ts'
+import { letGoOfDataDisks } from './vcenter-devices.ts'
 import { switchKept } from './world.ts'
 
 export function vcenterMachines(vcenter: Vcenter): Driver['machines'] {
@@ -42,7 +43,11 @@ export function vcenterMachines(vcenter: Vcenter): Driver['machines'] {
       const kept = keptAs(world, id, vm)
       if (kept?.power === 'on')
         throw new Problem('refused', 'machine-running', `Machine ${vm} runs; stop it before it is discarded`)
-      if (kept) await tasks.run('Destroy_Task', vm, () => removeKept(world, kept))
+      if (!kept) return
+      await tasks.run('Destroy_Task', vm, () => {
+        letGoOfDataDisks(vcenter, kept)
+        removeKept(world, kept)
+      })
     },
     facts: async vm => {
       await call('machines.facts')

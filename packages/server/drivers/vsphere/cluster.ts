@@ -121,12 +121,17 @@ export class Cluster {
     }
   }
 
-  #vmFolder(): Ref {
-    for (const ref of ancestors(this.inventory, this.#ref)) {
-      const folder = this.#item('Datacenter', ref)?.vmFolder
-      if (folder !== undefined) return folder
-    }
+  /** By which files on datastores are named. */
+  get datacenter(): Ref<'Datacenter'> {
+    for (const ref of ancestors(this.inventory, this.#ref))
+      if (ref.startsWith('Datacenter:')) return ref as Ref<'Datacenter'>
     throw problems.gone('the datacenter of the cluster', undefined)
+  }
+
+  #vmFolder(): Ref {
+    const folder = this.inventory.get(this.datacenter)?.vmFolder
+    if (folder === undefined) throw problems.gone('the folder of machines in the datacenter', undefined)
+    return folder
   }
 
   #item<K extends Followed>(kind: K, ref: Ref | undefined): Item<K> | undefined {

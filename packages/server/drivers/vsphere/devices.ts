@@ -81,6 +81,15 @@ function isIn(card: Device & { readonly macAddress?: string | undefined }, plug:
   return backing !== undefined && 'port' in backing && backing.port.portgroupKey === plug.portgroupKey
 }
 
+/** The card with that address. */
+export function cardOf(devices: readonly Device[], mac: string): Device | undefined {
+  return cardsOf(devices).find(({ macAddress }) => macAddress?.toLowerCase() === mac.toLowerCase())
+}
+
+export function addedCard(plug: Plug): DeviceChange {
+  return { operation: 'add', device: newCard(plug, -1) }
+}
+
 function newCard(plug: Plug, key: number): Device {
   return {
     is: 'VirtualVmxnet3',

@@ -1,6 +1,6 @@
 // Disks of a machine or snapshot as the server counts them: by place, with their files and what these occupy.
 import type { DiskFacts } from '../forest.ts'
-import { type Device, type Disk, chainOf, disksOf, folderOf } from './devices.ts'
+import { type Device, type DeviceChange, type Disk, chainOf, disksOf, folderOf } from './devices.ts'
 import type { Vcenter } from './vcenter.ts'
 import { readObject } from './vim25/properties.ts'
 import type { Data, Ref } from './vim25/schema.ts'
@@ -21,6 +21,17 @@ export function placedDisks(devices: readonly Device[] = []): { deviceId: number
     const deviceId = at === 0 ? 0 : controllers.indexOf(disk.controllerKey) * unitsOfController + rank
     return { deviceId, disk }
   })
+}
+
+/** Puts a disk that is there at that place, on the controller of the root disk. */
+export function addedDisk(devices: readonly Device[], fileName: string, deviceId: number): DeviceChange | null {
+  const [root] = placedDisks(devices)
+  if (root?.disk.controllerKey === undefined) return null
+  const unitNumber = deviceId < ownUnit ? deviceId : deviceId + 1
+  const backing = { is: 'VirtualDiskFlatVer2BackingInfo', fileName, diskMode: 'persistent' } as const
+  const { controllerKey } = root.disk
+  const device = { is: 'VirtualDisk', key: -1, backing, controllerKey, unitNumber, capacityInKB: 0 } as const
+  return { operation: 'add', device }
 }
 
 export async function readDisks(vcenter: Vcenter, vm: Ref<'VirtualMachine'>): Promise<DiskFacts[]> {

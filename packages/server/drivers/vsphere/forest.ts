@@ -5,6 +5,7 @@ import type { Forest, SnapshotFacts } from '../forest.ts'
 import { withoutForks } from '../forks-hidden.ts'
 import { type Cluster, pathOf } from './cluster.ts'
 import { readDisks } from './disk-facts.ts'
+import { vsphereDevices } from './forest-devices.ts'
 import { foreignInventory, inventoryNews } from './foreign.ts'
 import { promoteDisks } from './instant-clone.ts'
 import type { Machines } from './machines.ts'
@@ -122,6 +123,7 @@ export function vsphereForest(cluster: Cluster, ours: Ours, nodes: Nodes, machin
       await promoteDisks(vcenter, ref, { ...following, vm })
       return { disks: await readDisks(vcenter, ref) }
     },
+    devices: vsphereDevices(cluster, machines),
     async disks(vm) {
       const ref = await ours.find(vm)
       return ref && (await readDisks(vcenter, ref))

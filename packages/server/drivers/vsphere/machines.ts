@@ -10,7 +10,9 @@ import type { MachineRef, Ours } from './ours.ts'
 import { asPower, destroyMachine, moveToHost, powerOff } from './power.ts'
 import { PowerWatch } from './power-watch.ts'
 import { problems, telling } from './problems.ts'
-import { snapshotTree } from './snapshots.ts'
+import { demandNoRest, hasDataDisks, ownDataDisks } from './data-disks.ts'
+import { withoutDisks } from './devices.ts'
+import { readSnapshots, removeAllSnapshots, snapshotTree } from './snapshots.ts'
 import { ownFiles, standingOn } from './standing-on.ts'
 import { isFault } from './vim25/faults.ts'
 import { type Properties, readObject, readObjects } from './vim25/properties.ts'
@@ -153,6 +155,7 @@ export class Machines {
     if ((await this.facts(vm)).power === 'on')
       throw new Problem('refused', 'machine-running', 'The machine runs; stop it before it is discarded')
     await this.#demandNothingAbove(ref)
+    await this.#letGoOfDataDisks(vm, ref)
     await this.power.during(ref, () => destroyMachine(vcenter, ref, { vm }))
     this.#ours.forget(vm)
   }
@@ -166,5 +169,19 @@ export class Machines {
     if (snapshotTree(snapshot).length === 0 && files.every(({ length }) => length < 2)) return
     const above = await standingOn(vcenter, ref, new Set(files.flat()))
     if (above !== null) throw problems.inUse('The machine', above)
+  }
+
+  /** vSphere removes the files of all disks that a machine has; data disks are their owner's, and stay. */
+  async #letGoOfDataDisks(vm: VmId, ref: MachineRef): Promise<void> {
+    const { vcenter } = this.#cluster
+    const read = async () =>
+      (await readObject(vcenter.connection, ref, ['config.hardware.device']))['config.hardware.device'] ?? []
+    if (!hasDataDisks(await read())) return
+    if ((await readSnapshots(vcenter, ref)).length > 0) await removeAllSnapshots(vcenter, ref, { vm })
+    const devices = await read()
+    await demandNoRest(vcenter, ref, devices)
+    const deviceChange = withoutDisks(ownDataDisks(devices))
+    if (deviceChange.length === 0) return
+    await telling('The machine', () => vcenter.run(ref, 'ReconfigVM_Task', { spec: { deviceChange } }, { vm }))
   }
 }

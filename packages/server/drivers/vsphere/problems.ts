@@ -81,6 +81,14 @@ export const problems = {
     new Problem('in-use', 'vsphere-in-use', `${what} stays while the machine ${above} stands on its disks`),
   seedInUse: (above: string) =>
     new Problem('in-use', 'seed-in-use', `The seed of the VM snapshot stays while the machine ${above} stands on it`),
+  diskInUse: (machine: string) =>
+    new Problem('in-use', 'disk-in-use', `The machine ${machine} has the disk; detach it there first`),
+  diskInSnapshot: () =>
+    new Problem(
+      'in-use',
+      'disk-in-snapshot',
+      'A VM snapshot of the machine stands on the disk, perhaps one that somebody took in vSphere; delete it first',
+    ),
   noIso: () =>
     new Problem(
       'unsupported',

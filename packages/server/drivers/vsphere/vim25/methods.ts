@@ -55,4 +55,8 @@ export const methods = {
   ConsolidateVMDisks_Task: { returns: 'ref' },
   PromoteDisks_Task: { unlink: 'boolean', disks: 'VirtualDisk[]', returns: 'ref' },
   RefreshStorageInfo: {},
+
+  MakeDirectory: { name: 'string', datacenter: 'ref?', createParentDirectories: 'boolean?' },
+  CreateVirtualDisk_Task: { name: 'string', datacenter: 'ref?', spec: 'VirtualDiskSpec', returns: 'ref' },
+  DeleteVirtualDisk_Task: { name: 'string', datacenter: 'ref?', returns: 'ref' },
 } as const

@@ -59,6 +59,7 @@ export const properties = {
     datastore: 'ref[]',
     network: 'ref[]',
     config: 'VirtualMachineConfigInfo',
+    'config.changeVersion': 'string',
     'config.uuid': 'string',
     'config.instanceUuid': 'string',
     'config.template': 'boolean',

@@ -28,6 +28,8 @@ export const deviceTypes = {
     capacityInBytes: 'long? 5.5',
     diskObjectId: 'string? 5.5',
   },
+  VirtualDiskSpec: { diskType: 'string', adapterType: 'string' },
+  FileBackedVirtualDiskSpec: { extends: 'VirtualDiskSpec', capacityKb: 'long' },
   VirtualController: { extends: 'VirtualDevice', busNumber: 'int', device: 'int[]' },
   VirtualSCSIController: {
     extends: 'VirtualController',
