@@ -18,8 +18,8 @@ export interface IdentityWatch {
 }
 
 const limitMs = 120_000
-/** Guests share the host's processors; more of them at once only take longer each. */
-const mostAtOnce = 2 * availableParallelism()
+/** Guests share the host's processors; more of them at once only take longer each. Half of its time, one waits for its services. */
+const mostAtOnce = 4 * availableParallelism()
 const againAfterMs = { first: 1000, last: 60_000 }
 
 export function watchIdentities(

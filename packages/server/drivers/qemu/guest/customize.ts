@@ -63,7 +63,7 @@ async function makeOwn(
   const machineId = machineIdOf(vm)
   const words = ['identity', instanceId, hostname, machineId]
   const begun = performance.now()
-  const done = await inGuest(agent, words, limitMs, signal, randomBytes(64))
+  const done = await inGuest(agent, words, limitMs, signal, `${randomBytes(64).toString('hex')}\n`)
   if (!done) return [problems.noAgent]
   const said = linesOf(done)
   const isNamed = said.get('hostname') === hostname && said.get('hostname-file') === hostname
@@ -75,10 +75,10 @@ async function makeOwn(
   ]
 }
 
-/** A guest says how long ago its kernel saw another generation; by the time of its answer, the clone is `ageMs` old. */
+/** A guest says how long it is up, and was when its kernel saw another generation; by its answer, the clone is `ageMs` old. */
 function hasOwnNumbers(said: string, ageMs: number): boolean {
-  const [how, seconds = 'none'] = said.split(' ')
-  return how === 'reseeded' || (how === 'forked' && Number(seconds) * 1000 <= ageMs + 1000)
+  const [how, up = 'none', seenAt = 'none'] = said.split(' ')
+  return how === 'reseeded' || (how === 'forked' && (Number(up) - Number(seenAt)) * 1000 <= ageMs + 1000)
 }
 
 /** As systemd makes it of the board's UUID, which is the machine's id too: 128 bits, and the same at every try. */
@@ -119,10 +119,10 @@ function inGuest(
   words: readonly string[],
   limitMs: number,
   signal: AbortSignal,
-  input?: Uint8Array,
+  input?: string,
 ): Promise<Executed | null> {
   const args = ['-c', script, 'ramet', ...words]
-  return execute(agent, { path: '/bin/sh', args, ...(input && { input }) }, limitMs, signal)
+  return execute(agent, { path: '/bin/sh', args, ...(input && { input: Buffer.from(input) }) }, limitMs, signal)
 }
 
 function linesOf({ output }: Executed): Map<string, string> {

@@ -5,7 +5,8 @@ import type { GuestAgent } from './guest-agent.ts'
 import { asMessage } from '../process/json-socket.ts'
 
 const longestOutput = 64 * 1024
-const askEveryMs = { first: 20, last: 500 }
+/** Each question costs an emulated guest some milliseconds of its processor. */
+const askEveryMs = { first: 40, last: 320 }
 const environment = ['PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL=C']
 
 export interface Execution {
@@ -33,7 +34,7 @@ export async function execute(
   const wanted = { path, arg: args, env: environment, 'capture-output': true, ...data }
   const pid = Number(asMessage((await agent.command('guest-exec', wanted, left()))?.value)['pid'])
   if (!Number.isSafeInteger(pid)) return null
-  for (let wait = askEveryMs.first; performance.now() < deadline; wait = Math.min(wait * 1.5, askEveryMs.last)) {
+  for (let wait = askEveryMs.first; performance.now() < deadline; wait = Math.min(wait * 2, askEveryMs.last)) {
     await sleep(Math.min(wait, left()), null, { signal })
     const answer = await agent.command('guest-exec-status', { pid }, left())
     const status = asMessage(answer?.value)
