@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import type { Parameters } from '@ramet/client/parameters.ts'
 import { diagnose } from '@ramet/server/doctor/main.ts'
 import { eventually } from '@ramet/server/testing/eventually.ts'
 import { buildTiny } from '../images/tiny/build.ts'
@@ -141,9 +142,22 @@ describe('instant clones of a running guest', { timeout: 600_000 }, () => {
     assert.deepEqual(await found(await world().machine(golden.id)), [golden.name, golden.name])
   })
 
+  test('are refused with more processors, in too great a number, and of a machine that is stopped, with the way out', async () => {
+    const offerings = await list(world().client, 'listServiceOfferings', 'serviceoffering', { name: 'Medium Instance' })
+    const ask = { virtualmachineid: source.id, clonetype: 'instant' }
+    const refused = (more: Parameters, message: RegExp) =>
+      assert.rejects(world().client.call('cloneVirtualMachine', { ...ask, ...more }), { errorcode: 431, message })
+    const earlier = (await world().machines()).length
+    await refused({ serviceofferingid: String(offerings[0]?.['id']) }, /with 1 and 256 MiB. Leave it out/)
+    await refused({ count: 201 }, /one call may ask for 200 clones/)
+    assert.deepEqual(await found(source), ['later', 'later'])
+    await world().client.run('stopVirtualMachine', { id: source.id, forced: true })
+    await refused({}, /is Stopped, and an instant clone goes on from the memory .* Start it first/)
+    assert.equal((await world().machines()).length, earlier)
+  })
+
   test('leave nothing behind', async () => {
     for (const each of clones) await world().expunge(each)
-    assert.deepEqual(await found(source), ['later', 'later'])
     await world().quiet()
     await eventually('no process works on anything', async () => {
       const findings = await diagnose(cloud.dataDir)

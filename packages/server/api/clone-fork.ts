@@ -65,6 +65,8 @@ function threshold({ settings }: App): number {
 
 /** A kept instant has the disks that the machine has; where it was given one since, or lost one, another is kept from now on. */
 async function keptToJoin(tx: Tx, vm: Vm): Promise<FromFork | undefined> {
+  // Before its fork, as everybody does: an insertion of another fork is going to hold it so too.
+  await tx.selectFrom('vm').select('id').where('id', '=', vm.id).forKeyShare().execute()
   const fork = await keptForkOf(tx, vm.id)
   if (!fork) return undefined
   if (fork.state === 'Ready' && (await hasDisksOf(tx, fork)))

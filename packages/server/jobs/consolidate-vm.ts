@@ -28,8 +28,8 @@ export const consolidateVm = defineJob<ConsolidateVm>({
 })
   .record('plan', {
     do: async ({ tx, input, driver, settings, jobs, job }) => {
+      await giveUpKept(tx, input.vm, jobs, originOf(job))
       const vm = await holdForFlattening(tx, input.vm, 'consolidation', driver)
-      await giveUpKept(tx, vm.id, jobs, originOf(job))
       const found = await planOfConsolidation(tx, vm.id, input.evenShared)
       await demandRoom(tx, settings, found.plan)
       return found

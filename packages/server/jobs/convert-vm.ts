@@ -29,8 +29,8 @@ export const convertVm = defineJob<ConvertVm>({
 })
   .record('plan', {
     do: async ({ tx, input, driver, settings, jobs, job }) => {
+      await giveUpKept(tx, input.vm, jobs, originOf(job))
       const vm = await holdForFlattening(tx, input.vm, 'conversion', driver)
-      await giveUpKept(tx, vm.id, jobs, originOf(job))
       const plan = await planOfConversion(tx, vm)
       await demandRoom(tx, settings, plan)
       return { plan, isKept: driver.forest !== null }

@@ -3,7 +3,7 @@
 import type { ForkId, VmId } from '@ramet/core/ids.ts'
 import type { Tx } from '../store/database.ts'
 import { forgetFork, forkOfFrozen, holdFork, isForkUnneeded, keptForkOf, setFork, staysAnyway } from '../store/forks.ts'
-import { setVm } from '../store/vms.ts'
+import { holdVm, setVm } from '../store/vms.ts'
 import type { RecordContext } from './define-job.ts'
 import { removeIfUnneeded } from './remove-layer.ts'
 import { removeMemoryIfUnneeded } from './remove-memory.ts'
@@ -30,8 +30,9 @@ export async function leaveFork(context: Recording, vm: VmId, fork: ForkId | nul
   if (!(await staysAnyway(context.tx, fork))) await dropForkIfUnneeded(context, fork)
 }
 
-/** The instant of a running machine that further clones were to be made of. */
+/** The instant of a running machine that further clones were to be made of. Everybody holds machine, fork and layers in this order. */
 export async function giveUpKept(tx: Tx, vm: VmId, jobs: JobStarter, origin: JobOrigin): Promise<void> {
+  await holdVm(tx, vm)
   const fork = await keptForkOf(tx, vm)
   if (!fork) return
   await setFork(tx, fork.id, { is_kept: false })

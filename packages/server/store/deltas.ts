@@ -8,16 +8,16 @@ import type { Db } from './database.ts'
 export async function deltasOn(db: Db, tips: readonly LayerId[], evenOnKept = false): Promise<Map<LayerId, number>> {
   const { rows } = await sql<{ tip: LayerId; deltas: number }>`
     with recursive chain as (
-      select v.layer_id as tip, v.id as volume, v.layer_id as above, l.parent_id as id
-        from volume v join layer l on l.id = v.layer_id where v.layer_id = any(${tips}::uuid[])
+      select v.layer_id as tip, v.id as disk, l.id as above, p.id, p.parent_id, p.volume_id
+      from volume v join layer l on l.id = v.layer_id join layer p on p.id = l.parent_id and p.account_id is not null
+      where v.layer_id = any(${tips}::uuid[])
       union all
-      select c.tip, c.volume, c.id, l.parent_id from chain c join layer l on l.id = c.id)
+      select c.tip, c.disk, c.id, p.id, p.parent_id, p.volume_id
+      from chain c join layer p on p.id = c.parent_id and p.account_id is not null)
     select c.tip, count(*)::int as deltas
-    from chain c join layer own on own.id = c.id and own.volume_id = c.volume
-      join layer other on other.parent_id = own.id and other.id <> c.above
-        and other.volume_id is distinct from c.volume
-    where not exists (select from fork_disk d join fork f on f.id = d.fork_id
-      where d.layer_id = own.id and (f.is_frozen or f.is_kept and not ${evenOnKept}))
+    from chain c join layer other on other.parent_id = c.id and other.id <> c.above and other.volume_id is distinct from c.disk
+    where c.volume_id = c.disk and not exists (select from fork_disk d join fork f on f.id = d.fork_id
+      where d.layer_id = c.id and (f.is_frozen or f.is_kept and not ${evenOnKept}))
     group by c.tip`.execute(db)
   return new Map(rows.map(({ tip, deltas }) => [tip, deltas]))
 }

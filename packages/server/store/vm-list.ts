@@ -190,15 +190,15 @@ export interface Lineage {
 
 /** Where each root layer stands, for all at once. */
 export async function lineagesOf(db: Db, tips: readonly LayerId[]): Promise<Map<LayerId, Lineage>> {
-  const deltas = await deltasOn(db, tips)
-  const { rows } = await sql<{ tip: LayerId; depth: number; total: number; own: number }>`
+  const chains = sql<{ tip: LayerId; depth: number; total: number; own: number }>`
     with recursive chain as (
       select id as tip, id, parent_id, allocated_bytes, 0 as depth from layer where id = any(${tips}::uuid[])
       union all
       select c.tip, l.id, l.parent_id, l.allocated_bytes, c.depth + 1 from layer l join chain c on l.id = c.parent_id)
     select tip, count(*)::int as depth, sum(allocated_bytes)::bigint as total,
       sum(allocated_bytes) filter (where depth = 0)::bigint as own
-    from chain group by tip`.execute(db)
+    from chain group by tip`
+  const [{ rows }, deltas] = await Promise.all([chains.execute(db), deltasOn(db, tips)])
   return new Map(
     rows.map(({ tip, depth, total, own }) => [
       tip,
