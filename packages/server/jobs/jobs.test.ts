@@ -55,6 +55,7 @@ import { snapshotScenarios, without } from './snapshot-scenarios.ts'
 import { aForward, networkScenarios } from './network-scenarios.ts'
 import { nicScenarios } from './nic-scenarios.ts'
 import { volumeScenarios } from './volume-scenarios.ts'
+import { watchLayers } from '../watch/layers.ts'
 
 async function aRunningVm(lab: Lab): Promise<{ vm: VmId }> {
   const input = await aDeployment(lab, await aTemplate(lab))
@@ -456,7 +457,7 @@ describe('every job', () => {
       test(`${kind} leaves nothing half done when "${step.name}" fails`, async () => {
         useInstead(null)
         const input = await arrange(lab)
-        await quiet(lab)
+        await nothingLeftOver(lab)
         const earlier = await inventory(lab)
         useInstead(failingAt(definition, step.name))
         const job = await run(lab, definition as unknown as JobDefinition<unknown>, input)
@@ -484,6 +485,15 @@ describe('every job', () => {
     })
   }
 })
+
+/** What the server would else remove by itself while the job runs: earlier scenarios leave layers that a sweep finds. */
+async function nothingLeftOver(lab: Lab): Promise<void> {
+  await quiet(lab)
+  const layers = watchLayers(lab.app.db, lab.app.jobs, lab.app.log)
+  await layers.sweep()
+  layers.close()
+  await quiet(lab)
+}
 
 async function afterFailure(
   lab: Lab,
