@@ -33,7 +33,7 @@ export async function doctor(args: readonly string[]): Promise<number> {
   })
   const directory = values['data-dir'] ?? defaultDataDir(process.env)
   const findings = await diagnose(directory, values['database-url'] ?? process.env['RAMET_DATABASE_URL'])
-  const networks = networkKind(await networkRefusal())
+  const networks = await networkKind(await networkRefusal())
   const said = { ok: findings.length === 0, findings, networks }
   process.stdout.write(values.json ? `${JSON.stringify(said)}\n` : `${report(findings)}Guest networks: ${networks}\n`)
   return findings.length === 0 ? 0 : 1

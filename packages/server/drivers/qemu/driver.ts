@@ -59,7 +59,7 @@ export async function qemuDriver(options: QemuOptions): Promise<Driver> {
       mostDeltas: null,
       networks: refusal === null,
     },
-    hosts: qemuHosts(installed, accelerator, networkKind(refusal), ramDirectory(runDirectory)),
+    hosts: qemuHosts(installed, accelerator, await networkKind(refusal), ramDirectory(runDirectory)),
     pools: qemuPools(privileges),
     images: { inspect: (file, expected, maxVirtualBytes) => inspect(file, expected, maxVirtualBytes, privileges) },
     layers: qemuLayers(privileges),

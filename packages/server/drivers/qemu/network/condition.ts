@@ -4,6 +4,7 @@ import { servingProcess } from './dnsmasq.ts'
 import * as files from './folder.ts'
 import { findHolders, type Holder } from './holders.ts'
 import { isInside, isNamespace, nameAgain, tapsIn } from './segment.ts'
+import { knowsHost } from './user-way-out.ts'
 import { hasWayOut } from './way-out.ts'
 
 /** All networks, for one who only wants to know. `isThorough`: looks for machines that were left behind too, in all of /proc. */
@@ -23,6 +24,7 @@ export async function troubleOf(folder: files.NetworkFolder, holders: readonly H
   if (!serving) return 'has no dnsmasq, which gives addresses'
   if (!(await isInside(folder, serving.pid))) return 'has a name that leads to another namespace'
   if (spec.outward && !(await hasWayOut(serving.pid))) return 'has lost its way out'
+  if (!(await knowsHost(folder, spec))) return 'does not know all addresses of the host'
   const lost = holders.length === 0 ? [] : await leftBehind(folder, holders)
   if (lost.length === 0) return null
   return `is not where its machines are: ${lost.join(', ')} in a namespace that has no name; stop and start them if that stays`

@@ -14,6 +14,7 @@ import { type Member, type NetworkFolder, readPlan } from './folder.ts'
 import { inside, isOrdinary } from './keeper.ts'
 import { bridge } from './segment.ts'
 import { parseSubnet } from './subnet.ts'
+import { nameServer } from './user-way-out.ts'
 
 const startLimitMs = 10_000
 const endLimitMs = 5000
@@ -31,6 +32,8 @@ const isAside = ({ isDefault = true }: Member) => !isDefault
 const asideWord = ({ mac }: Member) => `--dhcp-mac=set:${aside},${mac}`
 const needed = '--bounding-set=-all,+net_admin,+net_raw,+net_bind_service'
 const rights = isOrdinary ? ['setpriv', '--no-new-privs', '--inh-caps=-all', needed, '--'] : []
+
+const outerNames = isOrdinary ? ['--no-resolv', `--server=${nameServer}`] : ['--resolv-file=/etc/resolv.conf']
 
 /** The one that serves the network; null when none does. */
 export async function servingProcess(folder: NetworkFolder): Promise<ProcessId | null> {
@@ -85,7 +88,7 @@ function dnsmasqArguments(
     ...members.filter(isAside).map(asideWord),
     ...['router', 'dns-server'].map(option => `--dhcp-option=tag:${aside},option:${option}`),
     // Who gets out may ask for names out there, as the host does.
-    outward ? '--resolv-file=/etc/resolv.conf' : '--no-resolv',
+    ...(outward ? outerNames : ['--no-resolv']),
     ...['--no-hosts', `--addn-hosts=${folder.names}`, '--bogus-priv'],
     ...(domain === null ? [] : [`--domain=${domain}`, `--local=/${domain}/`, '--expand-hosts']),
   ]

@@ -4,6 +4,7 @@
 //   network.json   the description            nics/NIC.json   address, MAC and name of a network card
 //   leases/NIC     the same for DHCP          names/NIC       the same for DNS
 //   way-out.json   its addresses on the host  former.json     addresses that dnsmasq may take for somebody's who is gone
+//   host.json      the host's addresses, which an ordinary user's way out must not reach    slirp4netns.log
 //   dnsmasq.pid    dnsmasq.log                ../forwards/ADDRESS-PORT.json    ../keeper and ../namespaces: see keeper.ts
 import { createHash } from 'node:crypto'
 import { readdir, readFile, rm } from 'node:fs/promises'

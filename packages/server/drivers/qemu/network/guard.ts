@@ -7,8 +7,11 @@ import { uplink } from './way-out.ts'
 /** In a DHCP message, behind the header of UDP: the MAC of the client that it speaks for. */
 const client = '@th,288,48'
 
-/** Commands for nft(8). Where `members` are already guarded, nothing changes. */
-export function guardRules(members: readonly Member[], isOutward = false): string {
+/**
+ * Commands for nft(8). Where `members` are already guarded, nothing changes. `forbidden`: ranges that are not reached although the network
+ * leads outwards.
+ */
+export function guardRules(members: readonly Member[], isOutward = false, forbidden: readonly string[] = []): string {
   return `
 add table bridge guard
 delete table bridge guard
@@ -38,7 +41,7 @@ ${received(members)}}
 add table inet gate
 delete table inet gate
 table inet gate {
-  chain arrived {
+${forbidden.length > 0 ? hostRanges(forbidden) : ''}  chain arrived {
     type filter hook input priority 0; policy drop;
     iifname "lo" accept
     ct state established,related accept
@@ -49,7 +52,7 @@ table inet gate {
   chain passing {
     type filter hook forward priority 0; policy drop;
     iifname "br0" oifname "br0" accept comment "bridged, where the kernel shows that to this table too"
-${isOutward ? passingOut : ''}  }
+${forbidden.length > 0 ? '    ip daddr @host drop\n' : ''}${isOutward ? passingOut : ''}  }
 ${isOutward ? leaving : ''}}
 ${members.map(admission).join('')}`
 }
@@ -63,6 +66,12 @@ function received(members: readonly Member[]): string {
 ${brakes}  }
 `
 }
+
+const hostRanges = (ranges: readonly string[]) => `  set host {
+    type ipv4_addr; flags interval; auto-merge
+    elements = { ${ranges.join(', ')} }
+  }
+`
 
 const passingOut = `    iifname "br0" oifname "${uplink}" accept
     iifname "${uplink}" oifname "br0" ct state established,related accept

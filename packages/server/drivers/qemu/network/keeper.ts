@@ -41,6 +41,9 @@ export function entrance(directory: string): string[] {
   return isOrdinary ? ['user', 'mnt'].map(kind => join(keeper(directory), 'ns', kind)) : []
 }
 
+/** The file of the user namespace that all are in. */
+export const userNamespace = (directory: string) => join(keeper(directory), 'ns/user')
+
 /** What comes before a command that runs where the names are, and in the namespace `net` if one is given. */
 export function inside(directory: string, net: string | null): string[] {
   if (!isOrdinary && net === null) return []

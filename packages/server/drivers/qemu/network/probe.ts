@@ -2,6 +2,7 @@
 import { access, constants, readFile } from 'node:fs/promises'
 import { lastLine, runTool } from '../process/tools.ts'
 import { isOrdinary } from './keeper.ts'
+import { carrier } from './user-way-out.ts'
 
 const tools = {
   ...{ ip: 'iproute2', nft: 'nftables', dnsmasq: 'dnsmasq-base', perl: 'perl-base', nsenter: 'util-linux' },
@@ -23,10 +24,13 @@ const locks = [
 ] as const
 
 /** How networks are kept apart, or why there can be none: as listHosts and doctor tell it. */
-export function networkKind(refusal: string | null): string {
+export async function networkKind(refusal: string | null): Promise<string> {
   if (refusal !== null) return `none: ${refusal}`
-  return isOrdinary ? 'user-namespaces' : 'namespaces'
+  if (!isOrdinary) return 'namespaces'
+  return (await isHere(carrier)) ? 'user-namespaces' : `user-namespaces, without ways out: install ${carrier}`
 }
+
+const isHere = async (tool: string) => (await runTool('which', [tool], { identity: null })).code === 0
 
 /** Why it cannot, with the way out; null when it can. */
 export async function networkRefusal(): Promise<string | null> {
@@ -71,10 +75,7 @@ async function unlocking(): Promise<string[]> {
 
 async function packagesMissing(): Promise<string[]> {
   const found = await Promise.all(
-    Object.entries(tools).map(async ([tool, name]) => {
-      const { code } = await runTool('which', [tool], { identity: null })
-      return code === 0 ? [] : [name]
-    }),
+    Object.entries(tools).map(async ([tool, name]) => ((await isHere(tool)) ? [] : [name])),
   )
   return [...new Set(found.flat())]
 }

@@ -10,6 +10,7 @@ import { guardRules } from './guard.ts'
 import type { Holder } from './holders.ts'
 import { inside, isOrdinary } from './keeper.ts'
 import { parseSubnet } from './subnet.ts'
+import { forbidden, noteForbidden } from './user-way-out.ts'
 
 export const bridge = 'br0'
 /** The same in every network, for ever: guests remember it. */
@@ -77,7 +78,9 @@ link set ${bridge} address ${gatewayMac} up
 addr replace ${spec.gateway}/${prefix} dev ${bridge}
 `
   await tool([...way, 'ip', '-batch', '-'], settings)
-  await guard(folder, guardRules(members, spec.outward !== undefined))
+  const ranges = await forbidden(spec)
+  await guard(folder, guardRules(members, spec.outward !== undefined, ranges))
+  await noteForbidden(folder, ranges)
 }
 
 export async function guard(folder: NetworkFolder, rules: string): Promise<void> {

@@ -1,7 +1,7 @@
 // The way out of a network that has one: a pair of linked interfaces, one end in the network (up0), the other on the host, and NAT at both.
 // The network's end makes all its machines one address of a range for carriers (RFC 6598), so that networks with the same addresses do
 // not meet on the host; the host makes that its own. What comes from a network gets past the host, but neither into it nor into another
-// network. The host must forward (net.ipv4.ip_forward), which only its administrator decides.
+// network. The host must forward (net.ipv4.ip_forward), which only its administrator decides. All this is root's; others have user-way-out.ts.
 import { createHash } from 'node:crypto'
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -14,6 +14,7 @@ import { runTool } from '../process/tools.ts'
 import { Turns } from '../machines/turns.ts'
 import { listNetworks, networkFolder, type NetworkFolder, readPlan } from './folder.ts'
 import { inside, isOrdinary } from './keeper.ts'
+import { endCarrier, ensureCarrier } from './user-way-out.ts'
 
 export const uplink = 'up0'
 const range = { ...(rangeOf('100.64.0.0/10') as NonNullable<ReturnType<typeof rangeOf>>), pairs: 2 ** 21 }
@@ -34,7 +35,7 @@ export class WayOut {
   /** Makes what is missing of it. */
   async ensure(folder: NetworkFolder, { outward }: NetworkSpec): Promise<void> {
     if (!outward) return
-    if (isOrdinary) throw problems.noWayOut('only a server that runs as root makes ways out of networks')
+    if (isOrdinary) return ensureCarrier(folder, uplink)
     if ((await this.#onHost(['cat', '/proc/sys/net/ipv4/ip_forward'])).trim() !== '1')
       throw problems.noWayOut('this host does not forward; an administrator lets it by sysctl net.ipv4.ip_forward=1')
     await this.guard()
@@ -67,6 +68,7 @@ export class WayOut {
 
   /** Before the network itself goes. */
   async remove(folder: NetworkFolder): Promise<void> {
+    if (isOrdinary) return endCarrier(folder)
     if ((await pairPlanned(folder)) === null) return
     for (const isOpen of [true, false]) await run([...this.#host, 'ip', 'link', 'del', this.#link(folder.id, isOpen)])
     await rm(plan(folder), { force: true })
