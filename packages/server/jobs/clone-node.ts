@@ -11,6 +11,7 @@ import type {
   VmSnapshotId,
   VolumeId,
 } from '@ramet/core/ids.ts'
+import type { CloneType } from '@ramet/core/clone-type.ts'
 import { Problem } from '@ramet/core/problem.ts'
 import type { LayerChain } from '../drivers/driver.ts'
 import { chainBytes, layerChain } from '../store/layers.ts'
@@ -21,6 +22,7 @@ import { disksOf, usableVmSnapshot } from '../store/vm-snapshots.ts'
 import { setVm } from '../store/vms.ts'
 import { setVolume, volumesOf } from '../store/volumes.ts'
 import type { RecordContext, StepContext } from './define-job.ts'
+import type { PoolCopy } from './disk-demand.ts'
 import { untilDone } from './others.ts'
 import { untilNothingMerges } from './snapshot-source.ts'
 
@@ -88,11 +90,12 @@ function asDisk({ volume_id, layer_id, size_bytes }: { volume_id: VolumeId; laye
   return { volume: volume_id, layer: layer_id, bytes: size_bytes }
 }
 
-/** What a copy of the root disk is going to take, as far as that is known before the instant is held. */
-export async function bytesOfRoot(tx: Tx, { vm, from }: CloneNode): Promise<number> {
-  const of =
-    'vmSnapshot' in from ? (await disksOf(tx, from.vmSnapshot))[0]?.layer_id : (await volumesOf(tx, vm))[0]?.layer_id
-  return of ? chainBytes(tx, of) : 0
+/** What a copy of the root disk is made of, as far as that is known before the instant is held; a disk that shares it copies nothing. */
+export async function copyOfRoot(tx: Tx, { vm, from, pool }: CloneNode, type: CloneType): Promise<PoolCopy> {
+  if (type === 'linked') return { pool, layer: null, bytes: 0 }
+  const [root] = 'vmSnapshot' in from ? await disksOf(tx, from.vmSnapshot) : await volumesOf(tx, vm)
+  const layer = root?.layer_id ?? null
+  return { pool, layer, bytes: layer ? await chainBytes(tx, layer) : 0 }
 }
 
 /** What each disk of the clone is made of, in the order of `disks`; the clone has the sizes of that instant, and names the memory. */

@@ -35,6 +35,20 @@ describe('a clone', () => {
   }
   const macsOf = async (vm: VmId) => (await nicsOf(lab.app.db, vm)).map(({ mac }) => mac)
 
+  test('needs room on its pool for what it copies, once, and for nothing that it shares', async () => {
+    const source = await aTwoDiskMachine(lab)
+    await callJob(lab, 'freezeVirtualMachine', { id: source })
+    const [root] = await volumesOf(lab.app.db, source)
+    const cloneWhere = async (share: number, clonetype: (typeof kinds)[number]) => {
+      const bytes = Math.floor(share * 2 ** 44) // of what the simulated pool has
+      await lab.app.db.updateTable('layer').set({ allocated_bytes: bytes }).where('id', '=', root!.layer_id!).execute()
+      return callJob(lab, 'cloneVirtualMachine', { virtualmachineid: source, clonetype })
+    }
+    assert.ok((await cloneWhere(0.6, 'full'))['virtualmachine'])
+    for (const kind of ['linked', 'instant'] as const) assert.ok((await cloneWhere(2, kind))['virtualmachine'])
+    assert.match(String((await cloneWhere(2, 'full'))['errortext']), /No room for the machine/)
+  })
+
   for (const kind of kinds)
     test(`of a running machine has all its disks as they were at one instant: ${kind}`, async () => {
       const source = await aTwoDiskMachine(lab)

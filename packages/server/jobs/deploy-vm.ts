@@ -13,7 +13,7 @@ import type { Tx } from '../store/database.ts'
 import { holdVm, moveVm, setVm, vmLock } from '../store/vms.ts'
 import { setVolume } from '../store/volumes.ts'
 import { changeCards } from './change-cards.ts'
-import { bytesOfRoot, type ClonedDisk, type CloneNode, untilMade } from './clone-node.ts'
+import { copyOfRoot, type ClonedDisk, type CloneNode, untilMade } from './clone-node.ts'
 import { defineJob, nothing, type RecordContext } from './define-job.ts'
 import { type DataVolume, dropData } from './deploy-data.ts'
 import { makeDisks, publishDisks, reserveDisks, unmakeDisks, unreserveDisks } from './deploy-disks.ts'
@@ -177,7 +177,7 @@ async function copiesFor(
   typeOn: (pool: StoragePoolId) => CloneType,
 ): Promise<PoolCopy[]> {
   if (vmSnapshot) return [await baseOfSnapshot(tx, vmSnapshot, typeOn(vmSnapshot.pool))]
-  if (node) return [{ pool: node.pool, layer: null, bytes: await bytesOfRoot(tx, node) }]
+  if (node) return [await copyOfRoot(tx, node, typeOn(node.pool))]
   return template ? copiesOf(tx, template) : emptyOnEach(tx)
 }
 
