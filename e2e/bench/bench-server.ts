@@ -73,6 +73,12 @@ export class BenchServer {
     return this.#calls.make('cloneVirtualMachine', { virtualmachineid, name, clonetype: 'instant' })
   }
 
+  /** A number that the server tells on /metrics. */
+  async metric(name: string): Promise<number> {
+    const text = await (await fetch(new URL('/metrics', this.#server.url))).text()
+    return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1])
+  }
+
   /** Where it is written down which process a machine is. */
   recordOf(id: string): string {
     return join(this.directory, 'vms', id, 'machine.json')

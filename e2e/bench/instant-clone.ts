@@ -3,15 +3,17 @@
 // that goes on from a file with its memory (`virsh restore`), which can be one domain at a time only.
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { eventually } from '@ramet/server/testing/eventually.ts'
 import { type BareMachine, bareMachine } from './bare-qemu.ts'
 import type { BenchServer } from './bench-server.ts'
 import type { Benchmark } from './benchmark.ts'
 import { cloneSource } from './clone-source.ts'
 import { FrozenGuest } from './driver-clones.ts'
-import { LibvirtMachine, startLibvirt } from './libvirt.ts'
 import { figure, inTurns, Series, timed } from './measure.ts'
+import { aSavedDomain, type Saved } from './saved-domain.ts'
+import type { Deployed } from './timed-calls.ts'
 
-type Name = 'call' | 'done' | 'driver' | 'answer' | 'floor' | 'peer'
+type Name = 'cold' | 'warm' | 'warm end' | 'driver' | 'answer' | 'floor' | 'peer'
 
 export const instantClone: Benchmark = {
   name: 'instant-clone',
@@ -52,12 +54,17 @@ async function compare(
   await server.world.client.run('freezeVirtualMachine', { id: source.id })
   const series = new Series<Name>()
   await inTurns(rounds, {
-    async api(round) {
-      const clone = await server.clone(source.id, `instant-${round}`)
-      series.note(round, 'call', clone.running)
-      series.note(round, 'done', clone.done)
-      await server.world.awaitCustomized([clone])
-      await server.remove(clone)
+    async cold(round) {
+      await waiting(server, 0)
+      const clone = await removed(server, await server.clone(source.id, `cold-${round}`))
+      series.note(round, 'cold', clone.running)
+    },
+    async warm(round) {
+      await waiting(server, 1)
+      const clone = await removed(server, await server.clone(source.id, `warm-${round}`))
+      series.note(round, 'warm', clone.running)
+      series.note(round, 'warm end', clone.done)
+      await waiting(server, 0)
     },
     async driver(round) {
       const begin = performance.now()
@@ -73,12 +80,14 @@ async function compare(
       if (typeof saved !== 'string') series.note(round, 'peer', await saved.restore())
     },
   })
+  const taken = await server.metric('ramet_warm_taken')
   const floor = series.of('floor')
   const peer = series.of('peer')
   return {
     figures: [
-      figure('instant-clone: API, call to running', 'ms', series.of('call'), { floor, limit: 1.3 }),
-      figure('instant-clone: API, call to job end', 'ms', series.of('done'), { floor }),
+      figure('instant-clone: API, warm: call to running', 'ms', series.of('warm'), { limit: 20 }),
+      figure('instant-clone: API, warm: call to job end', 'ms', series.of('warm end')),
+      figure('instant-clone: API, cold: call to running', 'ms', series.of('cold'), { floor, limit: 1.3 }),
       figure('instant-clone: driver, request to running', 'ms', series.of('driver'), { floor, limit: 1.3 }),
       figure('instant-clone: driver, request to first answer', 'ms', series.of('answer'), { limit: 75 }),
       ...(peer.length > 0
@@ -86,42 +95,25 @@ async function compare(
         : []),
     ],
     notes: [
+      `Clones that a process waited for: ${taken}; the rounds, and one that warms up: ${rounds + 1}.`,
       typeof saved === 'string'
         ? saved
         : `${saved.version}: restore of a domain that was saved; its memory is as full.`,
-      'Bare QEMU begins to boot; a clone has its disks made and its memory back. First answer: of the guest agent.',
+      'Warm: a process waited for the clone (instantclone.warm.most 1); cold: none did (0). Bare QEMU begins to boot; a clone has its disks made and its memory back. First answer: of the guest agent.',
     ],
   }
 }
 
-interface Saved {
-  readonly version: string
-  /** Milliseconds until it runs again; then it is ended. */
-  restore(): Promise<number>
-  close(): Promise<void>
+/** A process that waits for the next clone, or none; the first clone of all makes the source one that such are kept for. */
+async function waiting(server: BenchServer, most: number): Promise<void> {
+  await server.world.client.call('updateConfiguration', { name: 'instantclone.warm.most', value: most })
+  if (most > 0 && (await server.metric('ramet_warm_missed')) === 0) return
+  await eventually('as many processes wait', async () => (await server.metric('ramet_warm_waiting')) === most)
 }
 
-async function aSavedDomain(folder: string, base: string, args: readonly string[]): Promise<Saved> {
-  const libvirt = await startLibvirt(join(folder, 'libvirt'))
-  try {
-    const domain = await LibvirtMachine.prepare(libvirt, folder, base, args)
-    const file = join(folder, 'memory')
-    await domain.boot()
-    await libvirt.virsh('save', domain.name, file)
-    return {
-      version: libvirt.version,
-      async restore() {
-        const ms = await timed(() => libvirt.virsh('restore', file))
-        await libvirt.virsh('destroy', domain.name)
-        return ms
-      },
-      async close() {
-        await domain.remove()
-        await libvirt.close()
-      },
-    }
-  } catch (error) {
-    await libvirt.close()
-    throw error
-  }
+/** Once it is customized: a guest that is ended in the middle of that would not tell more. */
+async function removed(server: BenchServer, clone: Deployed): Promise<Deployed> {
+  await server.world.awaitCustomized([clone])
+  await server.remove(clone)
+  return clone
 }
