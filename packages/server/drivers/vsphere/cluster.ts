@@ -17,12 +17,15 @@ export class Cluster {
   readonly #ref: Ref
   readonly #folderName: string
   #folder: Promise<Ref> | null = null
+  /** What it was when it was found last. */
+  #folderRef: Ref | null = null
 
   constructor(vcenter: Vcenter, inventory: Inventory, name: string, folderName: string) {
     this.vcenter = vcenter
     this.inventory = inventory
     this.#ref = clusterNamed(inventory, name)
     this.#folderName = folderName
+    inventory.onChange(changes => changes.forEach(({ ref }) => this.#heed(ref)))
   }
 
   get resourcePool(): Ref {
@@ -99,11 +102,19 @@ export class Cluster {
 
   /** The folder of our machines, made where it is not there. */
   folder(): Promise<Ref> {
-    this.#folder ??= this.#findFolder().catch(error => {
-      this.#folder = null
-      throw error
-    })
+    this.#folder ??= this.#findFolder().then(
+      found => (this.#folderRef = found),
+      error => {
+        this.#folder = null
+        throw error
+      },
+    )
     return this.#folder
+  }
+
+  /** A folder that somebody removed or renamed is made anew. */
+  #heed(changed: Ref): void {
+    if (changed === this.#folderRef && this.#item('Folder', changed)?.name !== this.#folderName) this.#folder = null
   }
 
   async #findFolder(): Promise<Ref> {

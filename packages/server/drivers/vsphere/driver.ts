@@ -12,7 +12,7 @@ import { Inventory } from './inventory.ts'
 import { Machines } from './machines.ts'
 import { Nodes } from './nodes.ts'
 import { Ours } from './ours.ts'
-import { telling } from './problems.ts'
+import { telling, tellingAll } from './problems.ts'
 import { Vcenter, type VcenterOptions } from './vcenter.ts'
 import { readObject } from './vim25/properties.ts'
 
@@ -69,22 +69,22 @@ function driverOf(cluster: Cluster): VsphereDriver {
   return {
     hypervisor: 'VMware',
     capabilities: { ...capabilities, instantClone: vcenter.features.instantClone },
-    hosts: {
+    hosts: tellingAll('The host', {
       facts: async (host: HostRef) => {
         machines.knowHost(host)
         return hostFacts(cluster.hostNamed(host.name)[1])
       },
-      memory: host => memoryOf(cluster, host.name),
-    },
-    pools: {
+      memory: (host: HostRef) => memoryOf(cluster, host.name),
+    }),
+    pools: tellingAll('The datastore', {
       prepare: async ({ path }: PoolRef) => void cluster.datastoreNamed(path),
       space: ({ path }: PoolRef) => spaceOf(cluster, path),
       release: async () => {}, // nothing of ours is on a datastore besides machines
-    },
+    }),
     ...noLayers,
     networks: noNetworks("Machines on vSphere are plugged into vSphere's own networks"),
-    forest: vsphereForest(cluster, ours, nodes, machines),
-    machines: machines.calls(),
+    forest: tellingAll('The machine', vsphereForest(cluster, ours, nodes, machines)),
+    machines: tellingAll('The machine', machines.calls()),
     onPowerChange: listener => machines.power.listen(listener),
     async close() {
       await inventory.close()

@@ -45,6 +45,9 @@ const followed = {
   ],
 } as const satisfies { readonly [K in Kind]?: readonly Path<K>[] }
 
+/** A server that lost its inventory gives the same names to other machines. */
+const identity = 'config.instanceUuid'
+
 export type Followed = keyof typeof followed
 export type Item<K extends Followed> = Properties<K, Path<K> & (typeof followed)[K][number]>
 export type Change = { readonly ref: Ref; readonly change: 'came' | 'changed' | 'went' }
@@ -106,7 +109,7 @@ export class Inventory {
   #deliver(updates: Updates, fresh: boolean): void {
     const told = new Set(updates.map(({ obj }) => obj))
     const lost = fresh ? [...this.#items.keys()].filter(ref => !told.has(ref)) : []
-    const changes = [...lost.map(ref => this.#remove(ref)), ...updates.map(each => this.#apply(each, fresh))]
+    const changes = [...lost.map(ref => this.#remove(ref)), ...updates.flatMap(each => this.#apply(each, fresh))]
     for (const listener of this.#listeners) listener(changes)
   }
 
@@ -115,14 +118,20 @@ export class Inventory {
     return { ref, change: 'went' }
   }
 
-  #apply({ obj, kind, changeSet = [] }: Updates[number], fresh: boolean): Change {
-    if (kind === 'leave') return this.#remove(obj)
+  #apply({ obj, kind, changeSet = [] }: Updates[number], fresh: boolean): Change[] {
+    if (kind === 'leave') return [this.#remove(obj)]
     const known = this.#items.get(obj)
     const changed = changeSet.map(({ name, op, val }) => [
       name,
       op === 'remove' || op === 'indirectRemove' ? undefined : val,
     ])
-    this.#items.set(obj, { ...(fresh ? {} : known), ...Object.fromEntries(changed) })
-    return { ref: obj, change: known ? 'changed' : 'came' }
+    const item = { ...(fresh ? {} : known), ...Object.fromEntries(changed) }
+    this.#items.set(obj, item)
+    if (!known || !fresh || known[identity] === item[identity])
+      return [{ ref: obj, change: known ? 'changed' : 'came' }]
+    return [
+      { ref: obj, change: 'went' },
+      { ref: obj, change: 'came' },
+    ]
   }
 }

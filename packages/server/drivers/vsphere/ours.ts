@@ -6,7 +6,8 @@ import type { Cluster } from './cluster.ts'
 import { operationKey } from './clone-spec.ts'
 import type { Change } from './inventory.ts'
 import { type SnapshotNode, snapshotTree } from './snapshots.ts'
-import { readObjects } from './vim25/properties.ts'
+import { isFault } from './vim25/faults.ts'
+import { readObject, readObjects } from './vim25/properties.ts'
 import type { Ref } from './vim25/schema.ts'
 
 export type MachineRef = Ref<'VirtualMachine'>
@@ -29,16 +30,30 @@ export class Ours {
     cluster.inventory.onChange(changes => queueMicrotask(() => this.#forget(changes)))
   }
 
-  /** Where the machine or seed is; null when there is none. The inventory may not have been told of it yet. */
+  /**
+   * Where the machine or seed is; null when there is none. The inventory may not have been told of it yet. What we know is asked for
+   * once more: a server that lost its inventory gives the same names to other machines.
+   */
   async find(id: VmId | LayerId): Promise<MachineRef | null> {
-    const known = this.#byId.get(id)
-    if (known) return known
     const { vcenter } = this.#cluster
+    const known = this.#byId.get(id)
+    if (known && (await this.#isStill(known, id))) return known
+    this.#byId.delete(id)
     const { searchIndex } = vcenter.connection.content
     const query = { uuid: id, vmSearch: true, instanceUuid: true }
     const found = (await vcenter.call(searchIndex!, 'FindByUuid', query)) as MachineRef | undefined
     if (found) this.#byId.set(id, found)
     return found ?? null
+  }
+
+  async #isStill(ref: MachineRef, id: VmId | LayerId): Promise<boolean> {
+    try {
+      const found = await readObject(this.#cluster.vcenter.connection, ref, ['config.instanceUuid'])
+      return found['config.instanceUuid']?.toLowerCase() === id
+    } catch (error) {
+      if (isFault(error, 'ManagedObjectNotFound')) return false
+      throw error
+    }
   }
 
   /** What the machine is of ours, as far as was read; null where it is somebody else's. */

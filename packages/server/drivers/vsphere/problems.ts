@@ -163,6 +163,20 @@ export async function telling<T>(what: string, act: () => Promise<T>): Promise<T
   }
 }
 
+type Calls = Record<string, (...args: never[]) => unknown>
+
+/** The same calls; what none of their parts has told as a problem is told as one with `what`. */
+export function tellingAll<T extends object>(what: string, calls: T): T {
+  const told = Object.entries(calls as Calls).map(([name, call]) => [
+    name,
+    (...args: never[]) => {
+      const result = call(...args)
+      return result instanceof Promise ? telling(what, () => result) : result
+    },
+  ])
+  return Object.fromEntries(told) as T
+}
+
 function textIn(value: unknown): string {
   return typeof value === 'string' ? value : ''
 }

@@ -1,10 +1,12 @@
 // Acts whose end nobody saw, because the connection was cut or the server started anew: each is looked for, and none is done twice.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { newId } from '@ramet/core/ids.ts'
 import { type TestMachines, aWish, testMachines } from './a-machine.ts'
 import { noVcenter } from './a-vcenter.ts'
 import { cloneMachine } from './clone-machine.ts'
 import { depthOf } from './devices.ts'
+import { vsphereDriver } from './driver.ts'
 import { instantClone, promoteDisks } from './instant-clone.ts'
 import { moveToHost, powerOff, powerOn } from './power.ts'
 import { revertOnce } from './revert.ts'
@@ -78,6 +80,38 @@ describe('acts whose end nobody saw', { skip: noVcenter() }, () => {
       assert.equal(await cutting('InstantClone_Task', act, instant), expected)
       for (const each of [(await instant()).vm, vm, source]) await lab.removed(each)
     }
+  })
+
+  test('a seed of a VM snapshot is made once, whichever step of it nobody saw the end of', async () => {
+    const driver = await vsphereDriver({ ...lab.server, cluster: 'DC0/DC0_C0' })
+    const { forest, machines } = driver
+    const following = { progress: () => {}, signal: new AbortController().signal }
+    const { hosts, pools } = await forest.inventory()
+    const host = { id: newId<'host'>(), name: hosts[0]!.name }
+    const template = { kind: 'template', id: newId<'template'>() } as const
+    await forest.adopt(template, (await lab.aMachine()).slice('VirtualMachine:'.length), following)
+    const firstBoot = { instanceId: 'i', hostname: 'web', sshKeys: [], passwordHash: null, userData: null }
+    const vm = newId<'vm'>()
+    const machine = { vm, host, name: 'seeded', cpus: 1, memoryMib: 64, plugs: [], cdrom: null, firstBoot }
+    const pool = { id: newId<'storage-pool'>(), path: pools[0]!.path }
+    const from = { machine, from: template, pool, cloneType: 'linked', rootBytes: null, disks: [0] } as const
+    await forest.spawn(from, following)
+    const of = { kind: 'vm-snapshot', id: newId<'vm-snapshot'>(), vm } as const
+    await forest.fork(of, { name: 'a', memory: false, quiesce: false }, following)
+    for (const method of ['CloneVM_Task', 'CreateSnapshot_Task', 'MarkAsTemplate'])
+      for (const act of cuts) {
+        const seed = { kind: 'seed', id: newId<'layer'>() } as const
+        const make = () => forest.seed(seed, of, host, following)
+        assert.equal(await cutting(method, act, make), act === 'cut-after' ? 1 : 2, `${method} ${act}`)
+        assert.deepEqual(
+          (await make()).disks.map(({ depth }) => depth),
+          [1],
+        )
+        await cutting('Destroy_Task', act, () => forest.unseed(seed))
+      }
+    await forest.prune(of, following)
+    await machines.discard(vm)
+    await driver.close()
   })
 
   test('power and place end as asked', async () => {
