@@ -13,7 +13,7 @@ import { isVmSnapshotEnabled } from '../store/hypervisor.ts'
 import type { Tx } from '../store/database.ts'
 import { selectVmSnapshots } from '../store/vm-snapshot-list.ts'
 import { currentOf, demandNoneAtWork, type VmSnapshot, vmSnapshotById, vmSnapshotsOf } from '../store/vm-snapshots.ts'
-import { demandAction, holdVm, type Vm } from '../store/vms.ts'
+import { demandAction, holdVm, type Vm, vmById } from '../store/vms.ts'
 import { type Caller, demandOwned, unknownId } from './caller.ts'
 import type { JobResult } from './command.ts'
 import { selectJobs } from './job-query.ts'
@@ -32,6 +32,17 @@ export async function vmSnapshotOfCall(
   const snapshot = await demandOwned(app, caller, await vmSnapshotById(app.db, id), name, id)
   if (snapshot.removed) throw unknownId(name, id)
   return snapshot
+}
+
+/** Throws where the hypervisor keeps the disks of the VM snapshot, so that no layer of ours could be read. */
+export async function demandLayersOf(app: App, { vm_id, display_name: name }: VmSnapshot): Promise<void> {
+  const vm = await vmById(app.db, vm_id)
+  if (!vm || app.capabilitiesOf(vm.cluster_id).disks === 'layers') return
+  throw new Problem(
+    'unsupported',
+    'own-disks',
+    `The hypervisor keeps the disks of VM snapshot ${name} itself; make machines of it with deployVirtualMachine vmsnapshotid=…`,
+  )
 }
 
 export interface NewVmSnapshot {

@@ -21,7 +21,7 @@ import { bytesOf, diskOfferingNamed, gib, insertVolume, poolInZone } from './new
 import { ownerOf, ownerParameters } from './ownership.ts'
 import { choice, id, invalid, type Values } from './parameters.ts'
 import { snapshotOfCall } from './snapshot-call.ts'
-import { vmSnapshotOfCall } from './vm-snapshot-call.ts'
+import { demandLayersOf, vmSnapshotOfCall } from './vm-snapshot-call.ts'
 import { volumeOfCall } from './volume-call.ts'
 
 export const sourceParameters = {
@@ -102,6 +102,7 @@ async function ofVmSnapshot(app: App, caller: Caller, given: Given, vm: Vm | und
   const snapshot = await vmSnapshotOfCall(app, caller, vmsnapshotid)
   const of = await volumeOfCall(app, caller, volumeid, 'volumeid')
   demandSnapshotAction(snapshot, 'use')
+  await demandLayersOf(app, snapshot)
   const disk = (await disksOf(app.db, snapshot.id)).find(each => each.volume_id === of.id)
   if (!disk) throw invalid('volumeid', `names ${of.name}, of which VM snapshot ${snapshot.display_name} has no disk`)
   if (vm?.id === snapshot.vm_id)

@@ -402,6 +402,13 @@ describe('clusters of a vCenter', () => {
       assert.match(JSON.stringify(answer), /keeps its own disks/, name)
     }
     await assert.rejects(call(lab, 'createSnapshot', { volumeid: volume }), { code: 'own-disks' })
+    const vmsnapshotid = await snapshot(id)
+    const disk = { vmsnapshotid, volumeid: volume, name: 'of-a-disk' }
+    for (const name of ['createVolume', 'createSnapshotFromVMSnapshot'])
+      await assert.rejects(call(lab, name, disk), { code: 'own-disks' }, name)
+    const asked = { vmsnapshotid, name: 'of-a-disk', displaytext: 'of a disk' }
+    await assert.rejects(call(lab, 'createTemplate', asked), { code: 'own-disks' })
+    await callJob(lab, 'deleteVMSnapshot', { vmsnapshotid })
     assert.equal(await stateOf(lab, id), 'Running')
     assert.deepEqual(await rootOf(id), root)
   })

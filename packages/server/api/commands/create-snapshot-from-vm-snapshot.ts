@@ -4,7 +4,7 @@ import { jobCommand } from '../command.ts'
 import { id, invalid, label } from '../parameters.ts'
 import { demandOwned } from '../caller.ts'
 import { snapshotResult, startSnapshot } from '../snapshot-call.ts'
-import { vmSnapshotOfCall } from '../vm-snapshot-call.ts'
+import { demandLayersOf, vmSnapshotOfCall } from '../vm-snapshot-call.ts'
 
 export const createSnapshotFromVMSnapshot = jobCommand({
   name: 'createSnapshotFromVMSnapshot',
@@ -21,6 +21,7 @@ export const createSnapshotFromVMSnapshot = jobCommand({
     const found = await volumeById(app.db, params.volumeid)
     const volume = await demandOwned(app, caller, found, 'volumeid', params.volumeid)
     demandSnapshotAction(vmSnapshot, 'use')
+    await demandLayersOf(app, vmSnapshot)
     const disk = (await disksOf(app.db, vmSnapshot.id)).find(each => each.volume_id === volume.id)
     if (!disk)
       throw invalid('volumeid', `names ${volume.name}, of which VM snapshot ${vmSnapshot.display_name} has no disk`)

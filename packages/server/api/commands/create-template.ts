@@ -10,7 +10,7 @@ import { newTemplate, newTemplateParameters } from '../new-template.ts'
 import { flag, id, invalid } from '../parameters.ts'
 import { snapshotOfCall } from '../snapshot-call.ts'
 import { templateView } from '../views/template.ts'
-import { vmSnapshotOfCall } from '../vm-snapshot-call.ts'
+import { demandLayersOf, vmSnapshotOfCall } from '../vm-snapshot-call.ts'
 import { volumeOfCall } from '../volume-call.ts'
 
 export const createTemplate = jobCommand({
@@ -72,6 +72,7 @@ async function sourceOf(app: App, caller: Caller, sources: Sources): Promise<Fou
 
 async function rootThen(app: App, snapshot: VmSnapshot): Promise<Found> {
   demandSnapshotAction(snapshot, 'use')
+  await demandLayersOf(app, snapshot)
   const root = (await disksOf(app.db, snapshot.id)).find(({ device_id }) => device_id === 0)
   const vm = await vmById(app.db, snapshot.vm_id)
   if (!root || !vm) throw invalid('vmsnapshotid', `names ${snapshot.display_name}, which has no root disk`)

@@ -5,6 +5,7 @@ import { type TestMachines, aWish, testMachines, twice } from './a-machine.ts'
 import { noVcenter } from './a-vcenter.ts'
 import { depthOf } from './devices.ts'
 import { powerOn } from './power.ts'
+import { takeQuietly } from './quiesce.ts'
 import { revertOnce } from './revert.ts'
 import { consolidate, readSnapshots, removeAllSnapshots, removeSnapshot, takeSnapshot } from './snapshots.ts'
 
@@ -62,6 +63,28 @@ describe('snapshots and what they do to the disks', { skip: noVcenter() }, () =>
     })
     await removeAllSnapshots(lab.vcenter, vm)
     assert.equal(depthOf(await lab.devicesOf(vm)), 1)
+    await lab.removed(vm)
+  })
+
+  test('file systems are brought to rest where tools can do that; else the snapshot is taken all the same, and it is told', async () => {
+    const vm = await lab.aMachine()
+    const take = (memory = false) =>
+      takeQuietly(lab.vcenter, vm, { ...aWish(`quiet-${globalThis.crypto.randomUUID()}`, memory), quiesce: true }, {})
+    const tools = async (status: string) => {
+      const extraConfig = [{ key: 'SET.guest.toolsRunningStatus', value: status }]
+      await lab.vcenter.run(vm, 'ReconfigVM_Task', { spec: { extraConfig } })
+    }
+    assert.equal(await take(), null, 'nobody writes on a machine that is off')
+    await powerOn(lab.vcenter, vm)
+    await tools('guestToolsNotRunning')
+    assert.equal(await take(), 'agent-missing')
+    await tools('guestToolsRunning')
+    assert.equal(await take(), 'quiesced')
+    await lab.server.trouble({ method: 'CreateSnapshot_Task', act: 'fault', fault: 'FilesystemQuiesceFault' })
+    assert.equal(await take(), 'failed')
+    assert.equal((await readSnapshots(lab.vcenter, vm)).length, 4)
+    assert.equal(await take(true), 'failed', 'memory and rest exclude each other there')
+    await removeAllSnapshots(lab.vcenter, vm)
     await lab.removed(vm)
   })
 
