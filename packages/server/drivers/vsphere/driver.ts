@@ -83,7 +83,7 @@ function driverOf(cluster: Cluster): VsphereDriver {
     }),
     ...noLayers,
     networks: noNetworks("Machines on vSphere are plugged into vSphere's own networks"),
-    forest: tellingAll('The machine', vsphereForest(cluster, ours, nodes, machines)),
+    forest: tellingForest(vsphereForest(cluster, ours, nodes, machines)),
     machines: tellingAll('The machine', machines.calls()),
     onPowerChange: listener => machines.power.listen(listener),
     async close() {
@@ -91,6 +91,10 @@ function driverOf(cluster: Cluster): VsphereDriver {
       await vcenter.close()
     },
   }
+}
+
+function tellingForest({ devices, ...calls }: Forest): Forest {
+  return { ...tellingAll('The machine', calls), devices: tellingAll('The machine', devices) }
 }
 
 async function memoryOf(cluster: Cluster, name: string): Promise<HostMemory> {
