@@ -184,4 +184,14 @@ export const forestLanes: readonly Lane[] = [
     case: 'of a hypervisor that keeps its own disks',
     points: /\/promote\//,
   },
+  {
+    ...lane('consolidate-vm', null, async (world, { template }) => {
+      const { id } = await world.deploy(template, `kept-${++count}`)
+      const name = `kept-${++count}`
+      await world.client.run('cloneVirtualMachine', { virtualmachineid: id, clonetype: 'instant', name })
+      return () => world.client.call('consolidateVirtualMachine', { virtualmachineid: id })
+    }),
+    case: 'of a hypervisor that keeps its own disks',
+    points: /\/shorten\//,
+  },
 ]

@@ -166,7 +166,8 @@ func (m *machine) PromoteDisksTask(ctx *simulator.Context, req *types.PromoteDis
 			listed[each.Key] = true
 		}
 		for _, each := range disksOf(vm.Config.Hardware.Device) {
-			if req.Unlink && (len(listed) == 0 || listed[each.Key]) {
+			if below := chain(each.backing)[1:]; req.Unlink && len(below) > 0 && (len(listed) == 0 || listed[each.Key]) {
+				copies(each.CapacityInBytes + int64(len(below)-1)*deltaBytes)
 				each.backing.Parent = nil
 			}
 		}

@@ -36,13 +36,15 @@ type controls struct {
 	calls   map[string]int
 }
 
-// POST /control/trouble arranges for trouble, DELETE /control/sessions ends all sessions, GET /control/calls counts calls.
+// POST /control/trouble arranges for trouble, DELETE /control/sessions ends all sessions, GET /control/calls counts calls,
+// GET /control/copied bytes that the model of disks has copied.
 func control(model *simulator.Model, next http.Handler) http.Handler {
 	c := &controls{model: model, next: next, seen: map[string]bool{}, ended: map[string]bool{}, calls: map[string]int{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /control/trouble", c.arrange)
 	mux.HandleFunc("DELETE /control/sessions", c.endSessions)
 	mux.HandleFunc("GET /control/calls", c.count)
+	mux.HandleFunc("GET /control/copied", tellCopied)
 	mux.HandleFunc("/", c.serve)
 	return mux
 }

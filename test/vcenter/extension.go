@@ -16,6 +16,7 @@ import (
 //	snapshots.go  snapshots put a new leaf on each disk; revert brings back the configuration and, as remove does, changes the disks;
 //	              the current snapshot may go, whatever hangs on it; 32 levels; ConsolidateVMDisks_Task; RenameSnapshot
 //	locks.go      clones are made while the inventory is followed
+//	effects.go    what copies and merges cost
 //	templates.go  what becomes a template, or a machine again, is told to those who follow it
 //	attach.go     a disk that is attached by its file has the size of that
 //	networks.go   switches say which port group is of their uplinks; also with -plain

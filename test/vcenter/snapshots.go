@@ -240,6 +240,7 @@ func merge(ctx *simulator.Context, vm *simulator.VirtualMachine, files []string)
 				continue
 			}
 			merged = true
+			copies(deltaBytes)
 			for _, backings := range children {
 				for _, each := range backings {
 					each.FileName, each.Parent = file, each.Parent.Parent

@@ -309,6 +309,34 @@ export function forestContract(
       assert.equal(await lab.forest.tidy(source.vm, following), 0)
     })
 
+    test('files that instant clones left are merged once those are gone, and copied out of while they are there', async () => {
+      if (!lab.driver.capabilities.instantClone) return
+      const source = await lab.running()
+      const depths = async () => ((await lab.forest.disks(source.vm)) ?? []).map(({ depth }) => depth)
+      const [fresh, operation] = [await depths(), newId()]
+      assert.equal((await lab.forest.shorten(source.vm, operation, following)).way, null)
+      const clone = async () => {
+        const machine = lab.aMachine()
+        await lab.forest.instant({ machine, from: { kind: 'vm', id: source.vm }, pool: made.pool }, following)
+        return machine.vm
+      }
+      for (const _ of twice) await lab.removed(await clone())
+      assert.deepEqual(
+        await depths(),
+        fresh.map(depth => depth + 2),
+      )
+      assert.equal((await lab.forest.shorten(source.vm, operation, following)).way, 'merge')
+      assert.deepEqual(await depths(), fresh)
+      assert.deepEqual(await lab.forest.snapshots(source.vm), [])
+      const stays = await clone()
+      const its = await lab.forest.disks(stays)
+      assert.equal((await lab.forest.shorten(source.vm, newId(), following)).way, 'promote')
+      assert.ok((await depths()).every(depth => depth === 1))
+      assert.deepEqual(await lab.forest.disks(stays), its)
+      assert.equal((await lab.forest.shorten(source.vm, newId(), following)).way, null)
+      await lab.removed(stays, source.vm)
+    })
+
     test('a full clone of a machine that runs is off, and stands on nothing', async () => {
       const source = await lab.running()
       const wanted = lab.aSpawn({ kind: 'vm', id: source.vm }, 'full')

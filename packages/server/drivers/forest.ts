@@ -111,6 +111,11 @@ export interface InstantFacts extends SpawnFacts, MachineFacts {
   readonly unconfirmed: readonly string[]
 }
 
+export interface ShortenFacts extends SpawnFacts {
+  /** Null: there was nothing to be done. */
+  readonly way: 'merge' | 'promote' | null
+}
+
 export interface ForkWish {
   /** For people; the id is what counts. */
   readonly name: string
@@ -201,6 +206,11 @@ export interface Forest {
   start(machine: ForestMachine, signal: AbortSignal): Promise<MachineFacts>
   /** A running copy of a running machine; 'unsupported' where the hypervisor makes none. */
   instant(wanted: InstantSpawn, following: Following): Promise<InstantFacts>
+  /**
+   * Files that instant clones had the machine leave behind go: merged where nobody stands on them, else what they show is copied. What
+   * others read stays. `operation` names the act.
+   */
+  shorten(vm: VmId, operation: string, following: Following): Promise<ShortenFacts>
   /** Forks of the machine that nothing stands on any more go. Answers how many went. */
   tidy(vm: VmId, following: Following): Promise<number>
   /**

@@ -10,6 +10,7 @@ import { stopTestDatabase } from '../testing/database.ts'
 import { type Lab, quiet, simulatedLab, stateOf } from '../testing/lab.ts'
 import { anAdopted, aVmwareCluster, deployed } from '../testing/vcenter.ts'
 import { refusal } from '../testing/vm-snapshots.ts'
+import { watchConsolidation } from '../watch/consolidation.ts'
 
 describe('a clone of a machine on a vCenter', () => {
   let lab: Lab
@@ -94,6 +95,36 @@ describe('a clone of a machine on a vCenter', () => {
     put(lab.world, { ...kept(vm), isFrozen: true })
     await aClone(lab, vm, 'instant')
     assert.equal(await rootDepth(vm), depth + 2)
+  })
+
+  test('is read by nobody once it is gone: what it had its source leave goes at night, or from the threshold on', async () => {
+    const vm = await source('now')
+    const depth = (await rootDepth(vm)) ?? 0
+    const watch = watchConsolidation(lab.app, lab.app.jobs)
+    const told = async () => {
+      await quiet(lab)
+      const events = await listed(lab, 'listEvents', { type: 'VM.CONSOLIDATE', resourceid: vm, listall: true })
+      return events.map(({ description }) => String(description))
+    }
+    const stays = await aClone(lab, vm, 'instant')
+    for (let count = 0; count < 6; count++) await expunge(lab, await aClone(lab, vm, 'instant'))
+    await watch.sweep(false)
+    assert.deepEqual([await told(), await rootDepth(vm)], [[], depth + 7])
+    await watch.sweep(true)
+    assert.ok((await told()).some(text => text.includes('it was copied, and stays for them')))
+    assert.equal(await rootDepth(vm), 1)
+    assert.equal((await shown(vm))['clonetype'], 'full')
+    assert.deepEqual(found(stays), ['now', 'now'])
+    await expunge(lab, await aClone(lab, vm, 'instant'))
+    await callJob(lab, 'consolidateVirtualMachine', { virtualmachineid: vm })
+    assert.ok((await told()).some(text => text.includes('what clones had left was merged')))
+    await call(lab, 'updateConfiguration', { name: 'instantclone.delta.threshold', value: 2 })
+    await expunge(lab, await aClone(lab, vm, 'instant'))
+    await watch.sweep(false)
+    await quiet(lab)
+    watch.close()
+    await call(lab, 'resetConfiguration', { name: 'instantclone.delta.threshold' })
+    assert.equal(await rootDepth(vm), 1)
   })
 
   test('is linked to one instant for all of a call, which is no VM snapshot; a full one shares nothing', async () => {

@@ -394,10 +394,7 @@ describe('clusters of a vCenter', () => {
     const { id } = await deployed(lab, template)
     const root = await rootOf(id)
     const volume = String(root['id'])
-    for (const [name, given] of [
-      ['restoreVirtualMachine', { virtualmachineid: id }],
-      ['consolidateVirtualMachine', { virtualmachineid: id }],
-    ] as const) {
+    for (const [name, given] of [['restoreVirtualMachine', { virtualmachineid: id }]] as const) {
       const answer = await callJob(lab, name, given)
       assert.match(JSON.stringify(answer), /keeps its own disks/, name)
     }

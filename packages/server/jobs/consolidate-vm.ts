@@ -1,12 +1,13 @@
 // Shortens the chains of a machine's disks, while it runs or not: what they show of layers that nobody names is copied upwards, at a
 // bounded pace (consolidation.mibps), and those of these layers that carried nothing else go. What a VM snapshot names stays.
 import { type Flattening, planConsolidation } from '@ramet/core/chain.ts'
-import type { LayerId, VmId } from '@ramet/core/ids.ts'
+import { type LayerId, newId, type VmId } from '@ramet/core/ids.ts'
 import { layersHeldBy, linksOf } from '../store/chains.ts'
 import type { Db } from '../store/database.ts'
-import { vmLock } from '../store/vms.ts'
+import { setCloneType, vmLock } from '../store/vms.ts'
 import { giveUpKept } from './drop-fork.ts'
 import { defineJob, nothing } from './define-job.ts'
+import { forestOf, noteDisks } from './forest-machine.ts'
 import { holdForFlattening, demandRoom, flatten, publishFlattened } from './flatten.ts'
 import { originOf } from './tools.ts'
 
@@ -23,7 +24,6 @@ export const consolidateVm = defineJob<ConsolidateVm>({
   instanceType: 'VirtualMachine',
   cancellable: true,
   lock: input => vmLock(input.vm),
-  onLayers: true,
   instance: input => input.vm,
 })
   .record('plan', {
@@ -32,7 +32,7 @@ export const consolidateVm = defineJob<ConsolidateVm>({
       const vm = await holdForFlattening(tx, input.vm, 'consolidation', driver)
       const found = await planOfConsolidation(tx, vm.id, input.evenShared)
       await demandRoom(tx, settings, found.plan)
-      return found
+      return { ...found, ...(driver.forest && { operation: newId<'operation'>() }) }
     },
     undo: nothing('it changes nothing'),
   })
@@ -45,11 +45,30 @@ export const consolidateVm = defineJob<ConsolidateVm>({
     },
     undo: nothing('disks that hold more than they must show the same'),
   })
+  .actWhen('shorten', {
+    when: made => made.plan.operation !== undefined,
+    weight: 98,
+    do: ({ driver, input, made, progress, signal }) =>
+      forestOf(driver).shorten(input.vm, made.plan.operation ?? '', { progress, signal }),
+    undo: nothing('shorter disks show the same'),
+  })
   .record('publish', {
-    do: context => publishFlattened(context, context.made.plan.plan, context.made.copy ?? []),
+    do: async context => {
+      const { tx, input, made } = context
+      if (made.shorten) await noteDisks(tx, input.vm, made.shorten.disks)
+      if (made.shorten?.way === 'promote') await setCloneType(tx, input.vm, 'full')
+      await publishFlattened(context, made.plan.plan, made.copy ?? [])
+    },
     undo: nothing('nothing follows it'),
   })
-  .returning(({ plan }) => ({ outcome: outcomeOf(plan) }))
+  .returning(({ plan, shorten }) => ({ outcome: shorten ? ways[shorten.way ?? 'none'] : outcomeOf(plan) }))
+
+/** What the hypervisor did that keeps the disks. */
+const ways = {
+  none: 'there was nothing to consolidate; files that VM snapshots name stay',
+  merge: 'what clones had left was merged',
+  promote: 'machines stand on what was left: it was copied, and stays for them',
+}
 
 export interface Consolidation {
   readonly plan: readonly Flattening[]

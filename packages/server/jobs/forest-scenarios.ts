@@ -12,6 +12,7 @@ import { aDeployment, aTemplate, type Lab, quiet, run, stateOf } from '../testin
 import { anAdopted, aVmwareCluster } from '../testing/vcenter.ts'
 import { done } from '../testing/volumes.ts'
 import { adoptTemplate } from './adopt-template.ts'
+import { consolidateVm } from './consolidate-vm.ts'
 import { convertVm } from './convert-vm.ts'
 import { deleteTemplate } from './delete-template.ts'
 import { deleteVmSnapshot } from './delete-vm-snapshot.ts'
@@ -75,6 +76,10 @@ export const forestScenarios: readonly Scenario[] = [
     scenario(deleteVmSnapshot, async lab => pick(await aRevert(lab, true)), 'again'),
   ),
   only(
+    ['shorten'],
+    scenario(consolidateVm, async lab => ({ vm: await aDeepOne(lab), evenShared: true }), 'again'),
+  ),
+  only(
     ['promote'],
     scenario(convertVm, async lab => ({ vm: await aSpawned(lab) }), 'again'),
   ),
@@ -128,6 +133,13 @@ async function aCloning(lab: Lab, way: 'instant' | 'linked' | 'full'): Promise<D
   const node = { vm: source, pool: root.pool_id, from: { itself: { fork } }, goesOn: way === 'instant' }
   const of = disks.map(disk => ({ ...disk, of: root.id }))
   return { ...asked, template: null, node, disks: of, cloneType: way === 'full' ? 'full' : 'linked' }
+}
+
+/** A machine on whose disks an instant clone stands. */
+async function aDeepOne(lab: Lab): Promise<VmId> {
+  const input = await aCloning(lab, 'instant')
+  await done(lab, spawnVm, input)
+  return input.node?.vm as VmId
 }
 
 async function isExpunged(lab: Lab, { vm }: { vm: VmId }): Promise<void> {

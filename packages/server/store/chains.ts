@@ -132,3 +132,19 @@ export async function budgetOf(db: Db, vm: VmId) {
     .where('vm.id', '=', vm)
     .executeTakeFirstOrThrow()
 }
+
+/** Machines whose hypervisor keeps their disks, and of how many files the deepest consists, from so many on. */
+export async function deepElsewhere(db: Db, from: number): Promise<VmId[]> {
+  const rows = await db
+    .selectFrom('volume')
+    .innerJoin('vm', 'vm.id', 'volume.vm_id')
+    .select('vm.id')
+    .distinct()
+    .where('vm.cluster_id', 'is not', null)
+    .where('vm.removed', 'is', null)
+    .where('vm.state', 'in', ['Running', 'Stopped'])
+    .where('volume.removed', 'is', null)
+    .where('volume.disk_depth', '>=', from)
+    .execute()
+  return rows.map(({ id }) => id)
+}

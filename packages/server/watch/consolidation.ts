@@ -1,19 +1,22 @@
 // Consolidates machines' disks: every machine's at the times of consolidation.schedule, and at once those whose chains have become
 // long, counted in layers that nobody names. Where others stand on these, they are copied out of a chain that is long, and out of that of a
 // machine that carries many clones. By ordinary jobs, which wait for their turn, and run under nobody's feet: what others
-// read stays. One that failed is tried again after an hour.
+// read stays. Where the hypervisor keeps the disks, their depth is looked at instead. One that failed is tried again after an hour.
 import type { VmId } from '@ramet/core/ids.ts'
 import { isDueBetween } from '@ramet/core/cron.ts'
 import { consolidateVm, planOfConsolidation } from '../jobs/consolidate-vm.ts'
 import type { Runner } from '../jobs/runner.ts'
 import type { Log } from '../log.ts'
 import type { Settings } from '../settings.ts'
-import { budgetOf, unnamedByVm } from '../store/chains.ts'
+import { budgetOf, deepElsewhere, unnamedByVm } from '../store/chains.ts'
 import { type Database, inTransaction, type Tx } from '../store/database.ts'
 import { deltasOf } from '../store/deltas.ts'
 import { jobOn } from '../store/jobs.ts'
 import { holdVm, vmLock } from '../store/vms.ts'
 import { sql } from 'kysely'
+
+/** A machine that stands on a template or a VM snapshot has fewer files than this, unless clones had it leave some. */
+const deepAtNight = 8
 
 export interface ConsolidationWatch {
   /** `all`: as at the times of the schedule; else only long chains. */
@@ -33,6 +36,10 @@ export function watchConsolidation(
     for (const found of await unnamedByVm(db))
       await inTransaction(db, tx => consolidate(tx, jobs, threshold, found, all)).catch(error =>
         log.warn({ err: error, vm: found.vm }, 'cannot consolidate the disks of a machine'),
+      )
+    for (const vm of await deepElsewhere(db, all ? deepAtNight : threshold))
+      await inTransaction(db, tx => shorten(tx, jobs, vm)).catch(error =>
+        log.warn({ err: error, vm }, 'cannot shorten the disks of a machine'),
       )
   }
 
@@ -65,6 +72,14 @@ async function consolidate(
   if (plan.length === 0) return
   const origin = { command: 'consolidateVirtualMachine', account: vm.account_id, user: null }
   await jobs.start(tx, consolidateVm, { vm: id, evenShared }, origin)
+}
+
+/** Where the hypervisor keeps the disks: it knows itself what can go. */
+async function shorten(tx: Tx, jobs: Runner, id: VmId): Promise<void> {
+  const vm = await holdVm(tx, id)
+  if ((await jobOn(tx, vmLock(id))) || (await hasFailed(tx, id))) return
+  const origin = { command: 'consolidateVirtualMachine', account: vm.account_id, user: null }
+  await jobs.start(tx, consolidateVm, { vm: id, evenShared: true }, origin)
 }
 
 async function hasFailed(tx: Tx, vm: VmId): Promise<boolean> {

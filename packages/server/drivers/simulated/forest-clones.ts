@@ -2,14 +2,14 @@
 // forks, snapshots that linked clones stand on and that are no VM snapshots.
 import { identityProblems } from '@ramet/core/identity.ts'
 import { Problem } from '@ramet/core/problem.ts'
-import type { Following, ForkNode, Forest, ForestMachine, MachineNode } from '../forest.ts'
+import type { Following, ForkNode, Forest, ForestMachine, MachineNode, ShortenFacts } from '../forest.ts'
 import { networksOf, without, withSnapshot } from './forest.ts'
 import { allDisks, demandKept, type Kept, keptAs, put, standingOn } from './kept.ts'
-import { diskFacts, stackedOn } from './kept-disks.ts'
+import { diskFacts, ownFiles, stackedOn } from './kept-disks.ts'
 import { demandHost, emptyKept, type Vcenter } from './vcenter.ts'
 import { machineFacts } from './vcenter-machines.ts'
 
-export function simulatedClones(vcenter: Vcenter): Pick<Forest, 'instant' | 'tidy'> {
+export function simulatedClones(vcenter: Vcenter): Pick<Forest, 'instant' | 'shorten' | 'tidy'> {
   const { world, id, call, tasks, hostIds } = vcenter
   const factsOf = ({ vm }: ForestMachine, source: Kept) => ({
     ...machineFacts(vcenter, vm),
@@ -24,6 +24,23 @@ export function simulatedClones(vcenter: Vcenter): Pick<Forest, 'instant' | 'tid
       if (!keptAs(world, id, machine.vm))
         await tasks.copy('InstantClone_Task', machine.vm, following, () => split(vcenter, machine, from))
       return factsOf(machine, demandKept(world, id, from.id))
+    },
+    shorten: async (vm, _operation, following) => {
+      await call('forest.shorten', 0, following.signal)
+      const kept = demandKept(world, id, vm)
+      const left = new Set(
+        [...ownFiles(kept, kept.disks)].filter(file => !kept.disks.some(disk => disk.files.at(-1) === file)),
+      )
+      const told = (way: ShortenFacts['way']) => ({ way, disks: demandKept(world, id, vm).disks.map(diskFacts) })
+      if (left.size === 0 || kept.snapshots.length > 0) return told(null)
+      if (standingOn(world, kept, left) !== undefined) {
+        const disks = kept.disks.map(disk => ({ ...disk, files: disk.files.slice(-1) }))
+        await tasks.copy('PromoteDisks_Task', vm, following, () => put(world, { ...kept, disks }))
+        return told('promote')
+      }
+      const disks = kept.disks.map(disk => ({ ...disk, files: disk.files.filter(file => !left.has(file)) }))
+      await tasks.copy('ConsolidateVMDisks_Task', vm, following, () => put(world, { ...kept, disks }))
+      return told('merge')
     },
     tidy: async (vm, following) => {
       await call('forest.tidy', 0, following.signal)

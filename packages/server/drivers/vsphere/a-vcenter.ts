@@ -29,6 +29,8 @@ export interface TestVcenter {
   endSessions(): Promise<void>
   /** How often each method was called. */
   calls(): Promise<Readonly<Record<string, number>>>
+  /** Bytes that its model of disks has copied. */
+  copied(): Promise<number>
   /** Ends it and starts another with the same address and certificate, and a new inventory. */
   restart(...options: string[]): Promise<void>
   stop(): Promise<void>
@@ -95,6 +97,7 @@ export async function aVcenter(...options: string[]): Promise<TestVcenter> {
       void (await control(url, 'POST', 'trouble', { ...one, body: body && Buffer.from(body).toString('base64') })),
     endSessions: async () => void (await control(url, 'DELETE', 'sessions')),
     calls: async () => JSON.parse(await control(url, 'GET', 'calls')) as Record<string, number>,
+    copied: async () => Number(await control(url, 'GET', 'copied')),
     restart: async (...changed) => {
       await stop()
       running = start([...words, ...changed, '-listen', new URL(url).host])

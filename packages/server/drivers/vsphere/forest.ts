@@ -4,6 +4,7 @@ import { Problem } from '@ramet/core/problem.ts'
 import type { Forest, SnapshotFacts } from '../forest.ts'
 import { withoutForks } from '../forks-hidden.ts'
 import { type Cluster, pathOf } from './cluster.ts'
+import { shortenDisks } from './clean-up.ts'
 import { readDisks } from './disk-facts.ts'
 import { vsphereDevices } from './forest-devices.ts'
 import { foreignInventory, inventoryNews } from './foreign.ts'
@@ -82,6 +83,12 @@ export function vsphereForest(cluster: Cluster, ours: Ours, nodes: Nodes, machin
       const made = await instant(cluster, source, wanted, following)
       await ours.own(wanted.machine.vm)
       return { ...made, ...(await machines.facts(wanted.machine.vm)) }
+    },
+    async shorten(vm, operation, following) {
+      const ref = await machines.demand(vm)
+      await tidyForks(vcenter, nodes, ref, { ...following, vm })
+      const way = await shortenDisks(vcenter, ref, operation, { ...following, vm })
+      return { way, disks: await readDisks(vcenter, ref) }
     },
     async tidy(vm, following) {
       const ref = await ours.find(vm)

@@ -68,15 +68,22 @@ function unplugged(card: Device): DeviceChange {
 }
 
 /** Gives a linked or instant clone disks of its own. Whether it has some is looked up: a server may stop half way. */
-export function promoteDisks(vcenter: Vcenter, vm: Ref<'VirtualMachine'>, options?: RunOptions): Promise<void> {
+export function promoteDisks(
+  vcenter: Vcenter,
+  vm: Ref<'VirtualMachine'>,
+  options?: RunOptions,
+  isToBe: (devices: readonly Device[]) => boolean = standsOnOthers,
+): Promise<void> {
   return telling('The machine', async () => {
     if (!vcenter.features.clone) throw problems.unsupported('only a vCenter promotes disks')
-    const shares = async () =>
-      disksOf((await readObject(vcenter.connection, vm, ['config.hardware.device']))['config.hardware.device']).some(
-        disk => isShared(chainOf(disk)),
-      )
-    if (!(await shares())) return
+    const read = () => readObject(vcenter.connection, vm, ['config.hardware.device'])
+    const isOpen = async () => isToBe((await read())['config.hardware.device'] ?? [])
+    if (!(await isOpen())) return
     await vcenter.run(vm, 'PromoteDisks_Task', { unlink: true, disks: [] }, options)
-    if (await shares()) throw problems.notReached('the machine stands on disks of others')
+    if (await isOpen()) throw problems.notReached('the machine stands on the same files')
   })
+}
+
+function standsOnOthers(devices: readonly Device[]): boolean {
+  return disksOf(devices).some(disk => isShared(chainOf(disk)))
 }

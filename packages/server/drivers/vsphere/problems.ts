@@ -118,6 +118,12 @@ export const problems = {
       'vsphere-delta-limit',
       `A disk of ${what} is ${depth} files deep, for each instant clone of a running machine adds one, and vSphere allows 255. Shorten it with consolidateVirtualMachine, or freeze the machine from inside its guest: instant clones of a frozen one add none`,
     ),
+  snapshotsInTheWay: (count: number, above: string) =>
+    new Problem(
+      'refused',
+      'vsphere-snapshots-in-the-way',
+      `The machine ${above} stands on the files that would go, so the disks must be copied, and vSphere copies none of a machine that has snapshots: delete its ${count} VM snapshots and expunge its linked clones, or convert them, first`,
+    ),
   wrongState: (what: string, cause: unknown) =>
     new Problem('refused', 'vsphere-wrong-state', `${what} is not in a state for this: ${textOf(cause)}`, { cause }),
   unsupported: (what: string, cause?: unknown) =>
