@@ -23,6 +23,7 @@ import { network } from './network.ts'
 import { plot } from './plot.ts'
 import { table } from './table.ts'
 import { vmSnapshot } from './vm-snapshot.ts'
+import { vsphere } from './vsphere.ts'
 
 const benchmarks: readonly Benchmark[] = [
   linkedClone,
@@ -40,6 +41,7 @@ const benchmarks: readonly Benchmark[] = [
   instantCloneCrowd,
   instantCloneSizes,
   instantCloneCycles,
+  vsphere,
 ]
 
 /** 0 when every promise that was measured is kept. */

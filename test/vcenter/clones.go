@@ -16,7 +16,7 @@ const mostDeltas = 255
 
 func (m *machine) CloneVMTask(ctx *simulator.Context, req *types.CloneVM_Task) soap.HasFault {
 	vm := m.VirtualMachine
-	task := simulator.CreateTask(vm, "cloneVm", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
+	task := ownTask(vm, "CloneVM_Task", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
 		return clone(ctx, vm, req)
 	})
 	return &methods.CloneVM_TaskBody{Res: &types.CloneVM_TaskResponse{Returnval: task.Run(ctx)}}
@@ -112,7 +112,7 @@ func giveAddresses(vm *simulator.VirtualMachine, source *types.VirtualMachineCon
 
 func (m *machine) InstantCloneTask(ctx *simulator.Context, req *types.InstantClone_Task) soap.HasFault {
 	vm := m.VirtualMachine
-	task := simulator.CreateTask(vm, "instantClone", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
+	task := ownTask(vm, "InstantClone_Task", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
 		return instantClone(ctx, vm, req.Spec)
 	})
 	return &methods.InstantClone_TaskBody{Res: &types.InstantClone_TaskResponse{Returnval: task.Run(ctx)}}
@@ -157,7 +157,7 @@ func instantClone(ctx *simulator.Context, vm *simulator.VirtualMachine, spec typ
 
 func (m *machine) PromoteDisksTask(ctx *simulator.Context, req *types.PromoteDisks_Task) soap.HasFault {
 	vm := m.VirtualMachine
-	task := simulator.CreateTask(vm, "promoteDisks", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
+	task := ownTask(vm, "PromoteDisks_Task", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
 		if vm.Runtime.PowerState == types.VirtualMachinePowerStatePoweredOn && vm.Snapshot != nil {
 			return nil, &types.InvalidState{}
 		}

@@ -83,6 +83,13 @@ func (o *overlays) RemoveObject(ctx *simulator.Context, ref types.ManagedObjectR
 	}
 }
 
+// A task of ours, under the name that a vCenter gives it: so it is told from vcsim's own tasks that run inside it.
+func ownTask(vm *simulator.VirtualMachine, name string, run func(*simulator.Task) (types.AnyType, types.BaseMethodFault)) *simulator.Task {
+	task := simulator.CreateTask(vm, name, run)
+	task.Info.Name = name
+	return task
+}
+
 // Runs one of vcsim's tasks to its end inside one of ours, which holds the machine's lock.
 func inner(ctx *simulator.Context, started soap.HasFault, ref func() types.ManagedObjectReference) (types.AnyType, types.BaseMethodFault) {
 	if started.Fault() != nil {

@@ -52,7 +52,7 @@ func main() {
 	model.Service.Listen = &url.URL{Host: "127.0.0.1:0", User: url.UserPassword(*user, *password)}
 	setVersion(model, *version)
 	if *delay > 0 { // after the model is made, or that would take as long
-		simulator.TaskDelay = simulator.DelayConfig{Delay: *delay, MethodDelay: map[string]int{"LockHandoff": 0}}
+		simulator.TaskDelay = delayed(*delay, *plain)
 	}
 	tellUplinks(model)
 	if !*plain {

@@ -15,7 +15,7 @@ var mostLevels = flag.Int("levels", 32, "snapshots that may stand one upon the o
 
 func (m *machine) CreateSnapshotTask(ctx *simulator.Context, req *types.CreateSnapshot_Task) soap.HasFault {
 	vm := m.VirtualMachine
-	task := simulator.CreateTask(vm, "createSnapshot", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
+	task := ownTask(vm, "CreateSnapshot_Task", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
 		if levelsTo(vm) >= *mostLevels {
 			return nil, &types.TooManySnapshotLevels{}
 		}
@@ -76,7 +76,7 @@ func stateOf(list []types.VirtualMachineSnapshotTree, ref types.ManagedObjectRef
 
 func (s *snapshot) RevertToSnapshotTask(ctx *simulator.Context, req *types.RevertToSnapshot_Task) soap.HasFault {
 	vm := ctx.Map.Get(s.Vm).(*simulator.VirtualMachine)
-	task := simulator.CreateTask(vm, "revertToSnapshot", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
+	task := ownTask(vm, "RevertToSnapshot_Task", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
 		started := s.VirtualMachineSnapshot.RevertToSnapshotTask(ctx, req)
 		_, fault := inner(ctx, started, func() types.ManagedObjectReference {
 			return started.(*methods.RevertToSnapshot_TaskBody).Res.Returnval
@@ -127,7 +127,7 @@ func copied(hardware types.VirtualHardware) types.VirtualHardware {
 
 func (s *snapshot) RemoveSnapshotTask(ctx *simulator.Context, req *types.RemoveSnapshot_Task) soap.HasFault {
 	vm := ctx.Map.Get(s.Vm).(*simulator.VirtualMachine)
-	task := simulator.CreateTask(vm, "removeSnapshot", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
+	task := ownTask(vm, "RemoveSnapshot_Task", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
 		gone := []types.ManagedObjectReference{s.Self}
 		if req.RemoveChildren {
 			gone = append(gone, below(vm.Snapshot.RootSnapshotList, s.Self, false)...)
@@ -152,7 +152,7 @@ func (s *snapshot) RemoveSnapshotTask(ctx *simulator.Context, req *types.RemoveS
 
 func (m *machine) RemoveAllSnapshotsTask(ctx *simulator.Context, req *types.RemoveAllSnapshots_Task) soap.HasFault {
 	vm := m.VirtualMachine
-	task := simulator.CreateTask(vm, "removeAllSnapshots", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
+	task := ownTask(vm, "RemoveAllSnapshots_Task", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
 		var gone []types.ManagedObjectReference
 		if vm.Snapshot != nil {
 			gone = below(vm.Snapshot.RootSnapshotList, types.ManagedObjectReference{}, true)
@@ -269,7 +269,7 @@ func isNamed(ctx *simulator.Context, file string) bool {
 
 func (m *machine) ConsolidateVMDisksTask(ctx *simulator.Context, req *types.ConsolidateVMDisks_Task) soap.HasFault {
 	vm := m.VirtualMachine
-	task := simulator.CreateTask(vm, "consolidateDisks", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
+	task := ownTask(vm, "ConsolidateVMDisks_Task", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
 		var files []string
 		for _, each := range disksOf(vm.Config.Hardware.Device) {
 			files = append(files, chain(each.backing)[1:]...)

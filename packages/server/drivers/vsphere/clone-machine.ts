@@ -47,12 +47,11 @@ async function check(vcenter: Vcenter, vm: Ref<'VirtualMachine'>, request: Clone
     each => each['config.hardware.device'] !== undefined,
     `${request.name} has no devices`,
   )
-  await repairCards(vcenter, vm, request, first['config.hardware.device'] ?? [])
-  const { 'config.hardware.device': devices = [], 'runtime.host': host } = await settled(
-    read,
-    each => cardsOf(each['config.hardware.device']).length === request.plugs.length,
-    `${request.name} has other network cards than were asked for`,
-  )
+  const hasItsCards = (each: typeof first) => cardsOf(each['config.hardware.device']).length === request.plugs.length
+  if (!hasItsCards(first)) await repairCards(vcenter, vm, request, first['config.hardware.device'] ?? [])
+  const { 'config.hardware.device': devices = [], 'runtime.host': host } = hasItsCards(first)
+    ? first
+    : await settled(read, hasItsCards, `${request.name} has other network cards than were asked for`)
   const disks = disksOf(devices).map(disk => ({ key: disk.key, chain: chainOf(disk), capacityKib: disk.capacityInKB }))
   checkDisks(request, disks)
   return { vm, host: host ?? request.host, disks, macs: cardsOf(devices).map(({ macAddress }) => macAddress ?? '') }
@@ -64,7 +63,6 @@ async function repairCards(
   { plugs }: CloneRequest,
   devices: readonly Device[],
 ): Promise<void> {
-  if (cardsOf(devices).length === plugs.length) return
   await vcenter.run(vm, 'ReconfigVM_Task', { spec: { deviceChange: replaceCards(devices, plugs) } })
 }
 

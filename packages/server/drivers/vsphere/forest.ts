@@ -67,8 +67,8 @@ export function vsphereForest(cluster: Cluster, ours: Ours, nodes: Nodes, machin
       return { ...(await nodes.facts(await nodes.snapshot(snapshot))), quiesced }
     },
     async spawn(wanted, following) {
-      const disks = await spawn(cluster, nodes, wanted, following)
-      await ours.own(wanted.machine.vm)
+      const { vm, disks } = await spawn(cluster, nodes, wanted, following)
+      ours.own(wanted.machine.vm, vm)
       return { disks }
     },
     async start(machine, signal) {
@@ -80,8 +80,8 @@ export function vsphereForest(cluster: Cluster, ours: Ours, nodes: Nodes, machin
     async instant(wanted, following) {
       machines.knowHost(wanted.machine.host)
       const source = await machines.demand(wanted.from.id)
-      const made = await instant(cluster, source, wanted, following)
-      await ours.own(wanted.machine.vm)
+      const { vm, ...made } = await instant(cluster, source, wanted, following)
+      ours.own(wanted.machine.vm, vm)
       return { ...made, ...(await machines.facts(wanted.machine.vm)) }
     },
     async shorten(vm, operation, following) {

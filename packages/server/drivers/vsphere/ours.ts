@@ -86,9 +86,9 @@ export class Ours {
   }
 
   /** It was made by us, whatever was read of it while it was being made. */
-  async own(id: VmId): Promise<void> {
-    const ref = await this.find(id)
-    if (ref) this.#known.set(ref, { kind: 'vm', id })
+  own(id: VmId, ref: MachineRef): void {
+    this.#byId.set(id, ref)
+    this.#known.set(ref, { kind: 'vm', id })
   }
 
   /** The inventory may be told of it later. */

@@ -30,7 +30,12 @@ import { adoptTemplate } from './templates.ts'
 import { readObject } from './vim25/properties.ts'
 import type { Ref } from './vim25/schema.ts'
 
-export async function spawn(cluster: Cluster, nodes: Nodes, wanted: Spawn, following: Following): Promise<DiskFacts[]> {
+interface Made {
+  readonly vm: MachineRef
+  readonly disks: DiskFacts[]
+}
+
+export async function spawn(cluster: Cluster, nodes: Nodes, wanted: Spawn, following: Following): Promise<Made> {
   const { machine, pool, cloneType, rootBytes } = wanted
   const { vcenter } = cluster
   const node = await sourceOf(cluster, nodes, wanted, { ...following, vm: machine.vm })
@@ -63,7 +68,7 @@ export async function spawn(cluster: Cluster, nodes: Nodes, wanted: Spawn, follo
     { ...following, vm: machine.vm },
   )
   if (grows) await growDisk(cluster, vm, machine.vm, 0, rootBytes)
-  return await readDisks(vcenter, vm)
+  return { vm, disks: await readDisks(vcenter, vm) }
 }
 
 /** A running machine is copied as it is; for linked clones it is given a snapshot to stand on. */
@@ -83,7 +88,7 @@ export async function instant(
   source: MachineRef,
   { machine }: InstantSpawn,
   following: Following,
-): Promise<Pick<InstantFacts, 'disks' | 'isOfFrozen' | 'unconfirmed'>> {
+): Promise<Made & Pick<InstantFacts, 'isOfFrozen' | 'unconfirmed'>> {
   const { vcenter } = cluster
   const request = {
     source,
@@ -102,7 +107,7 @@ export async function instant(
   const deviceChange = changeCards(config?.hardware.device ?? [], plugs)
   if (config?.instanceUuid !== machine.vm || deviceChange.length > 0)
     await vcenter.run(vm, 'ReconfigVM_Task', { spec: { instanceUuid: machine.vm, deviceChange } }, options)
-  return { disks: await readDisks(vcenter, vm), isOfFrozen, unconfirmed: [identityProblems.insideGuest] }
+  return { vm, disks: await readDisks(vcenter, vm), isOfFrozen, unconfirmed: [identityProblems.insideGuest] }
 }
 
 /** A flat copy of the root disk of a VM snapshot, where that disk is, with a base snapshot for linked clones; nobody runs it. */
