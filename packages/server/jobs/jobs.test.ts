@@ -456,8 +456,9 @@ describe('every job', () => {
     for (const step of definition.steps.filter(({ name }) => steps?.includes(name) ?? true))
       test(`${kind} leaves nothing half done when "${step.name}" fails`, async () => {
         useInstead(null)
-        const input = await arrange(lab)
         await nothingLeftOver(lab)
+        const input = await arrange(lab)
+        await quiet(lab)
         const earlier = await inventory(lab)
         useInstead(failingAt(definition, step.name))
         const job = await run(lab, definition as unknown as JobDefinition<unknown>, input)
