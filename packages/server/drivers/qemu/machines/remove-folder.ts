@@ -26,7 +26,7 @@ export async function removeFolder(folder: MachineFolder): Promise<void> {
   await clear(folder.run)
   await ifThere(rmdir(folder.run))
   const names = (await ifThere(readdir(folder.path))) ?? []
-  for (const name of names) await unlink(join(folder.path, name))
+  for (const name of names) await ifThere(unlink(join(folder.path, name)))
   await ifThere(rmdir(folder.path))
 }
 
