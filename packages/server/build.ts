@@ -35,6 +35,7 @@ import { watchForks } from './watch/forks.ts'
 import { watchIdentities } from './watch/identities.ts'
 import { watchImageStores } from './watch/image-stores.ts'
 import { watchForwards } from './watch/forwards.ts'
+import { watchHeldMemory } from './watch/held-memory.ts'
 import { watchHosts } from './watch/hosts.ts'
 import { watchLayers } from './watch/layers.ts'
 import { watchPools } from './watch/pools.ts'
@@ -155,6 +156,8 @@ export async function build(config: Config, log: Log, parts: Parts = {}): Promis
     await identities.look()
     const warm = watchWarm({ db, driver, settings, log })
     closing.push(() => warm.close())
+    const heldMemory = watchHeldMemory({ db, settings, log }, drivers)
+    closing.push(() => heldMemory.close())
 
     const { hypervisor } = driver
     const consoleLog: App['consoleLog'] = async (vm, maxBytes) =>

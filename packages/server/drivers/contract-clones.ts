@@ -53,6 +53,17 @@ export function cloneContract(
     }
   })
 
+  cloning('a running clone holds memory of its host, and one that is off holds none', async () => {
+    const [spec, root, memory] = await aRunningMachine({ nics: [] })
+    await driver().machines.cut(spec.vm, cutOf(spec, await aFork([root]), memory), quiet, never)
+    const { vm } = await aClone(spec, [root], memory)
+    for (const each of [vm, spec.vm]) assert.ok(((await driver().machines.heldMemory(each)) ?? 0) > 0)
+    await driver().machines.stop(vm, 0, never)
+    assert.equal(await driver().machines.heldMemory(vm), null)
+    for (const each of [vm, spec.vm]) await removed(each)
+    await driver().memory.discard(memory)
+  })
+
   cloning('a clone has no port until its own card is plugged in', async () => {
     const [spec, root, memory] = await aRunningMachine()
     await driver().machines.cut(spec.vm, cutOf(spec, await aFork([root]), memory), quiet, never)

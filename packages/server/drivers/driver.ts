@@ -509,6 +509,11 @@ export interface Driver {
     /** Removes what belongs to the machine besides its layers: seed, sockets, logs, addresses in networks. The machine must be off. */
     discard(vm: VmId): Promise<void>
     facts(vm: VmId): Promise<MachineFacts>
+    /**
+     * What the machine holds of its host's memory now: what it alone has, and its share of what it has in common with others. Null where it
+     * is off, or where the hypervisor keeps account of memory by itself.
+     */
+    heldMemory(vm: VmId): Promise<number | null>
     /** Every machine of which the host holds a process or a file. */
     list(): Promise<MachineFacts[]>
     /** The end of the serial console's output, at most `maxBytes`. */

@@ -99,6 +99,11 @@ export function simulatedMachines(world: World, call: Calling): Driver['machines
       await call('machines.facts')
       return factsOf(world, vm)
     },
+    heldMemory: async vm => {
+      await call('machines.heldMemory')
+      const { memoryMib = 0 } = runningIn(world, vm) ?? {}
+      return runningIn(world, vm) ? (world.heldMib.get(vm) ?? memoryMib) * 2 ** 20 : null
+    },
     list: async () => {
       await call('machines.list')
       return [...world.machines.keys()].map(vm => factsOf(world, vm))

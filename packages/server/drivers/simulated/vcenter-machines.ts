@@ -57,6 +57,7 @@ export function vcenterMachines(vcenter: Vcenter): Driver['machines'] {
       await call('machines.list')
       return all()
     },
+    heldMemory: async () => null,
     consoleLog: async () => new Uint8Array(),
     adopt: async () => all().filter(({ power }) => power === 'on'),
   }

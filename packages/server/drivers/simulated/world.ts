@@ -138,6 +138,8 @@ export interface World {
   behaviour: Behaviour
   /** What each host has. */
   hostMemoryMib: number
+  /** What machines hold of their memory; where nothing is said, all of it. */
+  readonly heldMib: Map<VmId, number>
   note: (change: WorldChange) => void
 }
 
@@ -168,6 +170,7 @@ export function newWorld(): World {
     failed: { order: '', calls: [] },
     behaviour: calm,
     hostMemoryMib: 2 ** 20,
+    heldMib: new Map(),
     note: () => {},
   }
 }

@@ -82,6 +82,7 @@ export class Machines {
       discard: vm => this.#discard(vm),
       facts: vm => this.facts(vm),
       list: () => this.list(),
+      heldMemory: async () => null,
       consoleLog: async () => new Uint8Array(),
       adopt: async () => (await this.list()).filter(({ power }) => power === 'on'),
     }

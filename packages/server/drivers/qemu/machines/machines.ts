@@ -36,6 +36,7 @@ import { killAndWait } from '../process/process.ts'
 import { inheritedNics, pullInheritedNics } from './inherited-nics.ts'
 import { readImageFacts } from '../memory/memory-files.ts'
 import type { MemoryImages } from '../memory/memory-images.ts'
+import { heldBytes } from '../memory/held.ts'
 import { dropRamFile } from '../memory/ram.ts'
 import { removeFolder, removeRunning } from './remove-folder.ts'
 import { isAsDescribed, replaceMachine } from './replace-machine.ts'
@@ -125,6 +126,11 @@ export class Machines {
       facts: async vm => {
         await this.#seen()
         return this.#facts(vm)
+      },
+      heldMemory: async vm => {
+        await this.#seen()
+        const machine = this.#running.get(vm)
+        return machine?.alive ? heldBytes(machine.found.process) : null
       },
       list: () => this.#list(),
       consoleLog: (vm, maxBytes) => tailOf(this.#folder(vm).console, maxBytes),
