@@ -11,6 +11,7 @@ import { deployBurst } from './deploy-burst.ts'
 import { deployFromSnapshot } from './deploy-from-snapshot.ts'
 import { deployRate } from './deploy-rate.ts'
 import { fullClone } from './full-clone.ts'
+import { guestNetwork } from './guest-network.ts'
 import { idleMemory } from './idle-memory.ts'
 import { instantClone } from './instant-clone.ts'
 import { instantCloneCrowd } from './instant-clone-crowd.ts'
@@ -37,6 +38,7 @@ const benchmarks: readonly Benchmark[] = [
   vmSnapshot,
   convert,
   network,
+  guestNetwork,
   instantClone,
   instantCloneCrowd,
   instantCloneSizes,
