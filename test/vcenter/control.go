@@ -34,17 +34,19 @@ type controls struct {
 	seen    map[string]bool // session cookies
 	ended   map[string]bool
 	calls   map[string]int
+	last    map[string]string // what came last, by method
 }
 
 // POST /control/trouble arranges for trouble, DELETE /control/sessions ends all sessions, GET /control/calls counts calls,
-// GET /control/copied bytes that the model of disks has copied.
+// GET /control/copied bytes that the model of disks has copied, GET /control/last?method=METHOD is what was sent to it last.
 func control(model *simulator.Model, next http.Handler) http.Handler {
-	c := &controls{model: model, next: next, seen: map[string]bool{}, ended: map[string]bool{}, calls: map[string]int{}}
+	c := &controls{model: model, next: next, seen: map[string]bool{}, ended: map[string]bool{}, calls: map[string]int{}, last: map[string]string{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /control/trouble", c.arrange)
 	mux.HandleFunc("DELETE /control/sessions", c.endSessions)
 	mux.HandleFunc("GET /control/calls", c.count)
 	mux.HandleFunc("GET /control/copied", tellCopied)
+	mux.HandleFunc("GET /control/last", c.sentLast)
 	mux.HandleFunc("/", c.serve)
 	return mux
 }
@@ -100,6 +102,12 @@ func (c *controls) count(w http.ResponseWriter, _ *http.Request) {
 	_ = json.NewEncoder(w).Encode(c.calls)
 }
 
+func (c *controls) sentLast(w http.ResponseWriter, r *http.Request) {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	_, _ = io.WriteString(w, c.last[r.URL.Query().Get("method")])
+}
+
 func (c *controls) serve(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -129,6 +137,7 @@ func (c *controls) take(body string) trouble {
 	c.lock.Lock()
 	defer c.lock.Unlock()
 	c.calls[method]++
+	c.last[method] = body
 	for i, each := range c.waiting {
 		if each.Method == method {
 			c.waiting = append(c.waiting[:i], c.waiting[i+1:]...)

@@ -84,6 +84,13 @@ export interface ForestMachine {
   readonly firstBoot: FirstBoot
 }
 
+/** What the hypervisor itself does to the guest at its first start. */
+export interface Customize {
+  readonly os: 'linux' | 'windows'
+  /** Of the administrator, where the guest takes no hash of it; null: as the image has it. Told to nobody else. */
+  readonly password: string | null
+}
+
 export interface Spawn {
   readonly machine: ForestMachine
   /** A machine for full clones only, a fork for linked ones only. */
@@ -95,6 +102,8 @@ export interface Spawn {
   readonly rootBytes: number | null
   /** Places of the node's disks that it shall have; the others are left out. */
   readonly disks: readonly number[]
+  /** Absent or null: nothing, but to tell it what its first boot asks for. */
+  readonly customize?: Customize | null
 }
 
 export interface SpawnFacts {
@@ -102,7 +111,9 @@ export interface SpawnFacts {
 }
 
 /** What a machine that runs becomes twice: the clone runs too, and stands on the source's disks and memory. */
-export type InstantSpawn = Omit<Spawn, 'from' | 'cloneType' | 'rootBytes' | 'disks'> & { readonly from: MachineNode }
+export type InstantSpawn = Omit<Spawn, 'from' | 'cloneType' | 'rootBytes' | 'disks' | 'customize'> & {
+  readonly from: MachineNode
+}
 
 export interface InstantFacts extends SpawnFacts, MachineFacts {
   /** Did the source stand still, frozen from inside its guest? Then the clone put no file on its disks. */

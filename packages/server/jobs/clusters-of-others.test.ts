@@ -13,6 +13,7 @@ import { stopTestDatabase } from '../testing/database.ts'
 import { eventually } from '../testing/eventually.ts'
 import { aTemplate, type Lab, quiet, simulatedLab, stateOf } from '../testing/lab.ts'
 import { aConnection, anAdopted, aVmwareCluster, deployed } from '../testing/vcenter.ts'
+import { customizeOf } from './customize.ts'
 import type { Answer } from '../api/command.ts'
 
 describe('clusters of a vCenter', () => {
@@ -381,6 +382,28 @@ describe('clusters of a vCenter', () => {
     lab.world.delays.delete('forest.spawn')
     await eventually('it is made', async () => (await stateOf(lab, id as VmId)) === 'Running')
     assert.ok(jobid)
+  })
+
+  test('the OS type of a template, or of the machine, says how its guest is customized', async () => {
+    const { db } = lab.app
+    const { id } = await deployed(lab, template)
+    const typed = async (table: 'template' | 'vm', of: string, description: string | null) => {
+      const [type] = description === null ? [] : await listed(lab, 'listOsTypes', { description })
+      assert.ok(description === null || type)
+      const os_type_id = (type?.['id'] ?? null) as never
+      await db
+        .updateTable(table)
+        .set({ os_type_id })
+        .where('id', '=', of as never)
+        .execute()
+      return customizeOf(db, id, () => 'secret')
+    }
+    assert.equal(await typed('template', template, null), null)
+    assert.deepEqual(await typed('template', template, 'Debian GNU/Linux 12 (64-bit)'), { os: 'linux', password: null })
+    assert.deepEqual(await typed('vm', id, 'Windows 11 (64-bit)'), { os: 'windows', password: 'secret' })
+    assert.equal(await typed('vm', id, 'Other (64-bit)'), null)
+    await typed('template', template, null)
+    await callJob(lab, 'destroyVirtualMachine', { id, expunge: true })
   })
 
   test('a linked clone becomes a full one', async () => {

@@ -14,6 +14,7 @@ import { activeTemplate } from '../store/templates.ts'
 import { holdVm, moveVm, setVm, type Vm, vmLock } from '../store/vms.ts'
 import { setVolume, volumesOf } from '../store/volumes.ts'
 import { defineJob, nothing, type RecordContext, type StepContext } from './define-job.ts'
+import { customizeOf } from './customize.ts'
 import { type DeployVm, leavePlace, publishStart } from './deploy-vm.ts'
 import { forestMachine, forestOf, noteDisks } from './forest-machine.ts'
 import { leaveSeeds, standAsOf, standOnSeed } from './kept-seeds.ts'
@@ -192,7 +193,9 @@ async function spawn(context: StepContext<DeployVm, Made>): Promise<Spawned> {
   }
   const disks = volumes.map(({ device_id }) => device_id ?? 0)
   const from = sourceOf(input, cloneType, made['stand-on']?.seed ?? null)
-  return forest.spawn({ ...at, from, cloneType, rootBytes: root.size_bytes, disks }, following)
+  const sealed = made['take-place'].told.sealedpassword
+  const customize = await customizeOf(db, input.vm, () => (sealed ? context.passwords.reveal(sealed) : null))
+  return forest.spawn({ ...at, from, cloneType, rootBytes: root.size_bytes, disks, customize }, following)
 }
 
 function hostRef({ id, name }: HostRef): HostRef {

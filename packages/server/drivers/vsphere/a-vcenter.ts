@@ -31,6 +31,8 @@ export interface TestVcenter {
   calls(): Promise<Readonly<Record<string, number>>>
   /** Bytes that its model of disks has copied. */
   copied(): Promise<number>
+  /** What was sent to the method last. */
+  last(method: string): Promise<string>
   /** Ends it and starts another with the same address and certificate, and a new inventory. */
   restart(...options: string[]): Promise<void>
   stop(): Promise<void>
@@ -96,6 +98,7 @@ export async function aVcenter(...options: string[]): Promise<TestVcenter> {
     trouble: async ({ body, ...one }) =>
       void (await control(url, 'POST', 'trouble', { ...one, body: body && Buffer.from(body).toString('base64') })),
     endSessions: async () => void (await control(url, 'DELETE', 'sessions')),
+    last: method => control(url, 'GET', `last?method=${method}`),
     calls: async () => JSON.parse(await control(url, 'GET', 'calls')) as Record<string, number>,
     copied: async () => Number(await control(url, 'GET', 'copied')),
     restart: async (...changed) => {

@@ -30,7 +30,7 @@ export interface CloneRequest {
   readonly plugs: readonly Plug[]
   /** Keys of the disks that it shall have; all without. */
   readonly disks?: readonly number[]
-  readonly customization?: Data<'CustomizationSpec'>
+  readonly customization?: Data<'CustomizationSpec'> | undefined
   /** Ours, one for each clone; a repeat has the same. */
   readonly operation: string
   /** What vCenter shall know it by; a clone that somebody makes of it later has another. */

@@ -130,6 +130,13 @@ export const problems = {
     new Problem('unsupported', 'vsphere-unsupported', `vSphere cannot do this: ${what}`, { cause }),
   notReached: (what: string) =>
     new Problem('unavailable', 'vsphere-state-not-reached', `vSphere says that it is done, and still ${what}`),
+  notCustomized: (cause: unknown) =>
+    new Problem(
+      'refused',
+      'vsphere-not-customized',
+      `vSphere cannot customize the guest: ${textOf(cause)}. It needs VMware's tools, and the OS type that the template says; one without OS type is left as it is`,
+      { cause },
+    ),
   fault: (cause: unknown) => new Problem('internal', 'vsphere-fault', `vSphere answers: ${textOf(cause)}`, { cause }),
 }
 
@@ -157,6 +164,7 @@ function ofFault(error: VimFault, what: string): Problem {
   if (isFault(error, 'TooManySnapshotLevels')) return problems.tooManyLevels(what, error)
   if (isFault(error, 'MethodNotFound', 'NotSupported', 'RestrictedVersion')) return problems.unsupported(what, error)
   if (isFault(error, 'InvalidState', 'MethodDisabled', 'MigrationFault')) return problems.wrongState(what, error)
+  if (isFault(error, 'CustomizationFault')) return problems.notCustomized(error)
   return problems.fault(error)
 }
 

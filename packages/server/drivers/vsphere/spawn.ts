@@ -14,6 +14,7 @@ import type {
 import type { HostRef } from '../driver.ts'
 import { cloneMachine } from './clone-machine.ts'
 import type { Cluster } from './cluster.ts'
+import { customizationOf } from './customization.ts'
 import { changeCards, type Disk } from './devices.ts'
 import { placedDisks, readDisks } from './disk-facts.ts'
 import { guestOptions } from './clone-spec.ts'
@@ -64,6 +65,7 @@ export async function spawn(cluster: Cluster, nodes: Nodes, wanted: Spawn, follo
       operation: operationOf.vm(machine.vm),
       instanceUuid: machine.vm,
       guestInfo: firstBootInfo(machine.firstBoot),
+      customization: customizationOf(wanted),
     },
     { ...following, vm: machine.vm },
   )

@@ -8,7 +8,33 @@ export const customizationTypes = {
   },
   CustomizationOptions: {},
   CustomizationLinuxOptions: { extends: 'CustomizationOptions' },
+  CustomizationWinOptions: {
+    extends: 'CustomizationOptions',
+    changeSID: 'boolean',
+    deleteAccounts: 'boolean',
+    reboot: 'string?',
+  },
   CustomizationIdentitySettings: {},
+  CustomizationSysprep: {
+    extends: 'CustomizationIdentitySettings',
+    guiUnattended: 'CustomizationGuiUnattended',
+    userData: 'CustomizationUserData',
+    identification: 'CustomizationIdentification',
+  },
+  CustomizationGuiUnattended: {
+    password: 'CustomizationPassword?',
+    timeZone: 'int',
+    autoLogon: 'boolean',
+    autoLogonCount: 'int',
+  },
+  CustomizationPassword: { value: 'string', plainText: 'boolean' },
+  CustomizationUserData: {
+    fullName: 'string',
+    orgName: 'string',
+    computerName: 'CustomizationName',
+    productId: 'string',
+  },
+  CustomizationIdentification: { joinWorkgroup: 'string?' },
   CustomizationLinuxPrep: {
     extends: 'CustomizationIdentitySettings',
     hostName: 'CustomizationName',

@@ -57,4 +57,6 @@ export const faultTypes = {
   InvalidVmConfig: { extends: 'VmConfigFault', property: 'string?' },
   InvalidDeviceSpec: { extends: 'InvalidVmConfig', deviceIndex: 'int' },
   CustomizationFault: { extends: 'VimFault' },
+  NicSettingMismatch: { extends: 'CustomizationFault', numberOfNicsInSpec: 'int', numberOfNicsInVM: 'int' },
+  UncustomizableGuest: { extends: 'CustomizationFault', uncustomizableGuestOS: 'string' },
 } as const
