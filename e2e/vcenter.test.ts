@@ -9,7 +9,7 @@ import { after, before, describe, test } from 'node:test'
 import { diagnose } from '@ramet/server/doctor/main.ts'
 import { aVcenter, noVcenter, type TestVcenter } from '@ramet/server/drivers/vsphere/a-vcenter.ts'
 import { pathOf } from '@ramet/server/drivers/vsphere/cluster.ts'
-import { cardsOf } from '@ramet/server/drivers/vsphere/devices.ts'
+import { cardsOf, chainOf, disksOf } from '@ramet/server/drivers/vsphere/devices.ts'
 import { Inventory } from '@ramet/server/drivers/vsphere/inventory.ts'
 import type { MachineRef } from '@ramet/server/drivers/vsphere/ours.ts'
 import { powerOff } from '@ramet/server/drivers/vsphere/power.ts'
@@ -189,7 +189,7 @@ describe('a cluster of a vCenter', { skip: noVcenter(), timeout: 300_000 }, () =
     assert.equal((await there()).length, 1)
   })
 
-  test('has its networks, port groups of a distributed switch among them, which machines are asked to be in', async () => {
+  test('has its networks, port groups of a distributed switch among them, which machines are asked to be in, and data volumes', async () => {
     const networks = await ask('listNetworks', 'network', { type: 'Shared' })
     const ofCluster = networks.filter(each => each['clusterid'] === clusterId)
     assert.deepEqual(names(ofCluster), ['DC0_DVPG0', 'VM Network'])
@@ -207,7 +207,20 @@ describe('a cluster of a vCenter', { skip: noVcenter(), timeout: 300_000 }, () =
       cards,
       (nic as Fields[]).map(({ macaddress }, at) => [macaddress, kinds[at]]),
     )
+    const [offering] = (await ask('listDiskOfferings', 'diskoffering')).filter(each => each['iscustomized'])
+    const asked = { name: 'data', zoneid: await idOf('listZones', 'zone'), diskofferingid: String(offering?.['id']) }
+    const { volume } = await run('createVolume', { ...asked, size: 1 })
+    const data = { id: String((volume as Fields)['id']) }
+    await run('attachVolume', { ...data, virtualmachineid: String(id) })
+    await run('resizeVolume', { ...data, size: 2 })
+    const held = disksOf((await readObject(eyes.connection, ref, ['config.hardware.device']))['config.hardware.device'])
+    assert.deepEqual(
+      held.slice(1).map(disk => [chainOf(disk), disk.capacityInBytes]),
+      [[[`[LocalDS_0] Ramet-volumes/${data.id}.vmdk`], 2 ** 31]],
+    )
     await run('destroyVirtualMachine', { id: String(id), expunge: true })
+    assert.equal((await ask('listVolumes', 'volume', data))[0]?.['state'], 'Ready')
+    await server.client.call('deleteVolume', data)
   })
 
   test('has VM snapshots, to which machines revert, of which machines are made, and which go', async () => {
