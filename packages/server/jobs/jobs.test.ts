@@ -55,6 +55,7 @@ import { snapshotScenarios, without } from './snapshot-scenarios.ts'
 import { aForward, networkScenarios } from './network-scenarios.ts'
 import { nicScenarios } from './nic-scenarios.ts'
 import { volumeScenarios } from './volume-scenarios.ts'
+import { swept } from '../testing/clones.ts'
 import { watchLayers } from '../watch/layers.ts'
 
 async function aRunningVm(lab: Lab): Promise<{ vm: VmId }> {
@@ -487,9 +488,9 @@ describe('every job', () => {
   }
 })
 
-/** What the server would else remove by itself while the job runs: earlier scenarios leave layers that a sweep finds. */
+/** What the server would else remove by itself while the job runs: earlier scenarios leave forks and layers that a sweep finds. */
 async function nothingLeftOver(lab: Lab): Promise<void> {
-  await quiet(lab)
+  await swept(lab)
   const layers = watchLayers(lab.app.db, lab.app.jobs, lab.app.log)
   await layers.sweep()
   layers.close()
