@@ -9,6 +9,7 @@ import { nicsOf, vmById, vmLock } from '../store/vms.ts'
 import { freePlace } from './add-nic.ts'
 import { defineJob, nothing, type RecordContext, type StepContext } from './define-job.ts'
 import { nicSpec } from './machine-spec.ts'
+import { afterStarts } from './start-turns.ts'
 import { notePorts } from './vm-steps.ts'
 
 export interface ChangeCards {
@@ -25,7 +26,7 @@ export const changeCards = defineJob<ChangeCards>({
   instance: input => input.vm,
 })
   .act('pull', {
-    do: ({ driver, input, signal }) => driver.machines.pullInheritedNics(input.vm, signal),
+    do: ({ driver, input, signal }) => afterStarts(signal, () => driver.machines.pullInheritedNics(input.vm, signal)),
     undo: nothing('the cards of its source are of no use to it'),
   })
   .record('place', {

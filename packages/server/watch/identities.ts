@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os'
 import type { VmId } from '@ramet/core/ids.ts'
 import type { Driver, GuestIdentity } from '../drivers/driver.ts'
 import { seedId } from '../jobs/machine-spec.ts'
+import { afterStarts } from '../jobs/start-turns.ts'
 import type { Log } from '../log.ts'
 import { type Database, inTransaction } from '../store/database.ts'
 import { recordEvent } from '../store/events.ts'
@@ -45,10 +46,12 @@ export function watchIdentities(
   }
 
   async function work(vm: VmId): Promise<void> {
-    const isDone = await customize(db, driver, vm, end.signal).catch((error: unknown) => {
-      if (!end.signal.aborted) log.warn({ err: error, vm }, 'cannot customize a clone')
-      return false
-    })
+    const isDone = await afterStarts(end.signal, () => customize(db, driver, vm, end.signal)).catch(
+      (error: unknown) => {
+        if (!end.signal.aborted) log.warn({ err: error, vm }, 'cannot customize a clone')
+        return false
+      },
+    )
     atWork.delete(vm)
     if (isDone) waits.delete(vm)
     else waitFor(vm)
