@@ -23,7 +23,7 @@ export interface MachinePlan {
   readonly machineType: string
   /** To go on from a memory image: its file, and the root ports that the machine had. */
   readonly from?: { readonly ram: string; readonly nicPorts: number; readonly diskPorts: number }
-  /** It waits for its disks, its seed and the word to load what it goes on from (warm-machines.ts). */
+  /** It waits for its disks, its seed and the word to go on (warm-machines.ts). */
   readonly waits?: true
 }
 
@@ -31,7 +31,7 @@ export interface MachinePlan {
 export const inheritedFds = { qmp: 3, agent: 4, taps: 5, state: 6 } as const
 
 /** Where it reads the state of its devices. */
-export const stateUri = `fd:${inheritedFds.state}`
+const stateUri = `fd:${inheritedFds.state}`
 
 const sparePorts = 2
 const leastDiskPorts = 5
@@ -59,7 +59,7 @@ export function machineArguments({
     ...['-machine', `${machineType},memory-backend=ram,dump-guest-core=off,vmport=off`],
     ...processor(accelerator, spec.cpus),
     ...['-m', `${spec.memoryMib}M`],
-    ...memory(spec, from?.ram ?? null, folder, waits ?? false),
+    ...memory(spec, from?.ram ?? null, folder),
     ...['-boot', 'strict=on', '-global', 'ICH9-LPC.disable_s3=1', '-global', 'ICH9-LPC.disable_s4=1'],
     ...monitor(),
     ...basicDevices(spec, folder),
@@ -73,11 +73,11 @@ export function machineArguments({
 }
 
 /** An image is mapped privately: what the guest writes is its own, and the file stays as it is for whoever goes on from it next. */
-function memory({ memoryMib }: MachineSpec, image: string | null, { ram }: MachineFolder, waits: boolean): string[] {
+function memory({ memoryMib }: MachineSpec, image: string | null, { ram }: MachineFolder): string[] {
   const file = (path: string, share: string) =>
     `memory-backend-file,id=ram,size=${memoryMib}M,mem-path=${path},share=${share}`
   if (image === null) return ['-object', file(ram, 'on')]
-  return ['-object', file(image, 'off'), '-incoming', waits ? 'defer' : stateUri]
+  return ['-object', file(image, 'off'), '-incoming', stateUri]
 }
 
 function processor(accelerator: Accelerator, cpus: number): string[] {

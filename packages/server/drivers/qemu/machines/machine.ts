@@ -121,16 +121,6 @@ export class Machine {
     throw problems.startFailed(`the state of its devices was not loaded within ${loadLimitMs / 1000} s`)
   }
 
-  /** Whether it was made to wait and nobody told it what to load: the server that would have was killed. */
-  async isEmpty(): Promise<boolean> {
-    const monitor = await this.monitor()
-    const [{ status }, migration] = await Promise.all([
-      monitor.execute('query-status'),
-      monitor.execute('query-migrate'),
-    ])
-    return status === 'inmigrate' && migration.status === undefined
-  }
-
   /** Tells `listener` what QEMU says, until the returned call. */
   hear(listener: (event: QmpEvent) => unknown): () => void {
     this.#listeners.add(listener)

@@ -241,7 +241,6 @@ export class Machines {
 
   async #start(spec: MachineSpec): Promise<MachineFacts> {
     const known = this.#running.get(spec.vm)
-    if (known?.alive && (await known.isEmpty())) await killAndWait(known.found.process, killLimitMs)
     if (known?.alive) {
       await known.run(spec.isClone ? inheritedNics(await shapeOf(known)) : spec.nics)
       return this.#facts(spec.vm)

@@ -1,9 +1,9 @@
 // Processes that wait to become clones. Such a one is QEMU with everything that a clone of a memory image has: its own ids, its account's
-// user, its root ports, the cards without link, the image mapped, the state of the devices as an open file. In front of its disks is nothing
-// yet. When the clone is started they are opened and put there, and the state is loaded.
+// user, its root ports, the cards without link, the image mapped, the state of the devices loaded. In front of its disks is nothing
+// yet. When the clone is started they are opened and put there, and the guest goes on.
 //
-// From before its process is made until it is a machine, a file `waiting` lies in the folder. Its rename to a record and the end of that file
-// come before it loads anything, so a server that finds the file may end the process: its guest has never run.
+// From before its process is made until it is a machine, a file `waiting` lies in the folder. A server that finds it may end the process: its
+// guest has never run. It goes when the disks are where they belong, so a process without it can be let go on by whoever finds it.
 import { rm, writeFile } from 'node:fs/promises'
 import type { MemoryImageId, VmId } from '@ramet/core/ids.ts'
 import type { MachineSpec, MemoryImageRef } from '../../driver.ts'
@@ -13,7 +13,7 @@ import { openState, type Resumption, resumptionOf } from '../memory/start-from-m
 import { launch, prepareFiles, releaseSockets } from '../process/launch.ts'
 import type { Identity } from '../process/privileges.ts'
 import { killAndWait, processAt } from '../process/process.ts'
-import { diskId, laterName, machineArguments, type MachinePlan, seedId, seedName, seedNode, stateUri } from './argv.ts'
+import { diskId, laterName, machineArguments, type MachinePlan, seedId, seedName, seedNode } from './argv.ts'
 import { type MachineFolder, machineFolder, makeFolder, prepareRecord, writeOwned } from './machine-folder.ts'
 import { Machine } from './machine.ts'
 import type { Surroundings } from './machines.ts'
@@ -89,7 +89,7 @@ export class WarmMachines {
     const machine = new Machine({ folder, sshPorts: {}, ...launched }, log)
     machine.quiet = true
     try {
-      await machine.monitor()
+      await machine.loaded()
       const become = await prepareRecord(folder, { ...launched.process, sshPorts: {} })
       return { image: image.id, machine, args: machineArguments(plan), identity, resumption, become }
     } catch (error) {
@@ -99,7 +99,7 @@ export class WarmMachines {
     }
   }
 
-  /** The machine, which has loaded everything, if one waits for it and is what the machine would be; nothing of it is left otherwise. */
+  /** The machine, which has all but the word to go on, if one waits for it and is what the machine would be; nothing of it is left otherwise. */
   async take(spec: MachineSpec): Promise<{ machine: Machine; resumption: Resumption } | null> {
     const waiting = this.#all.get(spec.vm)
     if (!waiting) {
@@ -113,8 +113,8 @@ export class WarmMachines {
       if (!machine.alive || !resumption || !(await this.#isSame(waiting, spec, resumption)))
         throw new Error('it is gone, or is not what the clone would be')
       await Promise.all([waiting.become(), writeOwned(folder.seed, seedVolume(spec.firstBoot), 0o400, identity)])
+      await putDisks(machine, spec)
       await rm(folder.waiting)
-      await load(machine, spec)
       this.#all.delete(spec.vm)
       return { machine, resumption }
     } catch (error) {
@@ -175,8 +175,8 @@ function planOf(
   return { spec: { ...spec, nics }, folder, ports: {}, accelerator, machineType, from, waits: true }
 }
 
-/** Puts its disks in front of it, each through what was nothing until now, and has it load what it goes on from. */
-async function load(machine: Machine, { disks }: MachineSpec): Promise<void> {
+/** Puts its disks in front of it, each through what was nothing until now. */
+async function putDisks(machine: Machine, { disks }: MachineSpec): Promise<void> {
   const qmp = await machine.monitor()
   const nodes = [
     ...disks.flatMap(({ deviceId, chain }) => machineNodes(deviceId, chain)),
@@ -194,6 +194,4 @@ async function load(machine: Machine, { disks }: MachineSpec): Promise<void> {
     ),
     ...drives.map(({ device }) => qmp.execute('blockdev-del', { 'node-name': laterName(device) })),
   ])
-  await qmp.execute('migrate-incoming', { uri: stateUri })
-  await machine.loaded()
 }

@@ -44,7 +44,6 @@ export interface QmpCommands {
   'query-vm-generation-id': { args: NoArguments; result: { guid: string } }
   'query-kvm': { args: NoArguments; result: { enabled: boolean } }
   'qom-set': { args: { path: string; property: string; value: string }; result: unknown }
-  'migrate-incoming': { args: { uri: string }; result: unknown }
   'qom-get': { args: { path: string; property: string }; result: unknown }
   transaction: {
     args: { actions: { type: 'blockdev-snapshot'; data: { node: string; overlay: string } }[] }
