@@ -37,10 +37,11 @@ describe('instant clones of a running guest', { timeout: 600_000 }, () => {
     const { virtualmachine } = await world().client.run('cloneVirtualMachine', asked)
     return [virtualmachine as Fields | Fields[]].flat()
   }
-  /** When they have their own cards. */
+  /** When they have their own cards, and are customized: that starts SSH anew, with keys of their own. */
   async function reached(made: readonly { id: string }[]): Promise<Machine[]> {
     await world().quiet()
     const machines = await Promise.all(made.map(({ id }) => world().machine(id)))
+    await world().awaitCustomized(machines)
     for (const machine of machines) await world().awaitSsh(machine)
     return machines
   }
